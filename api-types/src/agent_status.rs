@@ -1,0 +1,124 @@
+//! What an agent answers on its local socket (`baton-agent status`), with or without a server.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use vrrp::{Family, Priority, Vrid};
+
+use crate::channel::Revision;
+use crate::node::{Interface, Rejection};
+use crate::transition::State;
+use crate::{Timestamp, VirtualAddress};
+
+/// How an agent stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LocalStatus {
+    /// The name of the node; `null` before it enrolled.
+    pub node: Option<String>,
+    /// The version of the agent's software.
+    pub agent_version: String,
+    /// Drawn at each start of the agent.
+    pub boot_id: Uuid,
+    /// When the worker was started.
+    pub started_at: Timestamp,
+    /// How often the parent has started the worker in this boot, the first time included.
+    pub worker_starts: u64,
+    /// The session with the server.
+    pub server: ServerLink,
+    /// The desired state that runs; `null` when none does.
+    pub applied_revision: Option<Revision>,
+    /// Why the newest desired state was refused, if it was.
+    pub rejection: Option<Rejection>,
+    /// How transitions are doing on their way to the server.
+    pub journal: JournalStatus,
+    /// What the dataplane thread was granted.
+    pub realtime: RealtimeStatus,
+    /// The interfaces of the node.
+    pub interfaces: Vec<Interface>,
+    /// The groups that run, by name.
+    pub groups: Vec<LocalGroupStatus>,
+}
+
+/// The session with the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerLink {
+    /// The URL from the configuration.
+    pub url: String,
+    /// Whether there is a session now.
+    pub connected: bool,
+    /// When the session was made or lost.
+    pub since: Option<Timestamp>,
+    /// Why the last attempt failed, while there is no session.
+    pub last_error: Option<String>,
+}
+
+/// How transitions are doing on their way to the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JournalStatus {
+    /// Transitions that no server has acknowledged yet.
+    pub unacknowledged: u64,
+    /// Why the journal cannot be written now, if it cannot; transitions are kept in memory meanwhile.
+    pub degraded: Option<String>,
+}
+
+/// What the dataplane thread was granted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RealtimeStatus {
+    /// `fifo`, or `other` where the kernel refused.
+    pub scheduling: String,
+    /// Whether memory is locked.
+    pub memory_locked: bool,
+    /// Why less than `fifo` with locked memory was granted, if so.
+    pub detail: Option<String>,
+}
+
+/// How one group stands on this node.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LocalGroupStatus {
+    /// The group.
+    pub id: Uuid,
+    /// Its name.
+    pub name: String,
+    /// The interface it runs on.
+    pub interface: String,
+    /// The address family.
+    pub family: Family,
+    /// The VRID.
+    pub vrid: Vrid,
+    /// The state of this node's member.
+    pub state: State,
+    /// Since when, by the node's wall clock.
+    pub since: Timestamp,
+    /// The priority from the desired state.
+    pub priority: Priority,
+    /// The priority it advertises or would advertise.
+    pub effective_priority: Priority,
+    /// The addresses it shall hold when active.
+    pub virtual_addresses: Vec<VirtualAddress>,
+    /// The virtual addresses that are bound now.
+    pub addresses_present: Vec<VirtualAddress>,
+    /// The router whose advertisements it obeys.
+    pub active_source: Option<IpAddr>,
+    /// Why it is in `fault`, if it is.
+    pub fault: Option<String>,
+    /// What was sent, heard and dropped.
+    pub counters: GroupCounters,
+}
+
+/// What one group has sent, heard and dropped since the worker started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct GroupCounters {
+    /// Advertisements sent, priority 0 included.
+    pub advertisements_sent: u64,
+    /// Valid advertisements heard from others.
+    pub advertisements_received: u64,
+    /// Priority 0 sent.
+    pub priority_zero_sent: u64,
+    /// Priority 0 heard.
+    pub priority_zero_received: u64,
+    /// Gratuitous ARPs and unsolicited NAs sent.
+    pub announcements_sent: u64,
+    /// Addresses that somebody else removed while we held them, and that were bound again.
+    pub addresses_restored: u64,
+}

@@ -1,0 +1,226 @@
+//! The agent channel: WebSocket messages between an agent and a server, JSON.
+//!
+//! `GET /api/v1/agent/session`, subprotocol [`SUBPROTOCOL`]. The agent speaks first, with `hello`. Everything is
+//! level-triggered: the server always sends the full desired state of the node, so a lost message costs time,
+//! never correctness.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+
+use crate::group::Checksum;
+use crate::node::{Interface, RejectionReason};
+use crate::transition::{State, TransitionRecord};
+use crate::{Name, Timestamp, VirtualAddress};
+
+/// The WebSocket subprotocol of this version of the channel.
+pub const SUBPROTOCOL: &str = "baton.agent.v1";
+
+/// The largest message either side may send, in octets.
+pub const MAX_MESSAGE_OCTETS: usize = 1024 * 1024;
+
+/// The most transitions in one message; an agent sends the next batch after the acknowledgement.
+pub const MAX_TRANSITIONS: usize = 100;
+
+/// Which desired state of a node: grows with every change, never goes back.
+///
+/// The epoch changes only when a database is restored from a backup, so that a state from before the
+/// restore can never pass for a newer one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Revision {
+    /// Which life of the database.
+    pub epoch: i64,
+    /// Counts the changes within an epoch.
+    pub counter: i64,
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.epoch, self.counter)
+    }
+}
+
+/// What an agent tells the server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum AgentMessage {
+    /// The first message of a session.
+    Hello(Hello),
+    /// The desired state of this revision runs.
+    Applied {
+        /// Which.
+        revision: Revision,
+        /// Its digest, as [`DesiredState::digest`] computed it on the agent.
+        digest: String,
+    },
+    /// The desired state of this revision was refused; the one before goes on.
+    Rejected {
+        /// Which.
+        revision: Revision,
+        /// Why.
+        reasons: Vec<RejectionReason>,
+    },
+    /// Transitions in the order of their sequence, at most [`MAX_TRANSITIONS`], all of one boot.
+    Transitions {
+        /// The records; not empty.
+        transitions: Vec<TransitionRecord>,
+    },
+    /// How things stand now; sent after `hello`, on change and as a slow refresh.
+    Status(AgentStatus),
+}
+
+/// The first message of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Drawn by the agent at each start.
+    pub boot_id: Uuid,
+    /// The version of the agent's software.
+    pub agent_version: String,
+    /// What this agent can do beyond the first version of the channel.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// The interfaces of the node.
+    pub interfaces: Vec<Interface>,
+    /// The desired state that runs; `null` when none does.
+    pub applied_revision: Option<Revision>,
+}
+
+/// How things stand on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// When this was observed, by the node's wall clock.
+    pub at: Timestamp,
+    /// The interfaces of the node.
+    pub interfaces: Vec<Interface>,
+    /// The groups that run.
+    pub groups: Vec<GroupReport>,
+}
+
+/// How one group stands on a node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupReport {
+    /// The group.
+    pub group_id: Uuid,
+    /// The state of this node's member.
+    pub state: State,
+    /// Since when, by the node's wall clock.
+    pub since: Timestamp,
+    /// The priority it advertises or would advertise.
+    pub effective_priority: Priority,
+    /// As Backup: the address of the router whose advertisements it obeys.
+    pub active_source: Option<IpAddr>,
+    /// The virtual addresses that are bound on this node.
+    pub addresses_present: Vec<VirtualAddress>,
+}
+
+/// What a server tells an agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum ServerMessage {
+    /// The answer to `hello`.
+    Welcome(Welcome),
+    /// What the node shall run, in full.
+    DesiredState(DesiredState),
+    /// Every transition of this boot up to and including this sequence is committed.
+    Ack(Acknowledged),
+}
+
+/// The answer to `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// The name of the node.
+    pub node: Name,
+    /// The server's wall clock.
+    pub server_time: Timestamp,
+    /// How far the server has committed each boot of this node that it knows; the agent sends again from there.
+    pub acknowledged: Vec<Acknowledged>,
+}
+
+/// How far the transitions of one boot are committed, without gaps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// Which boot.
+    pub boot_id: Uuid,
+    /// The highest sequence up to which nothing is missing; 0 for none.
+    pub sequence: u64,
+}
+
+/// What a node shall run, in full.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredState {
+    /// Which.
+    pub revision: Revision,
+    /// SHA-256 of the canonical JSON (RFC 8785) of `groups`, in hex.
+    pub digest: String,
+    /// Every group that the node is a member of, by name.
+    pub groups: Vec<DesiredGroup>,
+}
+
+impl DesiredState {
+    /// A desired state with its digest.
+    ///
+    /// # Errors
+    /// When the groups cannot be written as canonical JSON.
+    pub fn new(revision: Revision, groups: Vec<DesiredGroup>) -> Result<Self, serde_json::Error> {
+        let digest = digest_of(&groups)?;
+        Ok(Self { revision, digest, groups })
+    }
+
+    /// Whether the groups are the ones that the digest was made for.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        digest_of(&self.groups).is_ok_and(|digest| digest == self.digest)
+    }
+}
+
+fn digest_of(groups: &[DesiredGroup]) -> Result<String, serde_json::Error> {
+    let canonical = serde_json_canonicalizer::to_vec(&groups)?;
+    Ok(Sha256::digest(canonical).iter().map(|octet| format!("{octet:02x}")).collect())
+}
+
+/// One group as one of its members shall run it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredGroup {
+    /// The group.
+    pub id: Uuid,
+    /// Its name.
+    pub name: Name,
+    /// The generation of the group that this was made from.
+    pub generation: i64,
+    /// The interface that the member runs on.
+    pub interface: String,
+    /// The address family.
+    pub family: Family,
+    /// The VRID.
+    pub vrid: Vrid,
+    /// The protocol version.
+    pub version: Version,
+    /// The advertisement interval.
+    pub advertisement_interval_ms: AdvertisementInterval,
+    /// Whether the member preempts.
+    pub preempt_mode: bool,
+    /// Which form of the checksum it sends.
+    pub checksum: Checksum,
+    /// The addresses.
+    pub virtual_addresses: Vec<VirtualAddress>,
+    /// The member's own priority.
+    pub priority: Priority,
+    /// The other members.
+    pub peers: Vec<DesiredPeer>,
+}
+
+/// Another member of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DesiredPeer {
+    /// Its name.
+    pub name: Name,
+    /// The address its advertisements come from, where it is known.
+    pub address: Option<IpAddr>,
+    /// Its priority, configured or expected.
+    pub priority: Priority,
+}

@@ -1,0 +1,31 @@
+//! The contract of Baton: what goes over the REST API and over the agent channel.
+//!
+//! Rules of the contract:
+//! - JSON is `snake_case`; durations are integers that end in `_ms`; times are RFC 3339 UTC with microseconds.
+//! - Requests refuse unknown fields. Answers may gain fields, so their readers ignore unknown ones.
+//! - What the server owns stands in `id`, `generation`, `created_at`, `updated_at` and `status`, and nowhere
+//!   else; everything else is returned exactly as it was written.
+//! - A value out of range dies in deserialisation, on both sides, by the same code (the newtypes of [`vrrp`]).
+
+pub mod agent_status;
+pub mod audit;
+pub mod auth;
+pub mod channel;
+pub mod condition;
+pub mod enrolment;
+pub mod failover;
+pub mod group;
+pub mod manifest;
+mod name;
+pub mod node;
+mod page;
+pub mod problem;
+pub mod segment;
+mod timestamp;
+pub mod transition;
+mod virtual_address;
+
+pub use name::{Name, NameError};
+pub use page::Page;
+pub use timestamp::Timestamp;
+pub use virtual_address::{VirtualAddress, VirtualAddressError};

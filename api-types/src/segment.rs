@@ -1,0 +1,59 @@
+//! Segments: layer 2 broadcast domains. VRIDs and addresses are unique in one.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::{Name, Timestamp};
+
+/// A segment as an operator writes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SegmentSpec {
+    /// Unique among segments.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example = "frontend"))]
+    pub name: Name,
+    /// Free text for people, at most 500 characters.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
+    pub description: String,
+    /// The subnets of the segment; every virtual address of its groups lies in one of them.
+    /// 1 to 16, written as the network address with its prefix length.
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, min_items = 1, max_items = 16, example = json!(["192.0.2.0/24"])))]
+    pub prefixes: Vec<IpNet>,
+}
+
+/// A segment as the server answers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Segment {
+    /// Never changes.
+    pub id: Uuid,
+    /// See [`SegmentSpec::name`].
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub name: Name,
+    /// See [`SegmentSpec::description`].
+    pub description: String,
+    /// See [`SegmentSpec::prefixes`].
+    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    pub prefixes: Vec<IpNet>,
+    /// Counts the changes of the specification; it is the ETag.
+    pub generation: i64,
+    /// When it was created.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub created_at: Timestamp,
+    /// When its specification last changed.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub updated_at: Timestamp,
+    /// What the server observes.
+    pub status: SegmentStatus,
+}
+
+/// What the server observes of a segment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct SegmentStatus {
+    /// How many groups live on the segment.
+    pub groups: i64,
+}

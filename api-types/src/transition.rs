@@ -1,0 +1,172 @@
+//! Transitions: one member's change of state, with its reason, as its agent saw it.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use vrrp::{Family, Priority, Vrid};
+
+use crate::Timestamp;
+
+/// The state of a member in a group (RFC 9568 §6.3, and `fault`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Takes no part (yet, or any more).
+    Initialize,
+    /// Waits for the active member to fall silent.
+    Backup,
+    /// Holds the addresses. `master` is accepted as an alias on input.
+    #[serde(alias = "master")]
+    Active,
+    /// Cannot take part: its interface is down or missing, or the addresses could not be bound.
+    Fault,
+}
+
+impl State {
+    /// The word that JSON, columns and logs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Initialize => "initialize",
+            Self::Backup => "backup",
+            Self::Active => "active",
+            Self::Fault => "fault",
+        }
+    }
+}
+
+/// Why a member changed its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum TransitionReason {
+    /// Initialize → Backup: the member began to take part (§6.4.1).
+    Started,
+    /// Initialize → Active: the owner of the addresses began to take part (§6.4.1).
+    OwnerStarted,
+    /// Backup → Active: no advertisement within `Active_Down_Interval` (§6.4.2).
+    NoResponse,
+    /// Backup → Active: the active member resigned with priority 0 (§6.4.2).
+    PriorityZero,
+    /// Backup → Active: the active member advertised a lower priority than ours (§6.4.2).
+    Preempting,
+    /// Active → Backup: an advertisement of a higher priority, or of an equal one from a higher address (§6.4.3).
+    HigherPriorityHeard,
+    /// → Initialize: the agent was told to stop.
+    Stopped,
+    /// → Initialize: the member or its group was removed from the desired state.
+    Removed,
+    /// → Initialize: settings changed that the member cannot take over while it runs (VRID, version, interface).
+    Reconfigured,
+    /// → Fault: the interface is down or lost its carrier.
+    InterfaceDown,
+    /// → Fault: the interface does not exist.
+    InterfaceMissing,
+    /// → Fault: the interface has no address of its own to advertise from.
+    NoInterfaceAddress,
+    /// → Fault: the kernel refused to bind the addresses.
+    BindFailed,
+    /// Fault → Initialize: what was missing is there again.
+    FaultCleared,
+}
+
+impl TransitionReason {
+    /// The word that JSON, columns and logs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::OwnerStarted => "owner_started",
+            Self::NoResponse => "no_response",
+            Self::PriorityZero => "priority_zero",
+            Self::Preempting => "preempting",
+            Self::HigherPriorityHeard => "higher_priority_heard",
+            Self::Stopped => "stopped",
+            Self::Removed => "removed",
+            Self::Reconfigured => "reconfigured",
+            Self::InterfaceDown => "interface_down",
+            Self::InterfaceMissing => "interface_missing",
+            Self::NoInterfaceAddress => "no_interface_address",
+            Self::BindFailed => "bind_failed",
+            Self::FaultCleared => "fault_cleared",
+        }
+    }
+}
+
+/// A transition as the agent records and reports it. `(node, boot_id, sequence)` names it for ever.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct TransitionRecord {
+    /// Drawn by the agent at each start.
+    pub boot_id: Uuid,
+    /// Counts the transitions of one boot, from 1, without gaps.
+    pub sequence: u64,
+    /// The group.
+    pub group_id: Uuid,
+    /// The name of the group when it happened.
+    pub group: String,
+    /// The address family of the virtual router.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::group::FamilySchema))]
+    pub family: Family,
+    /// The VRID of the virtual router.
+    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
+    pub vrid: Vrid,
+    /// The interface it runs on.
+    pub interface: String,
+    /// The state before.
+    pub from: State,
+    /// The state after.
+    pub to: State,
+    /// Why.
+    pub reason: TransitionReason,
+    /// The priority the member advertised or would have advertised.
+    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
+    pub priority: Priority,
+    /// When, by the node's wall clock.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub at: Timestamp,
+    /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`. Differences of times of one boot of a host are exact.
+    pub at_boottime_ns: u64,
+    /// The last valid advertisement that this member heard from another before the transition.
+    pub last_advertisement: Option<AdvertisementHeard>,
+    /// When the addresses were bound, for a transition to `active`.
+    #[serde(default)]
+    pub bound_at_boottime_ns: Option<u64>,
+    /// When the first gratuitous ARP or unsolicited NA left, for a transition to `active`.
+    #[serde(default)]
+    pub announced_at_boottime_ns: Option<u64>,
+    /// When the addresses were unbound, for a transition away from `active`.
+    #[serde(default)]
+    pub released_at_boottime_ns: Option<u64>,
+}
+
+/// An advertisement that was heard from another router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct AdvertisementHeard {
+    /// Where it came from.
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
+    pub source: IpAddr,
+    /// Its priority; 0 is a resignation.
+    pub priority: u8,
+    /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`.
+    pub at_boottime_ns: u64,
+}
+
+/// A transition as the server answers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Transition {
+    /// Names the transition.
+    pub id: Uuid,
+    /// The name of the node that reported it.
+    pub node: String,
+    /// When the server recorded it.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
+    pub recorded_at: Timestamp,
+    /// What the agent reported.
+    #[serde(flatten)]
+    pub record: TransitionRecord,
+}

@@ -1,0 +1,3 @@
+//! The agent of Baton.
+
+pub mod messages;

@@ -1,0 +1,117 @@
+//! What the two halves of the worker tell each other: plain data, so that they could become two processes.
+//!
+//! Control sends [`Command`]s, the dataplane sends [`Report`]s; both through bounded channels that neither half
+//! ever waits on. `agent.rs` is the only file that knows both halves.
+
+use std::net::IpAddr;
+
+use api_types::VirtualAddress;
+use api_types::agent_status::{GroupCounters, RealtimeStatus};
+use api_types::channel::{DesiredGroup, Revision};
+use api_types::node::{Interface, RejectionReason};
+use api_types::transition::{AdvertisementHeard, State, TransitionReason};
+use uuid::Uuid;
+use vrrp::{Family, Priority, Vrid};
+
+/// What control tells the dataplane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Run exactly these groups: all of them, or, if one cannot be accepted, go on as before.
+    /// Answered by [`Report::Applied`] or [`Report::Rejected`].
+    Apply {
+        /// The revision, to name it in the answer.
+        revision: Revision,
+        /// Every group of the node.
+        groups: Vec<DesiredGroup>,
+    },
+    /// Resign from every group, release what is bound, then answer [`Report::Stopped`].
+    Stop,
+}
+
+/// What the dataplane tells control.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Report {
+    /// The groups of this revision run.
+    Applied(Revision),
+    /// The revision was refused whole; what ran before runs on.
+    Rejected {
+        /// Which.
+        revision: Revision,
+        /// Why; not empty.
+        reasons: Vec<RejectionReason>,
+    },
+    /// A member changed its state. Never dropped: when the channel is full the dataplane keeps it and tries again.
+    Transition(ObservedTransition),
+    /// How things stand; sent on change and about once a second. May be dropped when the channel is full.
+    Snapshot(Snapshot),
+    /// Everything is resigned and released; the dataplane thread ends.
+    Stopped,
+}
+
+/// A transition as the dataplane saw it. Control gives it a sequence and wall-clock time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedTransition {
+    /// The group.
+    pub group_id: Uuid,
+    /// Its name.
+    pub group: String,
+    /// The address family of the virtual router.
+    pub family: Family,
+    /// Its VRID.
+    pub vrid: Vrid,
+    /// The interface it runs on.
+    pub interface: String,
+    /// The state before.
+    pub from: State,
+    /// The state after.
+    pub to: State,
+    /// Why.
+    pub reason: TransitionReason,
+    /// The priority the member advertised or would have advertised.
+    pub priority: Priority,
+    /// When, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub at_boottime_ns: u64,
+    /// The last valid advertisement heard from another before.
+    pub last_advertisement: Option<AdvertisementHeard>,
+    /// When the addresses were bound, for a transition to Active.
+    pub bound_at_boottime_ns: Option<u64>,
+    /// When the first announcement left, for a transition to Active.
+    pub announced_at_boottime_ns: Option<u64>,
+    /// When the addresses were unbound, for a transition away from Active.
+    pub released_at_boottime_ns: Option<u64>,
+}
+
+/// How the dataplane stands.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// Every interface of the node but loopback.
+    pub interfaces: Vec<Interface>,
+    /// Every group that runs, by name.
+    pub groups: Vec<GroupSnapshot>,
+    /// What the thread was granted.
+    pub realtime: Option<RealtimeStatus>,
+    /// Packets that were dropped before they reached a group, by cause; the words are those of RFC 8347's
+    /// counters: `checksum`, `version`, `vrid`, `ttl`, `length`, `type`, `interval`, `address_list`, `family`.
+    pub dropped_packets: Vec<(&'static str, u64)>,
+}
+
+/// How one group stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupSnapshot {
+    /// What it was told to be.
+    pub desired: DesiredGroup,
+    /// The state of this node's member.
+    pub state: State,
+    /// Since when, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub since_boottime_ns: u64,
+    /// The priority it advertises or would advertise.
+    pub effective_priority: Priority,
+    /// The virtual addresses that are bound now.
+    pub addresses_present: Vec<VirtualAddress>,
+    /// The router whose advertisements it obeys.
+    pub active_source: Option<IpAddr>,
+    /// Why it is in fault, if it is.
+    pub fault: Option<String>,
+    /// What was sent, heard and dropped.
+    pub counters: GroupCounters,
+}
