@@ -1,0 +1,177 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+/// A group that every rule accepts.
+fn good() -> Value {
+    json!({
+        "name": "web",
+        "segment": "frontend",
+        "vrid": 51,
+        "virtual_addresses": ["192.0.2.10/24", "192.0.2.11/24"],
+        "members": [
+            {"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
+            {"kind": "external", "name": "old-keepalived", "address": "192.0.2.4", "priority": 100},
+        ],
+    })
+}
+
+fn with(changes: &[(&str, Value)]) -> GroupSpec {
+    let mut body = good();
+    for (field, value) in changes {
+        body[*field] = value.clone();
+    }
+    serde_json::from_value(body).expect("what the types accept")
+}
+
+fn pointers(spec: &GroupSpec) -> Vec<String> {
+    faults_of(spec).into_iter().map(|fault| fault.pointer).collect()
+}
+
+fn node(name: &str, interface: &str, priority: u8) -> Value {
+    json!({"kind": "node", "node": name, "interface": interface, "priority": priority})
+}
+
+fn external(name: &str, address: &str, priority: u8) -> Value {
+    json!({"kind": "external", "name": name, "address": address, "priority": priority})
+}
+
+#[test]
+fn a_good_group_has_no_faults() {
+    assert_eq!(faults_of(&with(&[])), []);
+}
+
+#[test]
+fn each_rule_names_its_field() {
+    let cases: [(&str, &[(&str, Value)], &[&str]); 15] = [
+        ("long description", &[("description", json!("x".repeat(501)))], &["/description"]),
+        (
+            "a v2 interval in a v3 group",
+            &[("advertisement_interval_ms", json!(41_000))],
+            &["/advertisement_interval_ms"],
+        ),
+        ("no addresses", &[("virtual_addresses", json!([]))], &["/virtual_addresses"]),
+        (
+            "the same address with another prefix length",
+            &[("virtual_addresses", json!(["192.0.2.10/24", "192.0.2.11/24", "192.0.2.10/32"]))],
+            &["/virtual_addresses/2"],
+        ),
+        (
+            "an address of the other family",
+            &[("virtual_addresses", json!(["192.0.2.10/24", "2001:db8::10/64"]))],
+            &["/virtual_addresses/1"],
+        ),
+        ("no members", &[("members", json!([]))], &["/members"]),
+        (
+            "one node twice",
+            &[(
+                "members",
+                json!([node("lb1", "eth0", 240), node("lb2", "eth0", 200), node("lb1", "eth1", 100)]),
+            )],
+            &["/members/2/node"],
+        ),
+        (
+            "an external router with the name of a member node",
+            &[("members", json!([node("lb1", "eth0", 240), external("lb1", "192.0.2.4", 100)]))],
+            &["/members/1/name"],
+        ),
+        (
+            "two external routers with one address",
+            &[("members", json!([external("a", "192.0.2.4", 240), external("b", "192.0.2.4", 100)]))],
+            &["/members/1/address"],
+        ),
+        (
+            "two owners",
+            &[("members", json!([node("lb1", "eth0", 255), node("lb2", "eth0", 255)]))],
+            &["/members/1/priority"],
+        ),
+        (
+            "an owner beside an external owner",
+            &[("members", json!([external("a", "192.0.2.10", 255), node("lb2", "eth0", 255)]))],
+            &["/members/1/priority"],
+        ),
+        (
+            "an external router on a virtual address",
+            &[("members", json!([external("a", "192.0.2.10", 254)]))],
+            &["/members/0/address"],
+        ),
+        (
+            "an external router that is no host",
+            &[("members", json!([external("a", "224.0.0.18", 100)]))],
+            &["/members/0/address"],
+        ),
+        (
+            "an external router of the other family",
+            &[("members", json!([external("a", "2001:db8::4", 100)]))],
+            &["/members/0/address"],
+        ),
+        (
+            "everything at once",
+            &[
+                ("description", json!("\0")),
+                ("advertisement_interval_ms", json!(255_000)),
+                ("virtual_addresses", json!([])),
+                ("members", json!([])),
+            ],
+            &["/description", "/advertisement_interval_ms", "/virtual_addresses", "/members"],
+        ),
+    ];
+    for (what, changes, wanted) in cases {
+        assert_eq!(pointers(&with(changes)), wanted, "{what}");
+    }
+}
+
+#[test]
+fn what_the_agents_cannot_run_yet_is_refused_with_the_reason() {
+    let v2 = with(&[("version", json!(2)), ("advertisement_interval_ms", json!(1_000))]);
+    assert_eq!(faults_of(&v2)[0].detail, "version 2 is not supported by this release: allowed is 3");
+
+    let ipv6 = with(&[
+        ("family", json!("ipv6")),
+        ("virtual_addresses", json!(["2001:db8::10/64"])),
+        ("members", json!([node("lb1", "eth0", 240)])),
+    ]);
+    assert_eq!(faults_of(&ipv6)[0].detail, "ipv6 is not supported by this release: allowed is \"ipv4\"");
+}
+
+#[test]
+fn a_version_2_interval_must_be_whole_seconds() {
+    let spec = with(&[("version", json!(2)), ("advertisement_interval_ms", json!(100))]);
+    assert_eq!(pointers(&spec), ["/version", "/advertisement_interval_ms"]);
+    assert!(faults_of(&spec)[1].detail.ends_with("allowed are multiples of 1000 from 1000 to 255000"));
+}
+
+#[test]
+fn an_external_owner_may_advertise_from_the_address_it_owns() {
+    let spec = with(&[("members", json!([external("a", "192.0.2.10", 255), node("lb1", "eth0", 240)]))]);
+    assert_eq!(faults_of(&spec), []);
+}
+
+#[test]
+fn the_limits_are_inclusive() {
+    let addresses =
+        |count: usize| -> Value { (1..=count).map(|last| json!(format!("192.0.2.{last}/24"))).collect() };
+    assert_eq!(
+        faults_of(&with(&[("virtual_addresses", addresses(64)), ("members", json!([node("a", "eth0", 1)]))])),
+        []
+    );
+    let too_many = with(&[("virtual_addresses", addresses(65)), ("members", json!([node("a", "eth0", 1)]))]);
+    assert_eq!(pointers(&too_many), ["/virtual_addresses"]);
+
+    let members = |count: usize| -> Value {
+        (1..=count).map(|number| node(&format!("n{number}"), "eth0", 100)).collect()
+    };
+    assert_eq!(faults_of(&with(&[("members", members(32))])), []);
+    assert_eq!(pointers(&with(&[("members", members(33))])), ["/members"]);
+}
+
+#[test]
+fn an_interface_is_named_as_the_kernel_could_name_it() {
+    for good in ["eth0", "a", "bond0.100", "veth-1_2@x", "x23456789012345"] {
+        assert_eq!(faults_of(&with(&[("members", json!([node("lb1", good, 240)]))])), [], "{good}");
+    }
+    for bad in ["", ".", "..", "a/b", "a b", "a\tb", "eth0:1", "x234567890123456", "ä", "a\0"] {
+        let found = pointers(&with(&[("members", json!([node("lb1", bad, 240)]))]));
+        assert_eq!(found, ["/members/0/interface"], "{bad:?}");
+    }
+}
