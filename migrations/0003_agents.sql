@@ -69,6 +69,11 @@ CREATE INDEX transitions_group_holding_idx ON transitions (group_id, node_id, at
 CREATE INDEX transitions_group_name_idx ON transitions (group_name, id);
 CREATE INDEX transitions_node_idx ON transitions (node, id);
 
+-- A transition once recorded is never changed.
+REVOKE UPDATE, DELETE, TRUNCATE ON transitions FROM baton_app;
+CREATE TRIGGER transitions_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON transitions
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+
 -- How far the transitions of each boot are committed without gaps.
 CREATE TABLE journal_positions (
     node_id      uuid        NOT NULL
