@@ -1,16 +1,44 @@
 //! VRRP (RFC 9568, and RFC 3768 for version 2) as a library without input or output.
 //!
-//! This crate never opens a socket, reads a clock or spawns anything: the caller tells an
-//! instance what happened and when, and then carries out the actions it asks for. That is what lets the
-//! same code run on a node, in a simulated LAN on virtual time, and in the server's predictions.
+//! This crate never opens a socket, reads a clock or spawns anything. The caller tells an [`Instance`] what
+//! happened and when, then carries out the [`Action`]s it asks for. That is what lets the same code run on a
+//! node, in a simulated LAN on virtual time, and in the server's predictions.
+//!
+//! # From a packet to an action
+//! 1. [`packet::decode`] refuses what cannot be believed and turns the rest into an [`Advertisement`].
+//! 2. [`Instance::handle_advertisement`] compares it with the [`Config`] and moves the state machine.
+//! 3. [`Instance::poll_action`] is called until it returns `None`; [`packet::encode`] writes what is to be sent.
+//! 4. [`Instance::poll_timeout`] says when to call [`Instance::handle_timeout`].
+//!
+//! After each call that can change an instance, drain its actions before the next one. When packets have come in
+//! and a deadline has passed, hand over the packets first: a late wake-up is not a dead peer.
+//!
+//! # Words
+//! Those of RFC 9568: Initialize, Backup, Active, Active_Down_Interval, Skew_Time. A router *holds* the addresses
+//! when its kernel has them and answers for them; it must hold them to be Active.
 
+#![forbid(unsafe_code)]
+
+mod action;
+mod advertisement;
+mod checksum;
+mod config;
+mod election;
+mod instance;
 mod interval;
+pub mod packet;
 mod priority;
 mod time;
 mod version;
 mod vrid;
 
+pub use action::{Action, Change, Reason, Role};
+pub use advertisement::{Advertisement, Claim};
+pub use checksum::{ChecksumForm, IP_PROTOCOL};
+pub use config::{Config, ConfigError, Refusal, Settings};
+pub use instance::{DifferentRouter, HANDOVER, Heard, Instance};
 pub use interval::{AdvertisementInterval, IntervalError};
+pub use packet::{Envelope, PacketError};
 pub use priority::{Priority, PriorityError};
 pub use time::Instant;
 pub use version::{Family, Version, VersionError};

@@ -1,0 +1,70 @@
+//! What an instance asks of its caller.
+
+use crate::Claim;
+
+/// Something for the caller to do. Carry actions out one after the other, in the order in which they come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Make the kernel hold exactly the addresses of [`Instance::config`](crate::Instance::config), then call
+    /// [`Instance::handle_held`](crate::Instance::handle_held), or
+    /// [`Instance::handle_hold_failed`](crate::Instance::handle_hold_failed) when it refuses. For an owner: see
+    /// that they are there, for they are the interface's own.
+    ///
+    /// It states a wish, not an edge: a second `Hold` replaces the first, and a [`Release`](Self::Release)
+    /// cancels it. Answer only for what was asked last.
+    Hold,
+    /// Send one advertisement with the settings of [`Instance::config`](crate::Instance::config) and this claim.
+    Advertise(Claim),
+    /// Tell the LAN where the addresses are now: gratuitous ARP, or unsolicited neighbour advertisements.
+    Announce,
+    /// Hold the addresses no longer, and stop announcing them. An owner's stay: they are the interface's own.
+    Release,
+    /// Record a change of role.
+    Report(Change),
+}
+
+/// A change of role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Change {
+    /// The role before.
+    pub from: Role,
+    /// The role after; never the same.
+    pub to: Role,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// What a router is to its virtual router (RFC 9568 §6.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Role {
+    /// Takes no part.
+    Initialize,
+    /// Waits for the Active router to fall silent. Sends nothing, holds nothing.
+    Backup,
+    /// Holds the addresses and says so.
+    Active,
+}
+
+/// Why a role changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// Initialize → Backup: the caller started the instance (RFC 9568 §6.4.1).
+    Started,
+    /// → Active: the owner of the addresses takes part (RFC 9568 §6.4.1).
+    OwnerStarted,
+    /// Backup → Active: nobody was heard for Active_Down_Interval.
+    NoResponse,
+    /// Backup → Active: the Active router resigned.
+    PriorityZero,
+    /// Backup → Active: the Active router is alive, and of lower priority.
+    Preempting,
+    /// Active → Backup: a rival of higher priority, or of equal priority and higher address, was heard.
+    HigherPriorityHeard,
+    /// Active or Initialize → Backup: the kernel would not hold the addresses.
+    HoldFailed,
+    /// → Initialize: the caller stopped the instance.
+    Stopped,
+    /// → Initialize: the caller found that the instance cannot take part, for instance because its interface is
+    /// down.
+    Faulted,
+}

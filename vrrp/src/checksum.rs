@@ -1,0 +1,133 @@
+//! The internet checksum of a VRRP message, and the pseudo-header that some forms of it cover.
+//!
+//! Over IPv6 the sum covers the pseudo-header of RFC 8200 (RFC 9568 §5.2.8), in version 2 it never covers one
+//! (RFC 3768 §5.3.8). Version 3 over IPv4 is where the field disagrees: RFC 5798 was read to ask for the
+//! pseudo-header, and keepalived and FRR send and demand it; RFC 9568 says that there is none.
+
+use std::net::IpAddr;
+
+use crate::{Family, Version};
+
+/// The IP protocol number of VRRP.
+pub const IP_PROTOCOL: u8 = 112;
+
+/// What the checksum of a version 3 advertisement over IPv4 covers. No other advertisement has a choice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChecksumForm {
+    /// The VRRP message alone (RFC 9568 §5.2.8). keepalived and FRR drop it as they are usually configured.
+    Rfc9568,
+    /// The VRRP message and an IPv4 pseudo-header (RFC 5798 §5.2.8 as implemented in the field).
+    Rfc5798,
+}
+
+impl ChecksumForm {
+    /// The word that configuration, JSON and logs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Rfc9568 => "rfc9568",
+            Self::Rfc5798 => "rfc5798",
+        }
+    }
+}
+
+/// The addresses of an IP header, as far as a pseudo-header repeats them.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Endpoints {
+    pub(crate) source: IpAddr,
+    pub(crate) destination: IpAddr,
+}
+
+/// Whether the checksum of a received message is right, and what that says about its sender.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Right, and only in this form.
+    Form(ChecksumForm),
+    /// Right, and it tells nothing: both forms give this sum, or there is only one form.
+    Indifferent,
+    /// Wrong in every form.
+    Wrong,
+}
+
+/// The checksum to send: `message` carries zero in its checksum field.
+pub(crate) fn to_send(
+    version: Version,
+    family: Family,
+    form: ChecksumForm,
+    message: &[u8],
+    endpoints: Endpoints,
+) -> u16 {
+    let covers_pseudo_header = match (version, family, form) {
+        (Version::V2, _, _) | (Version::V3, Family::Ipv4, ChecksumForm::Rfc9568) => false,
+        (Version::V3, Family::Ipv6, _) | (Version::V3, Family::Ipv4, ChecksumForm::Rfc5798) => true,
+    };
+    let mut sum = Sum::default();
+    sum.add(message);
+    if covers_pseudo_header {
+        sum.add_pseudo_header(message, endpoints);
+    }
+    !sum.folded()
+}
+
+/// Judges a received message, checksum field included.
+pub(crate) fn verify(version: Version, family: Family, message: &[u8], endpoints: Endpoints) -> Verdict {
+    let mut plain = Sum::default();
+    plain.add(message);
+    let mut with_pseudo_header = plain;
+    with_pseudo_header.add_pseudo_header(message, endpoints);
+    let (plain, with_pseudo_header) = (plain.is_right(), with_pseudo_header.is_right());
+
+    match (version, family) {
+        (Version::V2, _) if plain => Verdict::Indifferent,
+        (Version::V3, Family::Ipv6) if with_pseudo_header => Verdict::Indifferent,
+        (Version::V3, Family::Ipv4) => match (plain, with_pseudo_header) {
+            (true, true) => Verdict::Indifferent,
+            (true, false) => Verdict::Form(ChecksumForm::Rfc9568),
+            (false, true) => Verdict::Form(ChecksumForm::Rfc5798),
+            (false, false) => Verdict::Wrong,
+        },
+        (Version::V2, _) | (Version::V3, Family::Ipv6) => Verdict::Wrong,
+    }
+}
+
+/// A one's complement sum of 16-bit words (RFC 1071), not yet folded. 64 bits do not overflow before 2^48 words.
+#[derive(Debug, Clone, Copy, Default)]
+struct Sum(u64);
+
+impl Sum {
+    /// Adds octets; an odd last one is the high half of a word.
+    fn add(&mut self, octets: &[u8]) {
+        let (words, rest) = octets.as_chunks::<2>();
+        self.0 += words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum::<u64>();
+        if let [last] = rest {
+            self.0 += u64::from(u16::from_be_bytes([*last, 0]));
+        }
+    }
+
+    /// Adds addresses, protocol and length. The two families order them differently, which a sum does not see.
+    fn add_pseudo_header(&mut self, message: &[u8], Endpoints { source, destination }: Endpoints) {
+        for address in [source, destination] {
+            match address {
+                IpAddr::V4(address) => self.add(&address.octets()),
+                IpAddr::V6(address) => self.add(&address.octets()),
+            }
+        }
+        self.add(&[0, IP_PROTOCOL]);
+        self.add(&message.len().to_be_bytes());
+    }
+
+    fn folded(self) -> u16 {
+        let [.., high, low] = std::iter::successors(Some(self.0), |sum| {
+            (*sum > u64::from(u16::MAX)).then(|| (sum & 0xffff) + (sum >> 16))
+        })
+        .last()
+        .unwrap_or_default()
+        .to_be_bytes();
+        u16::from_be_bytes([high, low])
+    }
+
+    /// A message together with a right checksum sums up to all ones.
+    fn is_right(self) -> bool {
+        self.folded() == u16::MAX
+    }
+}

@@ -1,0 +1,161 @@
+//! What an instance can be doing, and what it waits for meanwhile.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::Backoff;
+use crate::{AdvertisementInterval, Config, Instant, Reason, Version};
+
+/// Each state carries what its deadlines are counted from, so a timer of another state cannot exist.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    Initialize,
+    Backup(Wait),
+    /// Has asked the caller to hold the addresses, and is silent until they are held.
+    TakingOver(TakeOver),
+    Active(Tenure),
+    /// Has resigned and still holds, so that the successor finds the addresses answering.
+    Leaving(Leave),
+}
+
+/// A Backup waits for silence. The deadline is counted anew from `since` whenever it is asked for, so an edit of
+/// interval or priority moves it by the difference, and a stream of edits cannot put it off for ever.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wait {
+    pub(super) since: Instant,
+    pub(super) silence: Silence,
+    /// Active_Adver_Interval, once an advertisement has told it.
+    pub(super) learned: Option<AdvertisementInterval>,
+    /// The router whose advertisement was obeyed last.
+    pub(super) active: Option<IpAddr>,
+}
+
+/// How long a silence a Backup waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// Active_Down_Interval: nothing is known of the Active router but its last advertisement.
+    ActiveDown,
+    /// Skew_Time: it has resigned.
+    Skew,
+}
+
+impl Wait {
+    /// The wait of a router that knows of no other.
+    pub(super) const fn from(since: Instant) -> Self {
+        Self { since, silence: Silence::ActiveDown, learned: None, active: None }
+    }
+
+    /// The wait that an obeyed advertisement starts.
+    pub(super) const fn behind(active: IpAddr, interval: AdvertisementInterval, since: Instant) -> Self {
+        Self { since, silence: Silence::ActiveDown, learned: Some(interval), active: Some(active) }
+    }
+
+    /// The Active router has resigned. Saying so again does not start the skew anew: a resignation is repeated
+    /// because one may be lost, and routers that restart at each would be the slower the surer it is.
+    pub(super) fn cut_short(&mut self, now: Instant) {
+        if self.silence == Silence::ActiveDown {
+            (self.silence, self.since) = (Silence::Skew, now);
+        }
+        self.active = None;
+    }
+
+    /// Active_Adver_Interval (RFC 9568 §6.1). Version 2 learns nothing: all its routers have one interval.
+    pub(super) fn active_interval(&self, config: &Config) -> AdvertisementInterval {
+        match (config.version(), self.learned) {
+            (Version::V3, Some(learned)) => learned,
+            (Version::V2, _) | (Version::V3, None) => config.interval(),
+        }
+    }
+
+    pub(super) fn takeover_at(&self, config: &Config, backoff: &Backoff) -> Instant {
+        let interval = self.active_interval(config);
+        let silence = match self.silence {
+            Silence::ActiveDown => config.active_down_interval(interval),
+            Silence::Skew => config.skew_time(interval),
+        };
+        (self.since + silence).max(backoff.until())
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TakeOver {
+    pub(super) reason: Reason,
+    /// What to fall back to; `None` for an owner that has not been Backup.
+    pub(super) waited: Option<Wait>,
+}
+
+/// What an Active router has to do next. It holds the addresses all the time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tenure {
+    /// Adver_Timer.
+    pub(super) advertise_at: Instant,
+    /// Until when no further advertisement is answered at once.
+    pub(super) answer_from: Instant,
+    /// Until when nothing is announced again.
+    pub(super) announce_from: Instant,
+    /// An announcement that is wanted and may not go out yet.
+    pub(super) announce_at: Option<Instant>,
+    /// A changed set of addresses is being bound.
+    pub(super) rebinding: bool,
+    /// A shorter pace to keep for a while after the interval has grown.
+    pub(super) old_pace: Option<OldPace>,
+}
+
+/// Backups learn a longer interval from an advertisement, and one may be lost. Until three have told it they go out
+/// as often as those Backups expect that have heard none of them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OldPace {
+    pub(super) interval: AdvertisementInterval,
+    pub(super) advertisements: u8,
+}
+
+impl OldPace {
+    pub(super) const fn of(interval: AdvertisementInterval) -> Self {
+        Self { interval, advertisements: 2 }
+    }
+}
+
+impl Tenure {
+    pub(super) const fn from(now: Instant) -> Self {
+        Self {
+            advertise_at: now,
+            answer_from: now,
+            announce_from: now,
+            announce_at: None,
+            rebinding: false,
+            old_pace: None,
+        }
+    }
+
+    /// How long after this advertisement the next one is due.
+    pub(super) fn next_pace(&mut self, config: &Config) -> Duration {
+        match &mut self.old_pace {
+            Some(OldPace { interval, advertisements }) if *advertisements > 0 => {
+                *advertisements -= 1;
+                interval.as_duration()
+            }
+            Some(_) | None => {
+                self.old_pace = None;
+                config.interval().as_duration()
+            }
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.announce_at.map_or(self.advertise_at, |announce_at| announce_at.min(self.advertise_at))
+    }
+}
+
+/// A graceful stop under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Leave {
+    /// When to resign once more, since the first may have been lost; `None` once that is done or needless.
+    pub(super) repeat_at: Option<Instant>,
+    pub(super) release_at: Instant,
+}
+
+impl Leave {
+    pub(super) fn next_deadline(&self) -> Instant {
+        self.repeat_at.map_or(self.release_at, |repeat_at| repeat_at.min(self.release_at))
+    }
+}
