@@ -1,0 +1,217 @@
+//! What is not as it should be, as far as the reports tell.
+//!
+//! Reports of two members about one move arrive one after the other, so for a moment both or neither seem to
+//! hold. A condition that a move passes through must therefore last before it begins; see [`Finding::settles_in`].
+
+use std::time::Duration;
+
+use api_types::condition::ConditionKind;
+use api_types::node::Rejection;
+use api_types::transition::State;
+use vrrp::AdvertisementInterval;
+
+use super::holder::{self, Observed};
+
+/// Something that is not as it should be at this moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// Which condition.
+    pub kind: ConditionKind,
+    /// In a sentence, with the names of what is involved.
+    pub detail: String,
+    /// How long it must last before it is a condition.
+    pub settles_in: Duration,
+}
+
+impl Finding {
+    fn at_once(kind: ConditionKind, detail: String) -> Self {
+        Self { kind, detail, settles_in: Duration::ZERO }
+    }
+}
+
+/// How long the reports of one move may be apart.
+const REPORTS_APART: Duration = Duration::from_secs(1);
+
+/// What is not as it should be with a group.
+#[must_use]
+pub fn of_group(members: &[Observed], interval: AdvertisementInterval) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match holder::known_holders(members).as_slice() {
+        [] => findings.extend(no_holder(members, interval)),
+        [_] => {}
+        holders => findings.push(Finding {
+            kind: ConditionKind::TwoHolders,
+            detail: format!("{} hold the addresses at the same time", holders.join(" and ")),
+            settles_in: REPORTS_APART + interval.as_duration() * 2,
+        }),
+    }
+    findings.extend(interface_unverified(members));
+    findings
+}
+
+/// Nobody holds, and at least one member is there to say so. A holder that takes four intervals to follow is
+/// within the protocol (three and the skew), so only what lasts longer counts.
+fn no_holder(members: &[Observed], interval: AdvertisementInterval) -> Option<Finding> {
+    let states: Vec<_> = members
+        .iter()
+        .filter_map(|member| match member {
+            Observed::Node(node) => node.fresh_report().map(|report| (node, report.state)),
+            Observed::External { .. } => None,
+        })
+        .map(|(node, state)| format!("{} is {}", node.name, state.as_str()))
+        .collect();
+    let waits_for_stranger = members.iter().any(|member| match member {
+        Observed::Node(node) => node
+            .fresh_report()
+            .is_some_and(|report| report.state == State::Backup && report.active_source.is_some()),
+        Observed::External { .. } => false,
+    });
+    if states.is_empty() {
+        return None;
+    }
+    let heard = if waits_for_stranger { ", though a router that is no active member is heard" } else { "" };
+    Some(Finding {
+        kind: ConditionKind::NoHolder,
+        detail: format!("nobody holds the addresses: {}{heard}", states.join(", ")),
+        settles_in: REPORTS_APART + interval.as_duration() * 4,
+    })
+}
+
+fn interface_unverified(members: &[Observed]) -> Option<Finding> {
+    let unverified: Vec<_> = members
+        .iter()
+        .filter_map(|member| match member {
+            Observed::Node(node) if !node.interfaces_known => {
+                Some(format!("{} of {}", node.interface, node.name))
+            }
+            Observed::Node(_) | Observed::External { .. } => None,
+        })
+        .collect();
+    let detail = || format!("not seen yet: interface {}; the node has not reported", unverified.join(", "));
+    (!unverified.is_empty()).then(|| Finding::at_once(ConditionKind::InterfaceUnverified, detail()))
+}
+
+/// How a node stands with the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedLink {
+    /// Whether an agent has ever enrolled under the name.
+    pub enrolled: bool,
+    /// Whether its agent has a session.
+    pub connected: bool,
+    /// Why it refused the newest desired state, if it did.
+    pub rejection: Option<Rejection>,
+}
+
+/// What is not as it should be with a node.
+#[must_use]
+pub fn of_node(link: &ObservedLink) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    if link.enrolled && !link.connected {
+        let detail = "the agent has no session with a server; its groups go on without one";
+        findings.push(Finding::at_once(ConditionKind::AgentDisconnected, detail.to_owned()));
+    }
+    if let Some(Rejection { revision, reasons }) = &link.rejection {
+        let reasons: Vec<_> = reasons
+            .iter()
+            .map(|reason| match &reason.group {
+                Some(group) => format!("group {group}: {}", reason.detail),
+                None => reason.detail.clone(),
+            })
+            .collect();
+        let detail = format!("the agent refused revision {revision}: {}", reasons.join("; "));
+        findings.push(Finding::at_once(ConditionKind::ConfigRejected, detail));
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::holder::tests::{external, node, obeying};
+    use api_types::channel::Revision;
+    use api_types::node::RejectionReason;
+
+    const HERE: bool = true;
+    const GONE: bool = false;
+
+    fn kinds(members: Vec<Observed>) -> Vec<ConditionKind> {
+        of_group(&members, AdvertisementInterval::DEFAULT_V3).into_iter().map(|finding| finding.kind).collect()
+    }
+
+    #[test]
+    fn a_group_has_one_holder_or_a_condition() {
+        let nodes = |nodes: Vec<_>| nodes.into_iter().map(Observed::Node).collect::<Vec<_>>();
+        let cases = [
+            ("all is well", nodes(vec![node(1, HERE, Some(State::Active)), obeying(2, [192, 0, 2, 1])]), vec![]),
+            ("nobody is there to say", nodes(vec![node(1, GONE, Some(State::Backup))]), vec![]),
+            ("nobody has said yet", nodes(vec![node(1, HERE, None)]), vec![]),
+            (
+                "nobody holds",
+                nodes(vec![node(1, HERE, Some(State::Fault)), node(2, HERE, Some(State::Initialize))]),
+                vec![ConditionKind::NoHolder],
+            ),
+            (
+                "two hold",
+                nodes(vec![node(1, HERE, Some(State::Active)), node(2, HERE, Some(State::Active))]),
+                vec![ConditionKind::TwoHolders],
+            ),
+            (
+                "one holds and another obeys an external member",
+                vec![
+                    Observed::Node(node(1, HERE, Some(State::Active))),
+                    Observed::Node(obeying(2, [192, 0, 2, 9])),
+                    external(),
+                ],
+                vec![ConditionKind::TwoHolders],
+            ),
+            (
+                "an external member holds",
+                vec![Observed::Node(obeying(1, [192, 0, 2, 9])), external()],
+                vec![],
+            ),
+        ];
+        for (case, members, wanted) in cases {
+            assert_eq!(kinds(members), wanted, "{case}");
+        }
+    }
+
+    #[test]
+    fn what_a_move_passes_through_must_last() {
+        let members = vec![
+            Observed::Node(node(1, HERE, Some(State::Active))),
+            Observed::Node(node(2, HERE, Some(State::Active))),
+        ];
+        let found = of_group(&members, AdvertisementInterval::DEFAULT_V3);
+        assert_eq!(found[0].settles_in, Duration::from_millis(1_200));
+        assert_eq!(found[0].detail, "n1 and n2 hold the addresses at the same time");
+    }
+
+    #[test]
+    fn an_interface_is_unverified_until_its_node_reports() {
+        let mut silent = node(1, GONE, None);
+        silent.interfaces_known = false;
+        let found = of_group(&[Observed::Node(silent)], AdvertisementInterval::DEFAULT_V3);
+        assert_eq!(found[0].kind, ConditionKind::InterfaceUnverified);
+        assert_eq!(found[0].detail, "not seen yet: interface eth0 of n1; the node has not reported");
+    }
+
+    #[test]
+    fn a_node_answers_for_its_session_and_its_refusals() {
+        let rejection = Rejection {
+            revision: Revision { epoch: 1, counter: 7 },
+            reasons: vec![RejectionReason { group: Some("web".into()), detail: "no interface eth9".into() }],
+        };
+        let cases = [
+            (false, false, None, vec![]),
+            (true, true, None, vec![]),
+            (true, false, None, vec![ConditionKind::AgentDisconnected]),
+            (true, true, Some(rejection.clone()), vec![ConditionKind::ConfigRejected]),
+        ];
+        for (enrolled, connected, rejection, wanted) in cases {
+            let found = of_node(&ObservedLink { enrolled, connected, rejection });
+            assert_eq!(found.iter().map(|finding| finding.kind).collect::<Vec<_>>(), wanted);
+        }
+        let found = of_node(&ObservedLink { enrolled: true, connected: true, rejection: Some(rejection) });
+        assert_eq!(found[0].detail, "the agent refused revision 1.7: group web: no interface eth9");
+    }
+}

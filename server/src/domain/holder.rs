@@ -1,0 +1,202 @@
+//! Who holds the addresses of a group, as far as the reports of its members tell.
+//!
+//! A member with a session is believed about itself, and about the router whose advertisements it obeys. A member
+//! without one may have died as the holder, so its last word counts only when nobody else is known to hold.
+
+use std::net::IpAddr;
+
+use api_types::group::MemberStatus;
+use api_types::{Timestamp, transition::State};
+
+/// A member of a group, as it was last reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observed {
+    /// A node.
+    Node(ObservedNode),
+    /// A router without an agent.
+    External {
+        /// Its name.
+        name: String,
+        /// Where its advertisements come from.
+        address: IpAddr,
+    },
+}
+
+/// A member that is a node, as it was last reported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedNode {
+    /// The name of the node.
+    pub name: String,
+    /// The interface that the group uses on it.
+    pub interface: String,
+    /// Whether its agent has a session with a server.
+    pub connected: bool,
+    /// Whether its agent has ever reported its interfaces.
+    pub interfaces_known: bool,
+    /// Where its advertisements come from, where that is known.
+    pub address: Option<IpAddr>,
+    /// How its agent last said that it stands.
+    pub report: Option<MemberReport>,
+}
+
+/// How a member that is a node said that it stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemberReport {
+    /// Its state.
+    pub state: State,
+    /// Since when, by the node's wall clock.
+    pub since: Timestamp,
+    /// The router whose advertisements it obeys.
+    pub active_source: Option<IpAddr>,
+}
+
+impl Observed {
+    /// The name of the member.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Node(node) => &node.name,
+            Self::External { name, .. } => name,
+        }
+    }
+
+    /// The member as the API shows it.
+    #[must_use]
+    pub fn status(&self) -> MemberStatus {
+        match self {
+            Self::Node(node) => MemberStatus {
+                name: node.name.clone(),
+                state: node.report.map(|report| report.state),
+                since: node.report.map(|report| report.since),
+                connected: Some(node.connected),
+            },
+            Self::External { name, .. } => {
+                MemberStatus { name: name.clone(), state: None, since: None, connected: None }
+            }
+        }
+    }
+}
+
+impl ObservedNode {
+    /// What it says now; `None` when it has no session, so that it may have changed since.
+    #[must_use]
+    pub fn fresh_report(&self) -> Option<MemberReport> {
+        self.report.filter(|_| self.connected)
+    }
+}
+
+/// The names of the holders that members with a session know of, in the order of the members.
+#[must_use]
+pub fn known_holders(members: &[Observed]) -> Vec<&str> {
+    let obeyed: Vec<IpAddr> = members
+        .iter()
+        .filter_map(|member| match member {
+            Observed::Node(node) => node.fresh_report(),
+            Observed::External { .. } => None,
+        })
+        .filter(|report| report.state == State::Backup)
+        .filter_map(|report| report.active_source)
+        .collect();
+    let holds = |member: &&Observed| match member {
+        Observed::Node(node) => match node.fresh_report() {
+            Some(report) => report.state == State::Active,
+            None => !node.connected && node.address.is_some_and(|address| obeyed.contains(&address)),
+        },
+        Observed::External { address, .. } => obeyed.contains(address),
+    };
+    members.iter().filter(holds).map(Observed::name).collect()
+}
+
+/// The names of the members that are active: those that are known to be, else the last that said so.
+#[must_use]
+pub fn active(members: &[Observed]) -> Vec<String> {
+    let known = known_holders(members);
+    if !known.is_empty() {
+        return known.into_iter().map(str::to_owned).collect();
+    }
+    let last_word = members
+        .iter()
+        .filter_map(|member| match member {
+            Observed::Node(node) if !node.connected => Some((node, node.report?)),
+            Observed::Node(_) | Observed::External { .. } => None,
+        })
+        .filter(|(_, report)| report.state == State::Active)
+        .max_by_key(|(_, report)| report.since);
+    last_word.map(|(node, _)| node.name.clone()).into_iter().collect()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::domain) fn node(number: u8, connected: bool, state: Option<State>) -> ObservedNode {
+        ObservedNode {
+            name: format!("n{number}"),
+            interface: "eth0".into(),
+            connected,
+            interfaces_known: true,
+            address: Some(IpAddr::from([192, 0, 2, number])),
+            report: state.map(|state| MemberReport {
+                state,
+                since: chrono::DateTime::from_timestamp(i64::from(number), 0).unwrap().into(),
+                active_source: None,
+            }),
+        }
+    }
+
+    pub(in crate::domain) fn obeying(number: u8, source: [u8; 4]) -> ObservedNode {
+        let mut node = node(number, true, Some(State::Backup));
+        node.report = node.report.map(|report| MemberReport { active_source: Some(source.into()), ..report });
+        node
+    }
+
+    pub(in crate::domain) fn external() -> Observed {
+        Observed::External { name: "keepalived".into(), address: IpAddr::from([192, 0, 2, 9]) }
+    }
+
+    fn names(members: &[ObservedNode]) -> Vec<String> {
+        let mut members: Vec<_> = members.iter().cloned().map(Observed::Node).collect();
+        members.push(external());
+        active(&members)
+    }
+
+    #[test]
+    fn who_is_active_follows_from_the_freshest_witness() {
+        const GONE: bool = false;
+        const HERE: bool = true;
+        let cases: [(&str, Vec<ObservedNode>, &[&str]); 9] = [
+            ("nobody has reported", vec![node(1, HERE, None), node(2, GONE, None)], &[]),
+            ("one is active", vec![node(1, HERE, Some(State::Active)), obeying(2, [192, 0, 2, 1])], &["n1"]),
+            (
+                "the old holder died with its last word active",
+                vec![node(1, GONE, Some(State::Active)), node(2, HERE, Some(State::Active))],
+                &["n2"],
+            ),
+            (
+                "two say that they are",
+                vec![node(1, HERE, Some(State::Active)), node(2, HERE, Some(State::Active))],
+                &["n1", "n2"],
+            ),
+            ("an agent yields to an external member", vec![obeying(1, [192, 0, 2, 9])], &["keepalived"]),
+            (
+                "a holder without a session is still heard",
+                vec![node(1, GONE, Some(State::Active)), obeying(2, [192, 0, 2, 1])],
+                &["n1"],
+            ),
+            (
+                "a report of the past does not stand against the holder's own word",
+                vec![node(1, HERE, Some(State::Backup)), obeying(2, [192, 0, 2, 1])],
+                &[],
+            ),
+            (
+                "no session at all: the last to say so",
+                vec![node(1, GONE, Some(State::Active)), node(2, GONE, Some(State::Active))],
+                &["n2"],
+            ),
+            ("a stranger is no member", vec![obeying(1, [192, 0, 2, 77])], &[]),
+        ];
+        for (case, members, wanted) in cases {
+            assert_eq!(names(&members), wanted, "{case}");
+        }
+    }
+}
