@@ -1,0 +1,97 @@
+//! Why the server refused, in a form that people can read.
+
+use std::fmt;
+
+use api_types::problem::{FieldProblem, Problem};
+use reqwest::{Response, StatusCode};
+
+/// How much of an answer that is no problem document is shown.
+const EXCERPT: usize = 200;
+
+/// A request that the server refused.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    /// `PUT /api/v1/groups/web`.
+    asked: String,
+    status: StatusCode,
+    /// `None` when the answer was not from Baton, for example from a proxy on the way.
+    problem: Option<Problem>,
+    excerpt: String,
+}
+
+pub(super) async fn refusal(asked: String, response: Response) -> Refusal {
+    let status = response.status();
+    // An answer that breaks off still has a status to report.
+    let text = response.text().await.unwrap_or_default();
+    let problem = serde_json::from_str(&text).ok();
+    Refusal { asked, status, problem, excerpt: text.chars().take(EXCERPT).collect() }
+}
+
+impl Refusal {
+    pub(crate) const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The stable word of the problem, where the answer has one.
+    pub(crate) fn code(&self) -> Option<&str> {
+        self.problem.as_ref().map(|problem| problem.code.as_str())
+    }
+
+    /// The fields that were wrong.
+    pub(crate) fn fields(&self) -> &[FieldProblem] {
+        self.problem.as_ref().map_or(&[], |problem| &problem.errors)
+    }
+
+    /// What was wrong, without the fields.
+    pub(crate) fn headline(&self) -> String {
+        match &self.problem {
+            Some(problem) => format!("{} ({})", problem.detail, problem.code),
+            None if self.excerpt.trim().is_empty() => format!("the answer was {}", self.status),
+            None => format!("the answer was {}, not from Baton: {}", self.status, self.excerpt.trim()),
+        }
+    }
+
+    /// Names the request in the server's log, where the answer says it.
+    pub(crate) fn request_id(&self) -> Option<&str> {
+        self.problem.as_ref().and_then(|problem| problem.request_id.as_deref())
+    }
+
+    /// What to do next, where that can be said.
+    pub(crate) fn hint(&self) -> Option<String> {
+        let hint = match (self.status, self.code()) {
+            (StatusCode::UNAUTHORIZED, _) => {
+                "the API token has expired, was removed, or is of another server: get a new one and `baton login`"
+            }
+            (StatusCode::FORBIDDEN, _) => {
+                "your role does not allow this: an admin makes another token with `baton token create NAME --role ROLE`"
+            }
+            (StatusCode::PRECONDITION_FAILED, _) => {
+                "somebody changed it meanwhile: look with `baton get`, then run the command again"
+            }
+            (StatusCode::CONFLICT, Some("in_use")) => "remove or change what uses it first",
+            (StatusCode::SERVICE_UNAVAILABLE, _) => {
+                "the server cannot reach its database: VIPs go on being served; try again when it is back"
+            }
+            _ => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} was refused: {}", self.asked, self.headline())?;
+        for field in self.fields() {
+            write!(f, "\n  {}: {}", place(&field.pointer), field.detail)?;
+        }
+        if let Some(id) = self.request_id() {
+            write!(f, "\n  request {id}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A pointer as people read it; the empty one means the whole body.
+pub(crate) fn place(pointer: &str) -> &str {
+    if pointer.is_empty() { "the whole object" } else { pointer }
+}

@@ -1,0 +1,111 @@
+//! The commands, and the help that teaches them. One file for each.
+
+pub(crate) mod apply;
+mod delete;
+mod get;
+mod join_token;
+mod kind;
+pub(crate) mod login;
+mod status;
+mod token;
+mod version;
+
+use clap::{Parser, Subcommand};
+
+use crate::client::Client;
+use crate::config;
+use crate::errors::{ExitStatus, Failure};
+
+/// Virtual IP addresses that move between machines, managed through one API.
+#[derive(Debug, Parser)]
+#[command(name = "baton", version, propagate_version = true, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  baton login --server https://baton.example:8443 --ca ca.pem --token-file admin-token
+  baton apply -f examples/haproxy-pair.yaml
+  baton join-token create lb1
+  baton status
+
+Environment:
+  BATON_SERVER, BATON_CA, BATON_TOKEN, BATON_TOKEN_FILE   instead of `baton login`
+  BATON_CONFIG   where the login is kept (default: ~/.config/baton/config.toml)
+  NO_COLOR       no colours
+
+Exit status:
+  0  done
+  1  `baton status`: something is not as it should be
+  2  wrong usage, configuration or manifest; nothing was sent
+  3  the server refused, or there is no such object
+  4  the server cannot be reached, or cannot answer
+  5  not authenticated (401), or not allowed (403)";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say which server to talk to, and prove who you are
+    Login(login::Args),
+    /// Show who holds what, what fails first; exit status 1 when something fails
+    Status(status::Args),
+    /// List objects, or show one
+    Get(get::Args),
+    /// Create and update objects from YAML, and say what changed
+    Apply(apply::Args),
+    /// Remove an object
+    Delete(delete::Args),
+    /// Let a machine join as a node
+    JoinToken(join_token::Args),
+    /// Make an API token for a person or a program
+    Token(token::Args),
+    /// Show the version of this program
+    Version,
+}
+
+/// Does what the command line asks.
+///
+/// # Errors
+/// [`Failure`] says what could not be done.
+pub(crate) async fn run(cli: Cli) -> Result<ExitStatus, Failure> {
+    match cli.command {
+        Command::Login(args) => login::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Get(args) => get::run(args).await,
+        Command::Apply(args) => apply::run(args).await,
+        Command::Delete(args) => delete::run(args).await,
+        Command::JoinToken(args) => join_token::run(args).await,
+        Command::Token(args) => token::run(args).await,
+        Command::Version => version::run(),
+    }
+}
+
+/// A client for the server we are logged in to.
+fn client() -> Result<Client, Failure> {
+    Ok(Client::new(config::load()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example_in_its_help() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(
+                help.contains("baton ") || command.get_name() == "version",
+                "`baton {} --help` has no example",
+                command.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `baton join-token`: lets a machine join as a node.
+
+use api_types::Name;
+use api_types::auth::{JoinToken, JoinTokenSpec};
+use clap::{Args as ClapArgs, Subcommand};
+
+use super::kind::Kind;
+use crate::errors::{ExitStatus, Failure};
+use crate::output::{self, moment};
+use crate::ttl::Ttl;
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  baton join-token create lb1
+  baton join-token create lb1 --quiet | ssh lb1 'umask 077; cat > /etc/baton/join-token'")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make a join token: it enrols one agent, once, under one name
+    #[command(after_help = "\
+Examples:
+  baton join-token create lb1
+  baton join-token create lb1 --ttl 1h
+  baton join-token create lb1 --quiet > join-token
+
+On the machine, put it in /etc/baton/join-token (readable by root only) and start baton-agent. The token is shown
+only here; it carries a fingerprint of the server's CA, so that the agent knows whom it talks to.")]
+    Create {
+        /// The name of the node; it is created when it is not there yet
+        node: Name,
+        /// How long the token can be used, for example 90s, 10m, 1h; at most a day
+        #[arg(long, default_value = "10m", value_name = "TIME")]
+        ttl: Ttl,
+        /// Print the token and nothing else
+        #[arg(short, long)]
+        quiet: bool,
+    },
+}
+
+pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
+    let Action::Create { node, ttl, quiet } = args.action;
+    let spec = JoinTokenSpec { node, ttl_ms: ttl.as_millis() };
+    let token: JoinToken = super::client()?.post(&[Kind::JoinTokens.path()], &spec).await?;
+    let secret = token.secret.ok_or(Failure::NoSecret)?;
+    if !quiet {
+        output::complain(&format!("For node {}, once, until {}:", token.node, moment(token.expires_at)));
+    }
+    output::print(&format!("{}\n", output::clean(&secret)))?;
+    Ok(ExitStatus::Done)
+}

@@ -1,0 +1,129 @@
+//! Text to objects.
+//!
+//! A document is read as plain YAML first, to learn its `kind`, and then as a specification of that kind, so that
+//! the first wrong field is known by its path. Its line is looked up only when something is wrong.
+
+use std::sync::Arc;
+
+use api_types::group::{ExternalMember, GroupSpec, NodeMember};
+use api_types::manifest::Manifest;
+use api_types::node::NodeSpec;
+use api_types::segment::SegmentSpec;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path, Segment};
+use serde_yaml_ng::{Deserializer, Value};
+
+use super::{Document, Mistake, Origin};
+
+const KINDS: &str = "allowed are segment, node and group";
+
+/// Adds the objects of a file, and what is wrong in it.
+pub(super) fn documents(
+    file: &Arc<str>,
+    text: &Arc<str>,
+    documents: &mut Vec<Document>,
+    mistakes: &mut Vec<Mistake>,
+) {
+    for (index, document) in Deserializer::from_str(text).enumerate() {
+        let origin = Origin { file: Arc::clone(file), text: Arc::clone(text), index };
+        let value = match Value::deserialize(document) {
+            // Nothing between two `---`, or only comments.
+            Ok(Value::Null) => continue,
+            Ok(value) => value,
+            Err(error) => {
+                let line = error.location().map(|location| location.line());
+                mistakes.push(Mistake { place: origin.at(line), detail: format!("it is no YAML: {error}") });
+                // What follows a break of the syntax cannot be told apart.
+                return;
+            }
+        };
+        match manifest(value) {
+            Ok(manifest) => documents.push(Document { manifest, origin }),
+            Err(Wrong { pointer, detail }) => {
+                mistakes.push(Mistake { place: origin.place(&pointer), detail });
+            }
+        }
+    }
+}
+
+/// What is wrong, and in which field.
+struct Wrong {
+    pointer: String,
+    detail: String,
+}
+
+impl Wrong {
+    fn new(pointer: &str, detail: impl Into<String>) -> Self {
+        Self { pointer: pointer.to_owned(), detail: detail.into() }
+    }
+}
+
+fn manifest(mut value: Value) -> Result<Manifest, Wrong> {
+    let Value::Mapping(fields) = &mut value else {
+        return Err(Wrong::new("", "a document must be an object with `kind` and `name`"));
+    };
+    let Some(kind) = fields.remove("kind") else {
+        return Err(Wrong::new("", format!("there is no `kind`: {KINDS}")));
+    };
+    match kind.as_str() {
+        Some("segment") => spec::<SegmentSpec>(value).map(Manifest::Segment),
+        Some("node") => spec::<NodeSpec>(value).map(Manifest::Node),
+        Some("group") => group(value).map(Manifest::Group),
+        Some(other) => Err(Wrong::new("/kind", format!("kind: {other:?} is not known: {KINDS}"))),
+        None => Err(Wrong::new("/kind", format!("kind: it must be a word: {KINDS}"))),
+    }
+}
+
+/// A group; its members are read one by one first, because the tag that tells their kinds apart hides the path.
+fn group(value: Value) -> Result<GroupSpec, Wrong> {
+    if let Some(Value::Sequence(members)) = value.get("members") {
+        for (index, member) in members.iter().enumerate() {
+            self::member(member.clone()).map_err(|wrong| {
+                let detail = format!("members[{index}]: {}", wrong.detail);
+                Wrong { pointer: format!("/members/{index}{}", wrong.pointer), detail }
+            })?;
+        }
+    }
+    spec(value)
+}
+
+fn member(mut value: Value) -> Result<(), Wrong> {
+    const MEMBER_KINDS: &str = "allowed are node (a host with an agent) and external (a router without one)";
+    let Value::Mapping(fields) = &mut value else {
+        return Err(Wrong::new("", "a member must be an object with `kind`"));
+    };
+    let Some(kind) = fields.remove("kind") else {
+        return Err(Wrong::new("", format!("there is no `kind`: {MEMBER_KINDS}")));
+    };
+    match kind.as_str() {
+        Some("node") => spec::<NodeMember>(value).map(drop),
+        Some("external") => spec::<ExternalMember>(value).map(drop),
+        Some(other) => Err(Wrong::new("/kind", format!("kind: {other:?} is not known: {MEMBER_KINDS}"))),
+        None => Err(Wrong::new("/kind", format!("kind: it must be a word: {MEMBER_KINDS}"))),
+    }
+}
+
+fn spec<T: DeserializeOwned>(value: Value) -> Result<T, Wrong> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let pointer = pointer(error.path());
+        let path = error.path().to_string();
+        let detail = error.into_inner().to_string();
+        // A field that is not known is named by the message; at the top the path is ".".
+        let named = path == "." || detail.contains(&format!("`{path}`"));
+        Wrong { pointer, detail: if named { detail } else { format!("{path}: {detail}") } }
+    })
+}
+
+fn pointer(path: &Path) -> String {
+    path.iter().fold(String::new(), |mut pointer, segment| {
+        let token = match segment {
+            Segment::Seq { index } => index.to_string(),
+            Segment::Map { key } => key.replace('~', "~0").replace('/', "~1"),
+            Segment::Enum { .. } | Segment::Unknown => return pointer,
+        };
+        pointer.push('/');
+        pointer.push_str(&token);
+        pointer
+    })
+}

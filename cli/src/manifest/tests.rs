@@ -1,0 +1,157 @@
+use std::fs;
+
+use super::*;
+
+const GOOD: &str = "\
+# A pair.
+kind: group
+name: web
+segment: lan
+vrid: 51
+virtual_addresses: [10.77.0.100/24]
+members:
+  - kind: node
+    node: lb1
+    interface: eth0
+    priority: 240
+---
+# Only a comment: no object.
+---
+kind: node
+name: lb1
+---
+kind: segment
+name: lan
+prefixes: [10.77.0.0/24]
+";
+
+fn read_texts(texts: &[(&str, &str)]) -> Result<Vec<Document>, ManifestError> {
+    let directory = tempfile::tempdir().unwrap();
+    for (name, text) in texts {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    read(&[directory.path().to_owned()])
+}
+
+/// The mistakes of one file, without the directory in front.
+fn mistakes(text: &str) -> Vec<String> {
+    match read_texts(&[("f.yaml", text)]) {
+        Err(ManifestError::Documents(mistakes)) => mistakes
+            .iter()
+            .map(|mistake| mistake.to_string().split_once("/f.yaml").unwrap().1.to_owned())
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn subjects(documents: &[Document]) -> Vec<(&str, &str)> {
+    documents.iter().map(|document| subject(&document.manifest)).collect()
+}
+
+#[test]
+fn segments_come_before_nodes_and_nodes_before_groups() {
+    let documents = read_texts(&[("f.yaml", GOOD)]).unwrap();
+    assert_eq!(subjects(&documents), [("segment", "lan"), ("node", "lb1"), ("group", "web")]);
+    assert_eq!(documents[2].origin.place("/members/0/priority").to_string().rsplit_once('/').unwrap().1, {
+        "f.yaml:11 (document 1)"
+    });
+}
+
+#[test]
+fn files_of_a_directory_are_read_by_name_and_other_files_are_not() {
+    let documents = read_texts(&[
+        ("2.yml", "{kind: node, name: b}"),
+        ("1.yaml", "{kind: node, name: a}"),
+        ("notes.txt", "not: [yaml"),
+    ])
+    .unwrap();
+    assert_eq!(subjects(&documents), [("node", "a"), ("node", "b")]);
+}
+
+#[test]
+fn an_unknown_field_is_refused_with_its_name_and_its_line() {
+    let found = mistakes("---\nkind: node\nname: lb1\n---\nkind: node\nname: lb2\ncolour: red\n");
+    assert_eq!(found, [":7 (document 2): unknown field `colour`, expected `name` or `description`"]);
+}
+
+#[test]
+fn an_unknown_field_of_a_member_is_refused_with_its_line() {
+    let found = mistakes(&GOOD.replace("    priority: 240", "    priority: 240\n    weight: 3"));
+    assert_eq!(
+        found,
+        [
+            ":12 (document 1): members[0]: unknown field `weight`, expected one of `node`, `interface`, `priority`"
+        ]
+    );
+}
+
+#[test]
+fn a_value_out_of_range_is_refused_with_what_is_allowed_and_its_line() {
+    let found = mistakes(&GOOD.replace("240", "256").replace("51", "0"));
+    assert_eq!(
+        found,
+        [":11 (document 1): members[0]: priority: 256 is not a priority: allowed are 1 to 254, \
+          and 255 for the owner of the addresses"]
+    );
+    let found = mistakes(&GOOD.replace("51", "0"));
+    assert_eq!(found, [":5 (document 1): vrid: 0 is not a VRID: allowed are 1 to 255"]);
+}
+
+#[test]
+fn a_missing_field_is_named() {
+    let found = mistakes(&GOOD.replace("vrid: 51\n", ""));
+    assert_eq!(found, [":2 (document 1): missing field `vrid`"]);
+}
+
+#[test]
+fn every_wrong_document_is_named_not_only_the_first() {
+    let found = mistakes("kind: vip\nname: a\n---\nname: b\n---\n- 1\n");
+    assert_eq!(
+        found,
+        [
+            ":1 (document 1): kind: \"vip\" is not known: allowed are segment, node and group",
+            ":4 (document 2): there is no `kind`: allowed are segment, node and group",
+            ":6 (document 3): a document must be an object with `kind` and `name`",
+        ]
+    );
+}
+
+#[test]
+fn a_break_of_the_syntax_is_named_with_its_line() {
+    let found = mistakes("kind: node\nname: [lb1\n");
+    assert_eq!(found.len(), 1);
+    assert!(found[0].starts_with(":3 (document 1): it is no YAML: "), "{found:?}");
+    assert!(mistakes("kind: node\nname: a\nname: b\n")[0].contains("duplicate"), "a repeated key");
+}
+
+#[test]
+fn an_object_that_is_written_twice_is_refused_with_both_places() {
+    let found = mistakes("kind: node\nname: a\n---\nkind: node\nname: a\n");
+    assert!(found[0].starts_with(":5 (document 2): node a is also at "), "{found:?}");
+    assert!(found[0].ends_with("f.yaml:2 (document 1): an object is written once"), "{found:?}");
+}
+
+#[test]
+fn a_source_without_objects_is_refused() {
+    assert!(matches!(read_texts(&[("f.yaml", "# nothing\n")]), Err(ManifestError::Nothing)));
+    assert!(matches!(read_texts(&[]), Err(ManifestError::EmptyDirectory { .. })));
+    assert!(matches!(read(&["/nonexistent.yaml".into()]), Err(ManifestError::Read { .. })));
+}
+
+#[test]
+fn a_field_that_is_not_there_is_placed_at_what_is_around_it() {
+    let documents = read_texts(&[("f.yaml", GOOD)]).unwrap();
+    let group = &documents[2].origin;
+    let line = |pointer: &str| group.place(pointer).line;
+    assert_eq!(line("/members/0/missing"), line("/members/0"));
+    assert_eq!(line("/members/0"), Some(8));
+    assert_eq!(line("/preempt_mode"), Some(2));
+    assert_eq!(line("/virtual_addresses/0"), Some(6));
+}
+
+#[test]
+fn the_examples_can_be_applied() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let documents = read(&[examples]).unwrap();
+    assert!(subjects(&documents).contains(&("group", "web")), "{:?}", subjects(&documents));
+}
