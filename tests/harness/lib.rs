@@ -1,1 +1,47 @@
-//! Placeholder.
+//! The laboratory that incidents are written in: hosts on a LAN, real programs in them, and witnesses that judge
+//! from outside.
+//!
+//! An incident is a closure given to [`Lab::run`]. Its verbs: plug hosts in ([`Lab::host`]), start agents, a server,
+//! a keepalived or web servers in them, cut hosts off ([`Lab::cut`]), kill what runs in them, and then ask the
+//! witnesses: a [`capture::Capture`] of the wire, probes of a client ([`http_prober`], [`ping_prober`]), and each
+//! host's kernel ([`Lab::holders`]). Waits are [`eventually()`]: until seen, or a bound, never a sleep and a look.
+
+mod api;
+mod arp_prober;
+pub mod binaries;
+pub mod capture;
+mod clock;
+mod command;
+mod eventually;
+mod evidence;
+mod forgery;
+pub mod frame;
+pub mod http_prober;
+mod lab;
+mod leftovers;
+mod namespace;
+mod node;
+mod peer;
+pub mod ping_prober;
+mod probes;
+mod process;
+mod server;
+mod site;
+mod web;
+mod wire;
+
+pub use api::{Api, Reply};
+pub use arp_prober::ArpProber;
+pub use clock::Moment;
+pub use command::output_of;
+pub use eventually::{always, eventually};
+pub use forgery::Forgery;
+pub use lab::{Host, Lab, Ports, Subnets};
+pub use namespace::Namespace;
+pub use node::Node;
+pub use peer::{Keepalived, VrrpInstance};
+pub use probes::{Answer, Outage, Probe, Prober, Probes};
+pub use process::Process;
+pub use server::Server;
+pub use site::{BOUND, Site, VIP, VRID};
+pub use web::Haproxy;

@@ -1,0 +1,300 @@
+//! The laboratory: a switch with two bridges, and one namespace for each host that is plugged into it.
+//!
+//! ```text
+//!            switch namespace                       host namespaces
+//!   bridge lan  ── port lan-n1  ═══ veth ═══  eth0  10.77.0.11/24   node n1
+//!   bridge mgmt ── port mgmt-n1 ═══ veth ═══  mgmt0 10.99.0.11/24
+//! ```
+//!
+//! The LAN carries adverts, ARP and clients; the management bridge carries what agents and server say to each
+//! other. Nothing exists outside the namespaces. Laboratories take turns, also between processes, because they
+//! measure time on a machine that they share.
+
+use std::cell::RefCell;
+use std::fs::{self, File};
+use std::net::Ipv4Addr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, anyhow};
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::capture::Capture;
+use crate::command::output_of;
+use crate::evidence;
+use crate::frame::Mac;
+use crate::leftovers;
+use crate::namespace::Namespace;
+
+const LAN: &str = "lan";
+const MANAGEMENT: &str = "mgmt";
+
+/// Drops what enters from and what would leave to the ports in the set, with their carrier kept.
+const SWITCH_RULES: &str = "
+table bridge switch {
+  set cut_ports {
+    type ifname
+  }
+  chain from_port {
+    type filter hook prerouting priority -300
+    iifname @cut_ports drop
+  }
+  chain to_port {
+    type filter hook postrouting priority 300
+    oifname @cut_ports drop
+  }
+}
+";
+
+/// The subnets of a laboratory: the first three octets of the LAN's /24 and of the management network's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subnets {
+    /// Where adverts, virtual addresses and clients live.
+    pub lan: [u8; 3],
+    /// Where agents and the server talk.
+    pub management: [u8; 3],
+}
+
+impl Default for Subnets {
+    fn default() -> Self {
+        Self { lan: [10, 77, 0], management: [10, 99, 0] }
+    }
+}
+
+/// Which of the two bridges a host is plugged into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ports {
+    /// `eth0` on the LAN and `mgmt0` on the management bridge.
+    Both,
+    /// `eth0` only.
+    Lan,
+    /// `mgmt0` only.
+    Management,
+}
+
+/// A host of the laboratory.
+#[derive(Debug, Clone)]
+pub struct Host {
+    /// What the laboratory calls it.
+    pub name: String,
+    /// Its namespace.
+    pub namespace: Namespace,
+    /// The address of `eth0`.
+    pub lan: Ipv4Addr,
+    /// The address of `mgmt0`.
+    pub management: Ipv4Addr,
+    /// The hardware address of `eth0`.
+    pub mac: Mac,
+    /// Where its programs keep their files.
+    pub directory: PathBuf,
+}
+
+/// See the module. Everything it made is removed when it is dropped.
+#[derive(Debug)]
+pub struct Lab {
+    prefix: String,
+    directory: PathBuf,
+    subnets: Subnets,
+    switch: Namespace,
+    /// The namespaces that hold addresses, for [`Lab::holders`].
+    hosts: RefCell<Vec<Host>>,
+    captures: RefCell<Vec<Capture>>,
+    _turn: Flock<File>,
+}
+
+impl Lab {
+    /// Runs an incident in a fresh laboratory. When it fails or panics, logs and captures are kept under
+    /// `target/e2e/` and the tail of each is printed.
+    ///
+    /// # Errors
+    /// What the incident answers, or why there could be no laboratory.
+    pub fn run(incident: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
+        let lab = Self::new(Subnets::default())?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| incident(&lab)))
+            .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", evidence::panic_message(&*panic))));
+        if outcome.is_err() {
+            evidence::keep(&lab.directory, &lab.captures.borrow());
+        }
+        outcome
+    }
+
+    /// Waits for its turn, removes what dead runs left, and builds the switch.
+    ///
+    /// # Errors
+    /// Without root, `ip` or `nft`.
+    pub fn new(subnets: Subnets) -> Result<Self> {
+        let turn = take_turn()?;
+        let (prefix, directory) = leftovers::claim()?;
+        let built = build_switch(&prefix);
+        let switch = built.inspect_err(|_| leftovers::sweep(&prefix))?;
+        Ok(Self {
+            prefix,
+            directory,
+            subnets,
+            switch,
+            hosts: RefCell::default(),
+            captures: RefCell::default(),
+            _turn: turn,
+        })
+    }
+
+    /// Where its hosts keep their files and logs.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The address of the LAN that ends in `last`.
+    #[must_use]
+    pub const fn lan_address(&self, last: u8) -> Ipv4Addr {
+        let [a, b, c] = self.subnets.lan;
+        Ipv4Addr::new(a, b, c, last)
+    }
+
+    /// Plugs in a host whose addresses end in `last`.
+    ///
+    /// # Errors
+    /// When its name or number is taken.
+    pub fn host(&self, name: &str, last: u8, ports: Ports) -> Result<Host> {
+        let namespace = Namespace::add(&format!("{}{name}", self.prefix))?;
+        let [a, b, c] = self.subnets.management;
+        let host = Host {
+            name: name.to_owned(),
+            namespace,
+            lan: self.lan_address(last),
+            management: Ipv4Addr::new(a, b, c, last),
+            mac: Mac([0x02, 0x77, 0, 0, 0, last]),
+            directory: self.directory.join(name),
+        };
+        fs::create_dir(&host.directory)?;
+        if ports != Ports::Management {
+            self.plug(&host, "eth0", LAN, host.lan, host.mac)?;
+        }
+        if ports != Ports::Lan {
+            self.plug(&host, "mgmt0", MANAGEMENT, host.management, Mac([0x02, 0x99, 0, 0, 0, last]))?;
+        }
+        self.hosts.borrow_mut().push(host.clone());
+        Ok(host)
+    }
+
+    fn plug(&self, host: &Host, interface: &str, bridge: &str, address: Ipv4Addr, mac: Mac) -> Result<()> {
+        let port = format!("{bridge}-{}", host.name);
+        let (host, switch) = (host.namespace.name(), self.switch.name());
+        let mac = mac.to_string();
+        let ip = |arguments: &[&str]| output_of(Command::new("ip").args(arguments)).map(drop);
+        ip(&[
+            "link", "add", interface, "netns", host, "address", &mac, "type", "veth", "peer", "name", &port,
+            "netns", switch,
+        ])?;
+        ip(&["-n", switch, "link", "set", &port, "master", bridge, "up"])?;
+        ip(&["-n", host, "address", "add", &format!("{address}/24"), "dev", interface])?;
+        ip(&["-n", host, "link", "set", interface, "up"])
+    }
+
+    /// Cuts the host off: the switch drops everything from and to its ports, whose carrier stays.
+    ///
+    /// # Errors
+    /// When nft refuses.
+    pub fn cut(&self, host: &Host) -> Result<()> {
+        self.switch.nft(&format!("add element bridge switch cut_ports {{ {} }}", ports_of(host)))
+    }
+
+    /// Ends [`Lab::cut`].
+    ///
+    /// # Errors
+    /// When it was not cut off.
+    pub fn heal(&self, host: &Host) -> Result<()> {
+        self.switch.nft(&format!("delete element bridge switch cut_ports {{ {} }}", ports_of(host)))
+    }
+
+    /// The hosts that have `address` on one of their interfaces, by asking each one's kernel.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn holders(&self, address: Ipv4Addr) -> Result<Vec<String>> {
+        let mut holders = Vec::new();
+        for host in self.hosts.borrow().iter() {
+            if host.has_address(address)? {
+                holders.push(host.name.clone());
+            }
+        }
+        Ok(holders)
+    }
+
+    /// [`Lab::holders`], as a look for [`eventually`](crate::eventually()).
+    ///
+    /// # Errors
+    /// Says who holds it when `host` is not the one and only holder.
+    pub fn only_holder(&self, address: Ipv4Addr, host: &str) -> Result<()> {
+        match self.holders(address)?.as_slice() {
+            [only] if only == host => Ok(()),
+            others => Err(anyhow!("{address} is held by {others:?}")),
+        }
+    }
+
+    /// Plugs in a stranger that records adverts and ARP on the LAN.
+    ///
+    /// # Errors
+    /// When it cannot be plugged in or may not capture.
+    pub fn observer(&self) -> Result<(Host, Capture)> {
+        let host = self.host("observer", 60, Ports::Lan)?;
+        let capture = self.capture(&host)?;
+        Ok((host, capture))
+    }
+
+    /// Records adverts and ARP as `host` sees them on `eth0`.
+    ///
+    /// # Errors
+    /// When it may not capture.
+    pub fn capture(&self, host: &Host) -> Result<Capture> {
+        let capture = Capture::start(&host.name, &host.namespace)?;
+        self.captures.borrow_mut().push(capture.clone());
+        Ok(capture)
+    }
+}
+
+impl Host {
+    /// Whether its kernel has `address` on one of the interfaces.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn has_address(&self, address: Ipv4Addr) -> Result<bool> {
+        let wanted = address.to_string();
+        let links: serde_json::Value =
+            serde_json::from_str(&output_of(self.namespace.command("ip").args(["-j", "-4", "address"]))?)?;
+        let links = links.as_array().context("ip answers no list")?;
+        let addresses = links.iter().filter_map(|link| link["addr_info"].as_array()).flatten();
+        Ok(addresses.filter_map(|one| one["local"].as_str()).any(|local| local == wanted))
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        for capture in self.captures.borrow().iter() {
+            capture.stop();
+        }
+        leftovers::sweep(&self.prefix);
+    }
+}
+
+fn ports_of(host: &Host) -> String {
+    format!("\"{LAN}-{0}\", \"{MANAGEMENT}-{0}\"", host.name)
+}
+
+fn take_turn() -> Result<Flock<File>> {
+    let directory = File::open(env!("CARGO_MANIFEST_DIR")).context("the sources of the tests are not there")?;
+    Flock::lock(directory, FlockArg::LockExclusive)
+        .map_err(|(_, error)| anyhow!("cannot wait for other laboratories: {error}"))
+}
+
+fn build_switch(prefix: &str) -> Result<Namespace> {
+    let switch = Namespace::add(&format!("{prefix}switch"))?;
+    for bridge in [LAN, MANAGEMENT] {
+        let plain = ["type", "bridge", "mcast_snooping", "0", "stp_state", "0", "forward_delay", "0"];
+        output_of(Command::new("ip").args(["-n", switch.name(), "link", "add", bridge]).args(plain))?;
+        output_of(Command::new("ip").args(["-n", switch.name(), "link", "set", bridge, "up"]))?;
+    }
+    switch.nft(SWITCH_RULES)?;
+    Ok(switch)
+}

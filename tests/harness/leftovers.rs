@@ -1,0 +1,132 @@
+//! Nothing of a laboratory outlives it: not after a panic, not after Ctrl-C, not after `kill -9`.
+//!
+//! Everything a laboratory makes carries its prefix. [`sweep`] finds it by that alone, so the same few lines serve
+//! the ordinary end, an interrupt, and the next run that finds what a killed one left behind.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, Once, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Result;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::eventually::eventually;
+use crate::namespace::Namespace;
+
+/// Every laboratory's prefix begins with this.
+const FAMILY: &str = "bt-";
+const OWNER_FILE: &str = "owner";
+const TIME_TO_STOP: Duration = Duration::from_millis(1500);
+const TIME_TO_DIE: Duration = Duration::from_secs(10);
+
+static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+static WATCH_SIGNALS: Once = Once::new();
+
+/// Draws a prefix, makes its directory and remembers who owns it.
+///
+/// # Errors
+/// When the directory cannot be made.
+pub(crate) fn claim() -> Result<(String, PathBuf)> {
+    WATCH_SIGNALS.call_once(|| drop(thread::spawn(sweep_when_interrupted)));
+    sweep_orphans();
+    let random = uuid::Uuid::new_v4().simple().to_string();
+    let prefix = format!("{FAMILY}{}-", &random[..4]);
+    let directory = directory_of(&prefix);
+    lock_live().insert(prefix.clone());
+    fs::create_dir(&directory)?;
+    fs::write(directory.join(OWNER_FILE), identity_of(std::process::id()).unwrap_or_default())?;
+    Ok((prefix, directory))
+}
+
+/// Removes everything that carries `prefix`: processes (asked first, then killed), namespaces, the directory.
+pub(crate) fn sweep(prefix: &str) {
+    let namespaces = Namespace::with_prefix(prefix);
+    let processes = || namespaces.iter().flat_map(Namespace::processes).collect::<Vec<_>>();
+    let gone = || match processes().len() {
+        0 => Ok(()),
+        left => Err(format!("{left} processes still run")),
+    };
+    signal_all(&processes(), Signal::SIGTERM);
+    if eventually("processes end when asked", TIME_TO_STOP, gone).is_err() {
+        let killed = eventually("processes end when killed", TIME_TO_DIE, || {
+            signal_all(&processes(), Signal::SIGKILL);
+            gone()
+        });
+        complain(killed);
+    }
+    for namespace in &namespaces {
+        complain(namespace.remove());
+    }
+    let directory = directory_of(prefix);
+    if directory.exists() {
+        complain(fs::remove_dir_all(&directory).map_err(Into::into));
+    }
+    lock_live().remove(prefix);
+}
+
+fn sweep_orphans() {
+    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for prefix in names.filter(|name| name.starts_with(FAMILY)) {
+        if owner_is_dead(&directory_of(&prefix)) {
+            sweep(&prefix);
+        }
+    }
+}
+
+/// A directory without a readable owner may be one that is being made: it is left alone.
+fn owner_is_dead(directory: &Path) -> bool {
+    let Ok(owner) = fs::read_to_string(directory.join(OWNER_FILE)) else { return false };
+    let pid = owner.split(' ').next().and_then(|pid| pid.parse().ok());
+    pid.is_some_and(|pid| identity_of(pid).as_deref() != Some(owner.as_str()))
+}
+
+/// The process id and the time the process was started (field 22 of `/proc/<pid>/stat`): never used twice.
+fn identity_of(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let after_name = &stat[stat.rfind(')')? + 2..];
+    let started = after_name.split(' ').nth(19)?;
+    Some(format!("{pid} {started}"))
+}
+
+fn sweep_when_interrupted() {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    let status = runtime.block_on(async {
+        let mut interrupt = signal(SignalKind::interrupt()).ok()?;
+        let mut terminate = signal(SignalKind::terminate()).ok()?;
+        tokio::select! {
+            _ = interrupt.recv() => Some(130),
+            _ = terminate.recv() => Some(143),
+        }
+    });
+    let Some(status) = status else { return };
+    for prefix in lock_live().clone() {
+        sweep(&prefix);
+    }
+    std::process::exit(status);
+}
+
+fn directory_of(prefix: &str) -> PathBuf {
+    std::env::temp_dir().join(prefix)
+}
+
+fn lock_live() -> std::sync::MutexGuard<'static, BTreeSet<String>> {
+    LIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn signal_all(pids: &[Pid], which: Signal) {
+    for pid in pids {
+        let _ended_meanwhile = kill(*pid, which);
+    }
+}
+
+fn complain(done: Result<()>) {
+    if let Err(error) = done {
+        eprintln!("cleaning up: {error:#}");
+    }
+}

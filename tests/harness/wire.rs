@@ -1,0 +1,97 @@
+//! A raw Ethernet socket on one interface of the calling thread's namespace.
+
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsRawFd, OwnedFd};
+
+use anyhow::{Context, Result};
+use nix::errno::Errno;
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::{
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType,
+    bind, recvmsg, sendmsg, setsockopt, socket, sockopt,
+};
+use nix::sys::time::TimeVal;
+
+use crate::clock::Moment;
+
+/// The `sll_pkttype` of a frame that this host sends itself.
+const PACKET_OUTGOING: u8 = 4;
+const LONGEST_FRAME: usize = 2048;
+/// A wait for a frame ends after this, so that a reader can notice that it shall stop.
+const PATIENCE_US: i64 = 50_000;
+const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// See the module.
+#[derive(Debug)]
+pub(crate) struct Wire {
+    socket: OwnedFd,
+    interface: LinkAddr,
+}
+
+impl Wire {
+    /// Opens the socket; frames that arrive from then on are kept until they are received.
+    ///
+    /// # Errors
+    /// When there is no such interface in the namespace, or without root.
+    pub(crate) fn open(interface: &str) -> Result<Self> {
+        let interface = getifaddrs()?
+            .filter(|address| address.interface_name == interface)
+            .find_map(|address| address.address?.as_link_addr().copied())
+            .with_context(|| format!("there is no interface {interface}"))?;
+        let socket =
+            socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
+                .context("cannot open a packet socket")?;
+        setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+        setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
+        setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(0, PATIENCE_US))?;
+        bind(socket.as_raw_fd(), &interface).context("cannot bind the packet socket")?;
+        Ok(Self { socket, interface })
+    }
+
+    /// The next frame from others with the time the kernel received it; `None` when none came for a while.
+    ///
+    /// # Errors
+    /// When the socket fails.
+    pub(crate) fn receive(&self) -> Result<Option<(Moment, Vec<u8>)>> {
+        let mut octets = vec![0; LONGEST_FRAME];
+        let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
+        let mut buffers = [IoSliceMut::new(&mut octets)];
+        let received = recvmsg::<LinkAddr>(
+            self.socket.as_raw_fd(),
+            &mut buffers,
+            Some(&mut control),
+            MsgFlags::empty(),
+        );
+        let message = match received {
+            Ok(message) => message,
+            Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
+            Err(error) => return Err(error).context("cannot receive"),
+        };
+        if message.address.is_some_and(|sender| sender.pkttype() == PACKET_OUTGOING) {
+            return Ok(None);
+        }
+        let stamp = message.cmsgs()?.find_map(|control| {
+            if let ControlMessageOwned::ScmTimestampns(stamp) = control { Some(stamp) } else { None }
+        });
+        let at = stamp.map_or_else(Moment::now, |stamp| Moment::from_parts(stamp.tv_sec(), stamp.tv_nsec()));
+        let length = message.bytes;
+        octets.truncate(length);
+        Ok(Some((at, octets)))
+    }
+
+    /// Sends a whole Ethernet frame.
+    ///
+    /// # Errors
+    /// When the interface is down.
+    pub(crate) fn send(&self, frame: &[u8]) -> Result<()> {
+        let sent = sendmsg(
+            self.socket.as_raw_fd(),
+            &[IoSlice::new(frame)],
+            &[],
+            MsgFlags::empty(),
+            Some(&self.interface),
+        );
+        sent.map(drop).context("cannot send")
+    }
+}
+

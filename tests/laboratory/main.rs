@@ -1,0 +1,79 @@
+//! The laboratory itself, tried on programs whose behaviour is known: Debian's keepalived and HAProxy.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use e2e::{
+    ArpProber, Haproxy, Keepalived, Lab, Moment, Namespace, Ports, VrrpInstance, eventually, http_prober,
+    ping_prober,
+};
+
+const BOUND: Duration = Duration::from_secs(15);
+const INSTANCE: VrrpInstance = VrrpInstance {
+    vrid: 51,
+    priority: 200,
+    interval_ms: 100,
+    preempt: true,
+    address: std::net::Ipv4Addr::new(10, 77, 0, 100),
+};
+
+#[test]
+fn a_dead_keepalived_is_seen_by_every_witness() -> Result<()> {
+    Lab::run(|lab| {
+        let vip = INSTANCE.address;
+        let (n1, n2) = (lab.host("n1", 11, Ports::Both)?, lab.host("n2", 12, Ports::Both)?);
+        let client = lab.host("client", 50, Ports::Lan)?;
+        let (observer, capture) = lab.observer()?;
+        let _web = [Haproxy::answering(&n1)?, Haproxy::answering(&n2)?];
+        let begun = Moment::now();
+        let _first = Keepalived::start(&n1, INSTANCE)?;
+        eventually("n1 holds the address", BOUND, || lab.only_holder(vip, "n1"))?;
+        let _second = Keepalived::start(&n2, VrrpInstance { priority: 100, ..INSTANCE })?;
+
+        let http = http_prober::start(&client, vip)?;
+        let pings = ping_prober::start(&client, vip, Duration::from_millis(5))?;
+        let _asking = ArpProber::start(&observer, vip, Duration::from_millis(20))?;
+        http.wait_until_answered("n1", 20, begun, BOUND)?;
+        pings.wait_until_answered("", 20, begun, BOUND)?;
+        ensure!(
+            capture.adverts_from(51, n1.lan, begun).iter().all(|(_, advert)| advert.ttl == 255),
+            "the capture sees the adverts as they were sent"
+        );
+
+        let cut_at = Moment::now();
+        lab.cut(&n1)?;
+        http.wait_until_answered("n2", 20, cut_at, BOUND)?;
+        pings.wait_until_answered("", 20, cut_at, BOUND)?;
+        for outage in [http.outage(cut_at), pings.outage(cut_at)] {
+            ensure!(outage.lost > 0 && outage.longest_gap > Duration::from_millis(200), "{outage}");
+        }
+        ensure!(capture.adverts_from(51, n1.lan, cut_at + Duration::from_millis(50)).is_empty());
+        ensure!(capture.announcements(vip, cut_at).iter().any(|(_, mac)| *mac == n2.mac));
+        ensure!(capture.claims(vip, cut_at, |arp| arp.is_reply).iter().any(|(_, mac)| *mac == n2.mac));
+        ensure!(lab.holders(vip)? == ["n1", "n2"], "a host that is cut off keeps its address");
+
+        lab.heal(&n1)?;
+        eventually("n1 holds it alone", BOUND, || lab.only_holder(vip, "n1"))
+    })
+}
+
+#[test]
+fn nothing_of_a_laboratory_is_left_after_it() -> Result<()> {
+    let mut prefix = String::new();
+    let failed = Lab::run(|lab| {
+        let host = lab.host("n1", 11, Ports::Both)?;
+        prefix = host.namespace.name().trim_end_matches("n1").to_owned();
+        let sleeper = host.namespace.command("sleep").arg("1000").spawn()?;
+        eventually("the sleeper runs", BOUND, || {
+            let runs = host.namespace.processes().len() == 1;
+            ensure!(runs, "{} of {}", host.namespace.processes().len(), sleeper.id());
+            Ok(())
+        })?;
+        ensure!(lab.directory().exists());
+        panic!("on purpose");
+    });
+    ensure!(failed.is_err_and(|error| error.to_string().contains("on purpose")), "the panic is the failure");
+    ensure!(Namespace::with_prefix(&prefix).is_empty(), "namespaces are left");
+    ensure!(!std::env::temp_dir().join(&prefix).exists(), "files are left");
+    Ok(())
+}
