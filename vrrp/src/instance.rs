@@ -19,6 +19,8 @@
 
 mod backoff;
 mod state;
+mod status;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -29,17 +31,11 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::backoff::Backoff;
-use self::state::{Leave, OldPace, Silence, State, TakeOver, Tenure, Wait};
-use crate::{
-    Action, Advertisement, AdvertisementInterval, Change, Claim, Config, Instant, Reason, Refusal, Role,
-    Version,
-};
+use self::state::{Leave, OldPace, State, Tenure, Wait};
+use crate::{Action, Advertisement, AdvertisementInterval, Claim, Config, Instant, Reason, Refusal, Role};
 
 /// How long a router that leaves goes on holding once it has heard its successor, which announces meanwhile.
 pub const HANDOVER: Duration = Duration::from_millis(20);
-
-/// Advertisements that answer a rival at once keep this distance at least.
-const MIN_ANSWER_DISTANCE: Duration = Duration::from_millis(10);
 
 /// One virtual router, as one node takes part in it.
 #[derive(Debug, Clone)]
@@ -94,7 +90,7 @@ impl Instance {
     pub fn start(&mut self, now: Instant) {
         match self.state {
             State::Initialize if self.config.priority().is_owner() => {
-                self.take_over(Reason::OwnerStarted, None);
+                self.take_over(Role::Initialize, Reason::OwnerStarted);
             }
             State::Initialize => {
                 self.state = State::Backup(Wait::from(now));
@@ -160,9 +156,8 @@ impl Instance {
         let old = std::mem::replace(&mut self.config, config);
         let rebind = old.addresses() != self.config.addresses();
         match &mut self.state {
-            State::Backup(wait) if self.config.priority().is_owner() && !old.priority().is_owner() => {
-                let waited = Some(*wait);
-                self.take_over(Reason::OwnerStarted, waited);
+            State::Backup(_) if self.config.priority().is_owner() && !old.priority().is_owner() => {
+                self.take_over(Role::Backup, Reason::OwnerStarted);
             }
             State::TakingOver(_) if rebind => self.actions.push_back(Action::Hold),
             State::Active(tenure) => {
@@ -211,12 +206,8 @@ impl Instance {
             (State::Backup(_), Claim::Holds(_)) => {} // We preempt: let the deadline come.
 
             (State::TakingOver(take_over), Claim::Holds(rival)) if us.waits_behind(rival) => {
-                let was_initialize = take_over.waited.is_none();
-                self.state = State::Backup(Wait::behind(source, interval, now));
-                self.actions.push_back(Action::Release);
-                if was_initialize {
-                    self.report(Role::Initialize, Role::Backup, Reason::Started);
-                }
+                let from = take_over.from;
+                self.fall_back(from, Wait::behind(source, interval, now), Reason::Started);
             }
             (State::TakingOver(_), Claim::Holds(_) | Claim::Resigns) => {}
 
@@ -245,8 +236,8 @@ impl Instance {
             State::Backup(wait) => {
                 let deadline = wait.takeover_at(&self.config, &self.backoff);
                 if deadline <= now {
-                    let waited = *wait;
-                    self.take_over(self.reason_to_take_over(&waited, deadline), Some(waited));
+                    let reason = self.reason_to_take_over(wait.silence, deadline);
+                    self.take_over(Role::Backup, reason);
                 }
             }
             State::Active(tenure) => {
@@ -274,8 +265,8 @@ impl Instance {
     /// The addresses of the last [`Action::Hold`] are held.
     pub fn handle_held(&mut self, now: Instant) {
         match &mut self.state {
-            State::TakingOver(TakeOver { reason, waited }) => {
-                let (reason, from) = (*reason, role_before(waited.as_ref()));
+            State::TakingOver(take_over) => {
+                let (reason, from) = (take_over.reason, take_over.from);
                 self.backoff.clear();
                 self.state = State::Active(Tenure::from(now));
                 self.advertise(now);
@@ -296,7 +287,7 @@ impl Instance {
     pub fn handle_hold_failed(&mut self, now: Instant) {
         let from = match &self.state {
             State::Initialize | State::Backup(_) => return,
-            State::TakingOver(take_over) => role_before(take_over.waited.as_ref()),
+            State::TakingOver(take_over) => take_over.from,
             State::Active(_) => {
                 self.send(Claim::Resigns, now);
                 Role::Active
@@ -304,11 +295,7 @@ impl Instance {
             State::Leaving(_) => return self.leave_at_once(Reason::Stopped),
         };
         self.backoff.grow(now);
-        self.state = State::Backup(Wait::from(now));
-        self.actions.push_back(Action::Release);
-        if from != Role::Backup {
-            self.report(from, Role::Backup, Reason::HoldFailed);
-        }
+        self.fall_back(from, Wait::from(now), Reason::HoldFailed);
     }
 
     /// The next thing to do. Call it after each of the other calls until there is none.
@@ -326,159 +313,5 @@ impl Instance {
             State::Active(tenure) => Some(tenure.next_deadline()),
             State::Leaving(leave) => Some(leave.next_deadline()),
         }
-    }
-
-    /// The settings.
-    #[must_use]
-    pub const fn config(&self) -> &Config {
-        &self.config
-    }
-
-    /// The role. It becomes Active when the addresses are held, and stays so until they are released.
-    #[must_use]
-    pub const fn role(&self) -> Role {
-        match &self.state {
-            State::Initialize => Role::Initialize,
-            State::Backup(_) => Role::Backup,
-            State::TakingOver(take_over) => role_before(take_over.waited.as_ref()),
-            State::Active(_) | State::Leaving(_) => Role::Active,
-        }
-    }
-
-    /// Whether the addresses are to be held now: the level that [`Action::Hold`] and [`Action::Release`] move.
-    #[must_use]
-    pub const fn wants_addresses(&self) -> bool {
-        matches!(self.state, State::TakingOver(_) | State::Active(_) | State::Leaving(_))
-    }
-
-    /// Whether [`Instance::stop`] was called and the addresses are not released yet.
-    #[must_use]
-    pub const fn is_leaving(&self) -> bool {
-        matches!(self.state, State::Leaving(_))
-    }
-
-    /// The last valid advertisement of another router, in whatever role it was heard.
-    #[must_use]
-    pub const fn last_heard(&self) -> Option<Heard> {
-        self.last_heard
-    }
-
-    /// The router that a Backup waits behind; `None` when it knows of none.
-    #[must_use]
-    pub const fn active_source(&self) -> Option<IpAddr> {
-        match &self.state {
-            State::Backup(wait) => wait.active,
-            State::Initialize | State::TakingOver(_) | State::Active(_) | State::Leaving(_) => None,
-        }
-    }
-
-    /// Active_Down_Interval as it applies now: by the interval that the Active router advertises, or by ours where
-    /// it is not known or version 2 does not ask for it.
-    #[must_use]
-    pub fn active_down_interval(&self) -> Duration {
-        let interval = match &self.state {
-            State::Backup(wait) => wait.active_interval(&self.config),
-            State::Initialize | State::TakingOver(_) | State::Active(_) | State::Leaving(_) => {
-                self.config.interval()
-            }
-        };
-        self.config.active_down_interval(interval)
-    }
-
-    /// An advertisement of ours that the LAN has sent back to us, rather than another router with our address.
-    fn is_our_own(&self, advertisement: &Advertisement, now: Instant) -> bool {
-        let within = self.config.interval().as_duration();
-        self.last_sent.is_some_and(|Sent { claim, at }| {
-            claim == advertisement.claim && now.saturating_duration_since(at) <= within
-        }) && advertisement.source == self.config.source()
-            && advertisement.addresses == self.config.addresses()
-    }
-
-    /// Why `wait` has come to its end at `deadline`. A rival is alive if its last advertisement is not much older
-    /// than its interval.
-    fn reason_to_take_over(&self, wait: &Wait, deadline: Instant) -> Reason {
-        let is_outranked = |heard: Heard| match heard.claim {
-            Claim::Resigns => false,
-            Claim::Holds(rival) => {
-                !self.config.candidate().waits_behind(rival)
-                    && deadline.saturating_duration_since(heard.at) <= heard.interval.as_duration() * 3 / 2
-            }
-        };
-        match wait.silence {
-            Silence::Skew => Reason::PriorityZero,
-            Silence::ActiveDown if self.last_heard.is_some_and(is_outranked) => Reason::Preempting,
-            Silence::ActiveDown => Reason::NoResponse,
-        }
-    }
-
-    fn take_over(&mut self, reason: Reason, waited: Option<Wait>) {
-        self.state = State::TakingOver(TakeOver { reason, waited });
-        self.actions.push_back(Action::Hold);
-    }
-
-    fn yield_to(&mut self, active: IpAddr, interval: AdvertisementInterval, now: Instant) {
-        self.send(Claim::Holds(self.config.priority()), now);
-        self.state = State::Backup(Wait::behind(active, interval, now));
-        self.actions.push_back(Action::Release);
-        self.report(Role::Active, Role::Backup, Reason::HigherPriorityHeard);
-    }
-
-    /// Answers a rival that must not win, with an advertisement at once and an announcement. What may not go out
-    /// yet goes out as soon as it may.
-    fn reassert(&mut self, rival: Claim, now: Instant) {
-        let State::Active(tenure) = &mut self.state else { return };
-        let interval = self.config.interval().as_duration();
-
-        tenure.announce_at = Some(tenure.announce_from.max(now));
-        let answer_at = tenure.answer_from.max(now);
-        // Version 2 discards a losing advertisement in silence (RFC 3768 §6.4.3).
-        let is_answered = self.config.version() == Version::V3 || rival == Claim::Resigns;
-        if is_answered && answer_at < tenure.advertise_at {
-            tenure.advertise_at = answer_at;
-            tenure.answer_from = answer_at + MIN_ANSWER_DISTANCE.max(interval / 10);
-        }
-        self.handle_timeout(now);
-    }
-
-    fn advertise(&mut self, now: Instant) {
-        if let State::Active(tenure) = &mut self.state {
-            tenure.advertise_at = now + tenure.next_pace(&self.config);
-            self.send(Claim::Holds(self.config.priority()), now);
-        }
-    }
-
-    fn announce(&mut self, now: Instant) {
-        if let State::Active(tenure) = &mut self.state {
-            tenure.announce_at = None;
-            tenure.announce_from = now + self.config.interval().as_duration();
-            self.actions.push_back(Action::Announce);
-        }
-    }
-
-    fn leave_at_once(&mut self, reason: Reason) {
-        let from = self.role();
-        if self.wants_addresses() {
-            self.actions.push_back(Action::Release);
-        }
-        self.state = State::Initialize;
-        if from != Role::Initialize {
-            self.report(from, Role::Initialize, reason);
-        }
-    }
-
-    fn send(&mut self, claim: Claim, now: Instant) {
-        self.last_sent = Some(Sent { claim, at: now });
-        self.actions.push_back(Action::Advertise(claim));
-    }
-
-    fn report(&mut self, from: Role, to: Role, reason: Reason) {
-        self.actions.push_back(Action::Report(Change { from, to, reason }));
-    }
-}
-
-const fn role_before(waited: Option<&Wait>) -> Role {
-    match waited {
-        None => Role::Initialize,
-        Some(_) => Role::Backup,
     }
 }

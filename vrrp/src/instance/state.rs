@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Backoff;
-use crate::{AdvertisementInterval, Config, Instant, Reason, Version};
+use crate::{AdvertisementInterval, Config, Instant, Reason, Role, Version};
 
 /// Each state carries what its deadlines are counted from, so a timer of another state cannot exist.
 #[derive(Debug, Clone)]
@@ -77,11 +77,13 @@ impl Wait {
     }
 }
 
+/// An attempt to become Active.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct TakeOver {
+    /// What the router still is, for the others have not heard of the attempt: Backup, or, for an owner that has
+    /// just been started, Initialize.
+    pub(super) from: Role,
     pub(super) reason: Reason,
-    /// What to fall back to; `None` for an owner that has not been Backup.
-    pub(super) waited: Option<Wait>,
 }
 
 /// What an Active router has to do next. It holds the addresses all the time.
