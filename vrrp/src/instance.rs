@@ -234,9 +234,9 @@ impl Instance {
         match &mut self.state {
             State::Initialize | State::TakingOver(_) => {}
             State::Backup(wait) => {
-                let deadline = wait.takeover_at(&self.config, &self.backoff);
+                let (silence, deadline) = (wait.silence, wait.takeover_at(&self.config, &self.backoff));
                 if deadline <= now {
-                    let reason = self.reason_to_take_over(wait.silence, deadline);
+                    let reason = self.reason_to_take_over(silence, deadline);
                     self.take_over(Role::Backup, reason);
                 }
             }

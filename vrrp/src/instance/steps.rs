@@ -20,8 +20,8 @@ impl Instance {
             && advertisement.addresses == self.config.addresses()
     }
 
-    /// Why a Backup takes over at `deadline`, after this silence. A rival is alive if its last advertisement is not much older
-    /// than its interval.
+    /// Why a Backup takes over at `deadline`, after this silence. A rival is alive if its last advertisement is not
+    /// much older than its interval.
     pub(super) fn reason_to_take_over(&self, silence: Silence, deadline: Instant) -> Reason {
         let is_outranked = |heard: Heard| match heard.claim {
             Claim::Resigns => false,
