@@ -1,0 +1,101 @@
+//! Records refused attempts in the audit log, at most [`PER_MINUTE`] a minute, so that an attacker cannot fill
+//! the disk. What was left out is counted in the next entry.
+
+use std::sync::{Mutex, PoisonError};
+
+use api_types::Timestamp;
+use api_types::audit::Actor;
+use chrono::TimeDelta;
+use serde_json::json;
+use sqlx::PgPool;
+
+use crate::store::audit::{self, Entry, Origin, Target};
+
+/// How many refusals are recorded in a minute.
+const PER_MINUTE: u32 = 120;
+
+/// Records refusals.
+#[derive(Debug, Default)]
+pub struct RefusalLog(Mutex<Window>);
+
+#[derive(Debug, Default)]
+struct Window {
+    began_at: Option<Timestamp>,
+    recorded: u32,
+    left_out: u64,
+}
+
+impl RefusalLog {
+    /// Records that `actor` was refused `action` on `target`, and why. A database that does not take it costs
+    /// the entry, never the answer; the server's log has it all the same.
+    pub async fn record(
+        &self,
+        db: &PgPool,
+        now: Timestamp,
+        actor: Actor,
+        origin: Origin,
+        action: &'static str,
+        target: Target,
+        reason: &str,
+    ) {
+        tracing::warn!(
+            action,
+            reason,
+            actor = actor.name.as_deref().unwrap_or(actor.kind.as_str()),
+            source = ?origin.source,
+            request_id = origin.request_id.as_deref(),
+            "refused"
+        );
+        metrics::counter!("baton_refusals_total", "action" => action).increment(1);
+        let Some(left_out) = self.admit(now) else { return };
+        let reason = if left_out == 0 {
+            json!({"reason": reason})
+        } else {
+            json!({"reason": reason, "left_out_before": left_out})
+        };
+        let entry = Entry::refused(actor, origin, action, target, &reason);
+        let recorded = async {
+            let mut conn = db.acquire().await?;
+            audit::record(&mut conn, now, &entry).await
+        };
+        if let Err(error) = recorded.await {
+            tracing::error!(%error, "a refusal could not be recorded in the audit log");
+        }
+    }
+
+    /// Whether there is room for one more; if so, how many were left out since the last one.
+    fn admit(&self, now: Timestamp) -> Option<u64> {
+        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let over = window
+            .began_at
+            .is_none_or(|began_at| now.as_datetime() - began_at.as_datetime() >= TimeDelta::minutes(1));
+        if over {
+            window.began_at = Some(now);
+            window.recorded = 0;
+        }
+        if window.recorded >= PER_MINUTE {
+            window.left_out += 1;
+            return None;
+        }
+        window.recorded += 1;
+        Some(std::mem::take(&mut window.left_out))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_cut_and_counted() {
+        let at = |seconds| chrono::DateTime::from_timestamp(seconds, 0).unwrap().into();
+        let log = RefusalLog::default();
+        for _ in 0..PER_MINUTE {
+            assert_eq!(log.admit(at(0)), Some(0));
+        }
+        assert_eq!(log.admit(at(59)), None);
+        assert_eq!(log.admit(at(59)), None);
+        assert_eq!(log.admit(at(60)), Some(2));
+        assert_eq!(log.admit(at(60)), Some(0));
+    }
+}

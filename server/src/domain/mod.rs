@@ -1,0 +1,3 @@
+//! Rules, without HTTP and without SQL: pure functions over the contract's types.
+
+pub mod rejection;

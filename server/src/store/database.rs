@@ -1,0 +1,72 @@
+//! Connections, roles and migrations.
+//!
+//! The owner applies the migrations and does nothing else. Requests are served by the role [`APP_ROLE`], which
+//! the database keeps from changing the audit log. A login that is not this role itself takes it on with
+//! `SET ROLE` at the start of each connection.
+
+use std::time::Duration;
+
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgConnection, PgPool};
+use thiserror::Error;
+
+/// The migrations that this server was built with.
+pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
+
+/// The role that serves requests.
+pub const APP_ROLE: &str = "baton_app";
+
+/// How long a request waits for a connection before it is answered with 503.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why the database could not be prepared.
+#[derive(Debug, Error)]
+pub enum PrepareError {
+    /// No connection as its owner.
+    #[error("cannot connect to the database as its owner")]
+    Connect(#[source] sqlx::Error),
+    /// A migration failed.
+    #[error(
+        "cannot migrate the database; where the owner may not create roles, an administrator runs \
+         `CREATE ROLE baton_app NOLOGIN` and grants it to the login of the server first"
+    )]
+    Migrate(#[source] MigrateError),
+}
+
+/// Applies the migrations that are missing, under an advisory lock, so that several servers may start at once.
+///
+/// # Errors
+/// [`PrepareError`] when the database cannot be reached or refuses a migration.
+pub async fn migrate(owner: &PgConnectOptions) -> Result<(), PrepareError> {
+    let mut conn = PgConnection::connect_with(owner).await.map_err(PrepareError::Connect)?;
+    MIGRATOR.run(&mut conn).await.map_err(PrepareError::Migrate)?;
+    if let Err(error) = conn.close().await {
+        tracing::debug!(%error, "the connection of the migrations did not end in order");
+    }
+    Ok(())
+}
+
+/// The pool that requests are served from. Connections are made when they are needed.
+#[must_use]
+pub fn pool(app: PgConnectOptions, max_connections: u32) -> PgPool {
+    PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .after_connect(|conn, _| {
+            Box::pin(async move {
+                sqlx::query("SET ROLE baton_app").execute(&mut *conn).await?;
+                sqlx::query("SET statement_timeout = '10s'").execute(conn).await?;
+                Ok(())
+            })
+        })
+        .connect_lazy_with(app)
+}
+
+/// Whether the database answers; the migrations were applied before the first request was taken.
+///
+/// # Errors
+/// The error of the database.
+pub async fn ping(db: &PgPool) -> Result<(), sqlx::Error> {
+    sqlx::query("SELECT 1").execute(db).await.map(drop)
+}

@@ -1,0 +1,258 @@
+//! VIP groups: insert, change, delete, find, list. Their addresses and members are rows of their own.
+
+use std::collections::HashMap;
+
+use api_types::group::{Checksum, Group, GroupSpec, GroupStatus, Member};
+use api_types::{Name, Timestamp, VirtualAddress};
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use uuid::Uuid;
+use vrrp::{AdvertisementInterval, Family, Version, Vrid};
+
+use super::intent::{expect_one_row, stored_name};
+use super::key::Key;
+use super::{StoreError, conditions, member_reports, members, virtual_addresses};
+use crate::domain::holder::{self, Observed};
+
+struct GroupRow {
+    id: Uuid,
+    name: String,
+    description: String,
+    segment: String,
+    family: String,
+    vrid: i16,
+    version: i16,
+    advertisement_interval_ms: i32,
+    preempt_mode: bool,
+    checksum: String,
+    generation: i64,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+}
+
+impl GroupRow {
+    fn into_group(
+        self,
+        virtual_addresses: Vec<VirtualAddress>,
+        members: Vec<Member>,
+        status: GroupStatus,
+    ) -> Result<Group, StoreError> {
+        let id = self.id;
+        let refuse = |detail: String| StoreError::inconsistent("groups", id, detail);
+        Ok(Group {
+            id,
+            name: stored_name("groups", id, self.name)?,
+            description: self.description,
+            segment: stored_name("groups", id, self.segment)?,
+            family: stored_family("groups", id, &self.family)?,
+            vrid: Vrid::try_from(i64::from(self.vrid)).map_err(|error| refuse(error.to_string()))?,
+            version: Version::try_from(i64::from(self.version)).map_err(|error| refuse(error.to_string()))?,
+            advertisement_interval_ms: AdvertisementInterval::try_from(i64::from(
+                self.advertisement_interval_ms,
+            ))
+            .map_err(|error| refuse(error.to_string()))?,
+            preempt_mode: self.preempt_mode,
+            checksum: checksum_from_word(&self.checksum)
+                .ok_or_else(|| refuse(format!("unknown checksum {:?}", self.checksum)))?,
+            virtual_addresses,
+            members,
+            generation: self.generation,
+            created_at: self.created_at.into(),
+            updated_at: self.updated_at.into(),
+            status,
+        })
+    }
+}
+
+const fn checksum_word(checksum: Checksum) -> &'static str {
+    match checksum {
+        Checksum::Auto => "auto",
+        Checksum::Rfc9568 => "rfc9568",
+        Checksum::Rfc5798 => "rfc5798",
+    }
+}
+
+fn checksum_from_word(word: &str) -> Option<Checksum> {
+    [Checksum::Auto, Checksum::Rfc9568, Checksum::Rfc5798]
+        .into_iter()
+        .find(|checksum| checksum_word(*checksum) == word)
+}
+
+/// A family from a column that only ever takes families.
+pub(super) fn stored_family(table: &'static str, id: Uuid, word: &str) -> Result<Family, StoreError> {
+    [Family::Ipv4, Family::Ipv6]
+        .into_iter()
+        .find(|family| family.as_str() == word)
+        .ok_or_else(|| StoreError::inconsistent(table, id, format!("unknown family {word:?}")))
+}
+
+/// The group with this key, if there is one.
+///
+/// # Errors
+/// [`StoreError`] when the database cannot be read, or holds what makes no sense.
+pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Group>, StoreError> {
+    let row = sqlx::query_as!(
+        GroupRow,
+        "
+        SELECT g.id, g.name, g.description, s.name AS segment, g.family, g.vrid, g.version,
+               g.advertisement_interval_ms, g.preempt_mode, g.checksum, g.generation, g.created_at, g.updated_at
+        FROM groups g JOIN segments s ON s.id = g.segment_id
+        WHERE g.id = $1 OR g.name = $2
+        ",
+        key.id(),
+        key.name(),
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    Ok(assemble(conn, row.into_iter().collect()).await?.pop())
+}
+
+/// At most `limit` groups whose id is greater than `after`, by id.
+///
+/// # Errors
+/// [`StoreError`] when the database cannot be read, or holds what makes no sense.
+pub async fn list(
+    conn: &mut PgConnection,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Group>, StoreError> {
+    let rows = sqlx::query_as!(
+        GroupRow,
+        "
+        SELECT g.id, g.name, g.description, s.name AS segment, g.family, g.vrid, g.version,
+               g.advertisement_interval_ms, g.preempt_mode, g.checksum, g.generation, g.created_at, g.updated_at
+        FROM groups g JOIN segments s ON s.id = g.segment_id
+        WHERE $1::uuid IS NULL OR g.id > $1
+        ORDER BY g.id
+        LIMIT $2
+        ",
+        after,
+        limit,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    assemble(conn, rows).await
+}
+
+/// Joins the rows with what belongs to them, in as many queries for a page as for one group.
+async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Group>, StoreError> {
+    let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let mut addresses = virtual_addresses::of_groups(conn, &ids).await?;
+    let mut members = members::of_groups(conn, &ids).await?;
+    let mut observed = member_reports::observed(conn, &ids).await?;
+    let mut conditions = conditions::of_groups(conn, &ids).await?;
+    rows.into_iter()
+        .map(|row| {
+            let id = row.id;
+            let observed = observed.remove(&id).unwrap_or_default();
+            let status = GroupStatus {
+                active: holder::active(&observed),
+                members: observed.iter().map(Observed::status).collect(),
+                conditions: conditions.remove(&id).unwrap_or_default(),
+            };
+            row.into_group(
+                addresses.remove(&id).unwrap_or_default(),
+                members.remove(&id).unwrap_or_default(),
+                status,
+            )
+        })
+        .collect()
+}
+
+/// A group as it is written: the specification with the ids of what it names.
+#[derive(Debug, Clone, Copy)]
+pub struct GroupWrite<'a> {
+    /// The group.
+    pub id: Uuid,
+    /// What the operator wrote.
+    pub spec: &'a GroupSpec,
+    /// The segment that the specification names.
+    pub segment_id: Uuid,
+    /// The nodes that the specification names.
+    pub node_ids: &'a HashMap<Name, Uuid>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Adds a group of generation 1.
+///
+/// # Errors
+/// [`StoreError`] when the database refuses it.
+pub async fn insert(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(), StoreError> {
+    let GroupWrite { id, spec, segment_id, now, .. } = write;
+    sqlx::query!(
+        "
+        INSERT INTO groups (id, name, description, segment_id, family, vrid, version, advertisement_interval_ms,
+                            preempt_mode, checksum, generation, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $11)
+        ",
+        id,
+        spec.name.as_str(),
+        spec.description,
+        segment_id,
+        spec.family.as_str(),
+        i16::from(spec.vrid.get()),
+        i16::from(spec.version.number()),
+        interval_column(spec)?,
+        spec.preempt_mode,
+        checksum_word(spec.checksum),
+        now.as_datetime(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    insert_parts(conn, write).await
+}
+
+/// Replaces what operators wrote of a group, and raises its generation.
+///
+/// # Errors
+/// [`StoreError`] when the database refuses it, or there is no such group.
+pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(), StoreError> {
+    let GroupWrite { id, spec, segment_id, now, .. } = write;
+    virtual_addresses::delete(conn, id).await?;
+    members::delete(conn, id).await?;
+    let done = sqlx::query!(
+        "
+        UPDATE groups
+        SET name = $2, description = $3, segment_id = $4, family = $5, vrid = $6, version = $7,
+            advertisement_interval_ms = $8, preempt_mode = $9, checksum = $10,
+            generation = generation + 1, updated_at = $11
+        WHERE id = $1
+        ",
+        id,
+        spec.name.as_str(),
+        spec.description,
+        segment_id,
+        spec.family.as_str(),
+        i16::from(spec.vrid.get()),
+        i16::from(spec.version.number()),
+        interval_column(spec)?,
+        spec.preempt_mode,
+        checksum_word(spec.checksum),
+        now.as_datetime(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    expect_one_row("groups", id, done.rows_affected())?;
+    insert_parts(conn, write).await
+}
+
+async fn insert_parts(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(), StoreError> {
+    let GroupWrite { id, spec, segment_id, node_ids, .. } = write;
+    virtual_addresses::insert(conn, id, segment_id, &spec.virtual_addresses).await?;
+    members::insert(conn, id, &spec.members, node_ids).await
+}
+
+fn interval_column(spec: &GroupSpec) -> Result<i32, StoreError> {
+    i32::try_from(spec.advertisement_interval_ms.as_millis())
+        .map_err(|error| StoreError::inconsistent("groups", &spec.name, error))
+}
+
+/// Removes a group with its addresses and members.
+///
+/// # Errors
+/// [`StoreError`] when the database refuses it, or there is no such group.
+pub async fn delete(conn: &mut PgConnection, id: Uuid) -> Result<(), StoreError> {
+    let done = sqlx::query!("DELETE FROM groups WHERE id = $1", id).execute(conn).await?;
+    expect_one_row("groups", id, done.rows_affected())
+}

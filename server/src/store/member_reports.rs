@@ -1,0 +1,229 @@
+//! How each member that is a node last said that it stands, and what follows for its group.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use api_types::channel::GroupReport;
+use api_types::node::{Interface, Rejection};
+use api_types::transition::State;
+use api_types::Timestamp;
+use chrono::{DateTime, Utc};
+use ipnet::IpNet;
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+use vrrp::{AdvertisementInterval, Family};
+
+use super::StoreError;
+use super::conditions;
+use super::events::Subject;
+use crate::domain::condition::{self, ObservedLink};
+use crate::domain::desired::primary_address;
+use crate::domain::holder::{MemberReport, Observed, ObservedNode};
+
+/// Replaces everything that the agent of `node` said about its members, and returns the groups for which that
+/// changes who stands how. Reports about groups that are gone are left out.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn replace(
+    conn: &mut PgConnection,
+    node: Uuid,
+    reports: &[GroupReport],
+    now: Timestamp,
+) -> Result<Vec<Uuid>, StoreError> {
+    let groups: Vec<_> = reports.iter().map(|report| report.group_id).collect();
+    let mut changed = sqlx::query_scalar!(
+        "DELETE FROM member_reports WHERE node_id = $1 AND group_id <> ALL($2) RETURNING group_id",
+        node,
+        &groups
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for report in reports {
+        let addresses: Vec<_> = report.addresses_present.iter().map(ToString::to_string).collect();
+        let before = sqlx::query!(
+            "SELECT state, active_source FROM member_reports WHERE group_id = $1 AND node_id = $2",
+            report.group_id,
+            node
+        )
+        .fetch_optional(&mut *conn)
+        .await?;
+        let source = report.active_source.map(IpNet::from);
+        let is_news = before.is_none_or(|before| {
+            before.state != report.state.as_str() || before.active_source != source
+        });
+        let written = sqlx::query!(
+            "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, active_source,
+                                         addresses_present, reported_at)
+             SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM groups WHERE id = $1
+             ON CONFLICT (group_id, node_id) DO UPDATE
+             SET state = excluded.state, since = excluded.since,
+                 effective_priority = excluded.effective_priority, active_source = excluded.active_source,
+                 addresses_present = excluded.addresses_present, reported_at = excluded.reported_at",
+            report.group_id,
+            node,
+            report.state.as_str(),
+            report.since.as_datetime(),
+            i16::from(report.effective_priority.get()),
+            source,
+            &addresses,
+            now.as_datetime(),
+        )
+        .execute(&mut *conn)
+        .await?;
+        if is_news && written.rows_affected() == 1 {
+            changed.push(report.group_id);
+        }
+    }
+    Ok(changed)
+}
+
+/// The members of these groups in the order of the specification, as they were last reported.
+///
+/// # Errors
+/// When the database cannot be asked, or holds what it cannot hold.
+pub async fn observed(
+    conn: &mut PgConnection,
+    groups: &[Uuid],
+) -> Result<HashMap<Uuid, Vec<Observed>>, StoreError> {
+    let rows = sqlx::query_as!(
+        MemberRow,
+        r#"SELECT m.group_id, g.family, m.external_name, m.external_address AS "external_address: IpNet",
+                  n.name AS "node?", m.interface, n.session_id IS NOT NULL AS "connected!",
+                  n.interfaces AS "interfaces: Json<Vec<Interface>>",
+                  r.state AS "state?", r.since AS "since?", r.active_source AS "active_source: IpNet"
+           FROM members m
+           JOIN groups g ON g.id = m.group_id
+           LEFT JOIN nodes n ON n.id = m.node_id
+           LEFT JOIN member_reports r ON r.group_id = m.group_id AND r.node_id = m.node_id
+           WHERE m.group_id = ANY($1)
+           ORDER BY m.group_id, m.position"#,
+        groups
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut observed: HashMap<Uuid, Vec<Observed>> = HashMap::new();
+    for row in rows {
+        observed.entry(row.group_id).or_default().push(row.try_into()?);
+    }
+    Ok(observed)
+}
+
+/// Finds the conditions of these groups anew. Groups that are gone are left out.
+///
+/// # Errors
+/// When the database cannot be asked, or holds what it cannot hold.
+pub async fn judge_groups(conn: &mut PgConnection, groups: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+    let mut groups = groups.to_vec();
+    groups.sort_unstable();
+    groups.dedup();
+    conditions::lock(conn, &groups).await?;
+    let observed = observed(conn, &groups).await?;
+    let intervals = sqlx::query!(
+        "SELECT id, advertisement_interval_ms FROM groups WHERE id = ANY($1) ORDER BY id",
+        &groups
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    for row in intervals {
+        let interval = AdvertisementInterval::try_from(i64::from(row.advertisement_interval_ms))
+            .map_err(|error| StoreError::inconsistent("groups", row.id, error))?;
+        let members = observed.get(&row.id).map(Vec::as_slice).unwrap_or_default();
+        let findings = condition::of_group(members, interval);
+        conditions::settle(conn, Subject::Group(row.id), &findings, now).await?;
+    }
+    Ok(())
+}
+
+/// Finds the conditions of a node anew. A node that is gone has none.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn judge_node(conn: &mut PgConnection, node: Uuid, now: Timestamp) -> Result<(), StoreError> {
+    conditions::lock(conn, &[node]).await?;
+    let row = sqlx::query!(
+        r#"SELECT public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
+                  rejection AS "rejection: Json<Rejection>"
+           FROM nodes WHERE id = $1"#,
+        node
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
+    let Some(row) = row else { return Ok(()) };
+    let link = ObservedLink {
+        enrolled: row.enrolled,
+        connected: row.connected,
+        rejection: row.rejection.map(|Json(rejection)| rejection),
+    };
+    conditions::settle(conn, Subject::Node(node), &condition::of_node(&link), now).await
+}
+
+/// The groups that a node is a member of.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn groups_of(conn: &mut PgConnection, node: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    let groups = sqlx::query_scalar!("SELECT group_id FROM members WHERE node_id = $1", node);
+    Ok(groups.fetch_all(conn).await?)
+}
+
+struct MemberRow {
+    group_id: Uuid,
+    family: String,
+    external_name: Option<String>,
+    external_address: Option<IpNet>,
+    node: Option<String>,
+    interface: Option<String>,
+    connected: bool,
+    interfaces: Option<Json<Vec<Interface>>>,
+    state: Option<String>,
+    since: Option<DateTime<Utc>>,
+    active_source: Option<IpNet>,
+}
+
+impl TryFrom<MemberRow> for Observed {
+    type Error = StoreError;
+
+    fn try_from(row: MemberRow) -> Result<Self, StoreError> {
+        let wrong = |detail: String| StoreError::inconsistent("members", row.group_id, detail);
+        if let (Some(name), Some(address)) = (&row.external_name, row.external_address) {
+            return Ok(Self::External { name: name.clone(), address: address.addr() });
+        }
+        let (Some(name), Some(interface)) = (row.node, row.interface) else {
+            return Err(wrong("a member is neither a node nor an external router".into()));
+        };
+        let family = family_of(&row.family).ok_or_else(|| wrong(format!("family {:?}", row.family)))?;
+        let interfaces = row.interfaces.map(|Json(interfaces)| interfaces);
+        let address: Option<IpAddr> =
+            interfaces.as_deref().and_then(|known| primary_address(known, &interface, family));
+        let report = match (row.state, row.since) {
+            (Some(state), Some(since)) => Some(MemberReport {
+                state: state_of(&state).ok_or_else(|| wrong(format!("state {state:?}")))?,
+                since: since.into(),
+                active_source: row.active_source.map(|source| source.addr()),
+            }),
+            (None, None) | (Some(_), None) | (None, Some(_)) => None,
+        };
+        Ok(Self::Node(ObservedNode {
+            name,
+            interface,
+            connected: row.connected,
+            interfaces_known: interfaces.is_some(),
+            address,
+            report,
+        }))
+    }
+}
+
+/// The family of a column.
+pub(super) fn family_of(word: &str) -> Option<Family> {
+    [Family::Ipv4, Family::Ipv6].into_iter().find(|family| family.as_str() == word)
+}
+
+/// The state of a column.
+pub(super) fn state_of(word: &str) -> Option<State> {
+    [State::Initialize, State::Backup, State::Active, State::Fault]
+        .into_iter()
+        .find(|state| state.as_str() == word)
+}
