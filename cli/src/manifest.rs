@@ -106,7 +106,7 @@ pub(crate) fn read(sources: &[PathBuf]) -> Result<Vec<Document>, ManifestError> 
     let mut documents = Vec::new();
     let mut mistakes = Vec::new();
     for source in sources {
-        for (file, text) in texts(source)? {
+        for Text { file, text } in texts(source)? {
             parse::documents(&file, &text, &mut documents, &mut mistakes);
         }
     }
@@ -157,7 +157,13 @@ fn repeated(documents: &[Document]) -> Vec<Mistake> {
     mistakes
 }
 
-fn texts(source: &Path) -> Result<Vec<(Arc<str>, Arc<str>)>, ManifestError> {
+/// The content of a file and the name it is known by.
+struct Text {
+    file: Arc<str>,
+    text: Arc<str>,
+}
+
+fn texts(source: &Path) -> Result<Vec<Text>, ManifestError> {
     let refuse = |path: &Path, source| ManifestError::Read { path: path.to_owned(), source };
     if source == Path::new("-") {
         let mut text = String::new();
@@ -165,7 +171,7 @@ fn texts(source: &Path) -> Result<Vec<(Arc<str>, Arc<str>)>, ManifestError> {
             .lock()
             .read_to_string(&mut text)
             .map_err(|error| refuse(Path::new("standard input"), error))?;
-        return Ok(vec![("standard input".into(), text.into())]);
+        return Ok(vec![Text { file: "standard input".into(), text: text.into() }]);
     }
     let mut files = vec![source.to_owned()];
     if source.is_dir() {
@@ -176,7 +182,7 @@ fn texts(source: &Path) -> Result<Vec<(Arc<str>, Arc<str>)>, ManifestError> {
     }
     let named = |file: PathBuf| {
         let text = fs::read_to_string(&file).map_err(|error| refuse(&file, error))?;
-        Ok((file.display().to_string().into(), text.into()))
+        Ok(Text { file: file.display().to_string().into(), text: text.into() })
     };
     files.into_iter().map(named).collect()
 }

@@ -175,21 +175,28 @@ fn of_io(error: &io::Error) -> Option<Cause> {
 }
 
 fn of_tls(error: &(dyn Error + 'static)) -> Option<Cause> {
-    let certificate = match error.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(certificate) => certificate,
-        rustls::Error::InvalidMessage(_) => return Some(Cause::NotTls),
-        _ => return Some(Cause::Other),
-    };
-    Some(match certificate {
-        CertificateError::UnknownIssuer | CertificateError::BadSignature => Cause::UnknownIssuer,
-        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-            Cause::WrongName
-        }
+    let error = error.downcast_ref::<rustls::Error>()?;
+    if matches!(error, rustls::Error::InvalidMessage(_)) {
+        return Some(Cause::NotTls);
+    }
+    let rustls::Error::InvalidCertificate(certificate) = error else { return Some(Cause::Other) };
+    let is_issuer = matches!(certificate, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+    let is_name = matches!(
+        certificate,
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. }
+    );
+    let is_time = matches!(
+        certificate,
         CertificateError::Expired
-        | CertificateError::ExpiredContext { .. }
-        | CertificateError::NotValidYet
-        | CertificateError::NotValidYetContext { .. } => Cause::WrongTime,
-        _ => Cause::Other,
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. }
+    );
+    Some(match (is_issuer, is_name, is_time) {
+        (true, _, _) => Cause::UnknownIssuer,
+        (_, true, _) => Cause::WrongName,
+        (_, _, true) => Cause::WrongTime,
+        (false, false, false) => Cause::Other,
     })
 }
 

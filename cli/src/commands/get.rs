@@ -100,10 +100,9 @@ async fn show<T: Named + DeserializeOwned>(client: &Client, args: &Args) -> Resu
 
 /// A missing object in the words of the command line; anything else as it is.
 pub(super) fn not_found(error: RequestError, kind: Kind, name: &str) -> Failure {
-    match &error {
-        RequestError::Refused(refusal) if refusal.code() == Some("not_found") => {
-            Failure::NoSuch { kind: kind.singular(), name: name.to_owned() }
-        }
-        _ => error.into(),
+    let RequestError::Refused(refusal) = &error else { return error.into() };
+    if refusal.code() == Some("not_found") {
+        return Failure::NoSuch { kind: kind.singular(), name: name.to_owned() };
     }
+    error.into()
 }

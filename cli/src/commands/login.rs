@@ -4,6 +4,8 @@ use std::fs;
 use std::io::{self, IsTerminal as _, Read as _};
 use std::path::{Path, PathBuf};
 
+use api_types::audit::Actor;
+use api_types::auth::Role;
 use clap::Args as ClapArgs;
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -64,8 +66,8 @@ impl LoginError {
 /// Who the server says we are.
 #[derive(Deserialize)]
 struct Caller {
-    name: String,
-    role: String,
+    actor: Actor,
+    role: Role,
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
@@ -77,7 +79,8 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let caller: Caller = client.get(&["auth", "self"]).await.map_err(LoginError::Refused)?;
     let path = config::store(&context)?;
 
-    let Caller { name, role } = caller;
+    let name = caller.actor.name.unwrap_or_else(|| caller.actor.kind.as_str().to_owned());
+    let role = caller.role.as_str();
     let server = &context.server;
     output::print(&output::clean(&format!(
         "Logged in to {server} as {name} ({role}). Kept in {}.\n",

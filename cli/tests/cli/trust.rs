@@ -1,0 +1,77 @@
+//! Servers that cannot be reached or must not be trusted.
+
+use std::fs;
+use std::net::TcpListener;
+use std::thread;
+
+use crate::peer::{Peer, said};
+
+#[test]
+fn a_server_of_another_ca_is_refused_before_the_token_is_sent() {
+    let (peer, stranger) = (Peer::start(), Peer::start());
+    fs::copy(stranger.path("ca.pem"), peer.path("ca.pem")).unwrap();
+    let status = peer.baton(&["status"]);
+    assert_eq!(status.code, 4);
+    assert!(status.err.contains("not signed by a CA that we trust"), "{}", status.err);
+    assert!(status.err.contains("--ca FILE"), "{}", status.err);
+    assert_eq!(peer.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn without_a_ca_file_a_private_ca_is_not_trusted() {
+    let peer = Peer::start();
+    let mut command = peer.bare(&["status"]);
+    command.env("BATON_SERVER", peer.url()).env("BATON_TOKEN", "baton_pat_x_y");
+    let status = said(&mut command, "");
+    assert_eq!(status.code, 4, "{}", status.err);
+    assert!(status.err.contains("the CAs of this machine"), "{}", status.err);
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let peer = Peer::named("baton.example");
+    let status = peer.baton(&["status"]);
+    assert_eq!(status.code, 4);
+    assert!(status.err.contains("its certificate is for another name"), "{}", status.err);
+}
+
+#[test]
+fn a_port_without_a_server_is_told_from_one_that_speaks_no_tls() {
+    let peer = Peer::start();
+    let unused = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = unused.local_addr().unwrap();
+    let ask = || {
+        let mut command = peer.bare(&["status"]);
+        command
+            .env("BATON_SERVER", format!("https://{address}"))
+            .env("BATON_CA", peer.path("ca.pem"))
+            .env("BATON_TOKEN", "baton_pat_x_y");
+        said(&mut command, "")
+    };
+
+    let plain = thread::spawn(move || {
+        use std::io::{Read as _, Write as _};
+        let (mut stream, _) = unused.accept().unwrap();
+        // Reads the greeting first, so that the answer is not lost to a reset.
+        let _ = stream.read(&mut [0; 4096]).unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    });
+    let spoken = ask();
+    plain.join().unwrap();
+    assert_eq!(spoken.code, 4);
+    assert!(spoken.err.contains("it does not speak TLS"), "{}", spoken.err);
+
+    let silent = ask();
+    assert_eq!(silent.code, 4);
+    assert!(silent.err.contains("nothing listens there"), "{}", silent.err);
+}
+
+#[test]
+fn a_url_without_tls_is_refused_as_wrong_usage() {
+    let peer = Peer::start();
+    let mut command = peer.bare(&["status"]);
+    command.env("BATON_SERVER", "http://127.0.0.1:1").env("BATON_TOKEN", "baton_pat_x_y");
+    let status = said(&mut command, "");
+    assert_eq!(status.code, 2);
+    assert!(status.err.contains("in the clear"), "{}", status.err);
+}
