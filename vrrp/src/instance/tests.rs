@@ -1,1 +1,6 @@
+//! The state machine, row by row of RFC 9568 §6.4 and of what `lib.rs` promises beyond it.
 
+mod active;
+mod backup;
+mod life;
+mod support;
