@@ -18,7 +18,7 @@ use crate::errors::{ExitStatus, Failure};
 
 /// Virtual IP addresses that move between machines, managed through one API.
 #[derive(Debug, Parser)]
-#[command(name = "baton", version, propagate_version = true, arg_required_else_help = true, after_help = AFTER_HELP)]
+#[command(name = "baton", version, arg_required_else_help = true, after_help = AFTER_HELP)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -26,15 +26,15 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 First steps:
-  baton login --server https://baton.example:8443 --ca ca.pem --token-file admin-token
+  baton login --server https://baton.example:8443 --ca ca.pem --token-file token
   baton apply -f examples/haproxy-pair.yaml
   baton join-token create lb1
   baton status
 
 Environment:
-  BATON_SERVER, BATON_CA, BATON_TOKEN, BATON_TOKEN_FILE   instead of `baton login`
-  BATON_CONFIG   where the login is kept (default: ~/.config/baton/config.toml)
-  NO_COLOR       no colours
+  BATON_SERVER, BATON_CA, BATON_TOKEN or BATON_TOKEN_FILE: instead of a login
+  BATON_CONFIG: where the login is kept (default: ~/.config/baton/config.toml)
+  NO_COLOR: no colours
 
 Exit status:
   0  done
@@ -48,7 +48,7 @@ Exit status:
 enum Command {
     /// Say which server to talk to, and prove who you are
     Login(login::Args),
-    /// Show who holds what, what fails first; exit status 1 when something fails
+    /// Show who holds what; what fails comes first
     Status(status::Args),
     /// List objects, or show one
     Get(get::Args),
@@ -106,6 +106,9 @@ mod tests {
                 "`baton {} --help` has no example",
                 command.get_name()
             );
+            for line in help.lines() {
+                assert!(line.chars().count() <= 80, "wider than a terminal: {line}");
+            }
         }
     }
 }

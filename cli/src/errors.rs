@@ -1,7 +1,9 @@
 //! Every failure, what to do next about it, and the exit status it becomes. The only file that knows exit codes.
 
 use std::error::Error as _;
+use std::fmt::Write as _;
 use std::io;
+use std::iter;
 use std::process::ExitCode;
 
 use thiserror::Error;
@@ -129,14 +131,12 @@ pub(crate) fn report(failure: &Failure) -> ExitStatus {
 }
 
 fn message(failure: &Failure, terminal: Terminal) -> String {
-    use std::fmt::Write as _;
-
     let mut text = format!("{} {}", terminal.bad("error:"), output::clean(&failure.to_string()));
-    let mut cause = failure.source();
-    while let Some(error) = cause {
+    // What lies between says no more than that something failed.
+    let root = iter::successors(failure.source(), |error| error.source()).last();
+    if let Some(root) = root {
         // Writing to a String cannot fail.
-        let _ = write!(text, "\n  because: {}", output::clean(&error.to_string()));
-        cause = error.source();
+        let _ = write!(text, "\n  because: {}", output::clean(&root.to_string()));
     }
     if let Some(hint) = failure.hint() {
         let _ = write!(text, "\n{} {}", terminal.strong("next:"), output::clean(&hint));

@@ -192,11 +192,14 @@ fn of_tls(error: &(dyn Error + 'static)) -> Option<Cause> {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. }
     );
-    Some(match (is_issuer, is_name, is_time) {
-        (true, _, _) => Cause::UnknownIssuer,
-        (_, true, _) => Cause::WrongName,
-        (_, _, true) => Cause::WrongTime,
-        (false, false, false) => Cause::Other,
+    Some(if is_issuer {
+        Cause::UnknownIssuer
+    } else if is_name {
+        Cause::WrongName
+    } else if is_time {
+        Cause::WrongTime
+    } else {
+        Cause::Other
     })
 }
 

@@ -26,12 +26,14 @@ Examples:
   baton apply -f segments.yaml -f groups/
   cat *.yaml | baton apply -f -
 
-A file holds documents with --- between them; `kind` says what each is: segment, node or group. Segments are applied
-before nodes, nodes before groups. Everything is checked before the first object is sent. An object that the files
-do not name stays as it is: `baton delete` removes.
+A file holds documents with --- between them; `kind` says what each is: segment,
+node or group. Segments are applied before nodes, nodes before groups.
+Everything is read and checked before the first object is sent. An object that
+the files do not name stays as it is: `baton delete` removes.
 
-The first object that the server refuses ends the run, and what was applied before it stays. Running it again is
-safe: what is as the files say is left alone.")]
+The first object that the server refuses ends the run, and what was applied
+before it stays. Running it again is safe: what is as the files say is left
+alone, and what somebody else changed in between is not overwritten.")]
 pub(crate) struct Args {
     /// A YAML file, a directory of them, or - for standard input; may be repeated
     #[arg(short, long, required = true, value_name = "FILE")]

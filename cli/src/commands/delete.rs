@@ -16,8 +16,8 @@ Examples:
   baton delete node lb3
   baton delete token terraform
 
-A group that is removed lets go of its addresses. A segment or node that a group names cannot be removed before the
-group. The agent of a node that is removed is refused from then on: it goes on with what it runs until it is stopped.")]
+A group that is removed lets go of its addresses. A segment or node that a group
+names cannot be removed before the group.")]
 pub(crate) struct Args {
     /// What to remove
     #[arg(value_enum)]

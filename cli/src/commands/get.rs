@@ -29,7 +29,8 @@ Examples:
   baton get failovers --group web --limit 5
   baton get transitions --node lb1 --all -o json
 
-segments, nodes and groups are shown by age, oldest first; failovers, transitions and the audit log newest first.")]
+The oldest segments, nodes and groups come first; the newest failovers,
+transitions and audit events come first.")]
 pub(crate) struct Args {
     /// What to list
     #[arg(value_enum)]

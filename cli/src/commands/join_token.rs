@@ -13,7 +13,8 @@ use crate::ttl::Ttl;
 #[command(after_help = "\
 Examples:
   baton join-token create lb1
-  baton join-token create lb1 --quiet | ssh lb1 'umask 077; cat > /etc/baton/join-token'")]
+  baton join-token create lb1 --quiet |
+    ssh lb1 'umask 077; cat > /etc/baton/join-token'")]
 pub(crate) struct Args {
     #[command(subcommand)]
     action: Action,
@@ -28,8 +29,9 @@ Examples:
   baton join-token create lb1 --ttl 1h
   baton join-token create lb1 --quiet > join-token
 
-On the machine, put it in /etc/baton/join-token (readable by root only) and start baton-agent. The token is shown
-only here; it carries a fingerprint of the server's CA, so that the agent knows whom it talks to.")]
+On the machine, put it in /etc/baton/join-token, readable by root only, and
+start baton-agent. The token is shown only here. It carries a fingerprint of
+the server's CA, so that the agent knows whom it talks to.")]
     Create {
         /// The name of the node; it is created when it is not there yet
         node: Name,

@@ -19,18 +19,18 @@ use crate::output;
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
-  baton login --server https://baton.example:8443 --ca ca.pem --token-file admin-token
-  pass show baton | baton login --server https://baton.example:8443 --token-file -
+  baton login --server https://baton.example:8443 --ca ca.pem --token-file token
+  pass show baton | baton login --server https://baton.example --token-file -
 
-The login is checked against the server before it is kept. It is kept in ~/.config/baton/config.toml, readable by
-you only ($XDG_CONFIG_HOME and $BATON_CONFIG move it). The first admin token is in the state directory of the
+The login is checked against the server before it is kept. It is kept in
+~/.config/baton/config.toml, readable by you only ($XDG_CONFIG_HOME and
+$BATON_CONFIG move it). The first token is in the state directory of the
 server: admin-token, and beside it ca.pem.")]
 pub(crate) struct Args {
     /// The URL of the server
     #[arg(long, env = "BATON_SERVER", value_name = "URL")]
     server: String,
-    /// The certificate of the CA that signed the server's, and the only one to trust (default: the CAs of this
-    /// machine)
+    /// The certificate of the server's CA: the only one to trust (default: the CAs of this machine)
     #[arg(long, env = "BATON_CA", value_name = "FILE")]
     ca: Option<PathBuf>,
     /// A file with the API token; - reads standard input

@@ -20,8 +20,10 @@ Examples:
   baton status -o json | jq -r '.groups[] | select(.healthy | not) | .name'
   watch -n 1 baton status
 
-A group is healthy when exactly one member is active and it has no condition. A node is healthy when its agent is
-connected and it has no condition. Exit status 0: everything is healthy; 1: something is not; others as in
+A group is healthy when exactly one member is active and it has no condition. A
+node is healthy when its agent is connected and it has no condition.
+
+Exit status 0: everything is healthy; 1: something is not; others as in
 `baton --help`.")]
 pub(crate) struct Args {
     /// The form of the output
