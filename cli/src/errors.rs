@@ -133,7 +133,7 @@ pub(crate) fn report(failure: &Failure) -> ExitStatus {
 fn message(failure: &Failure, terminal: Terminal) -> String {
     let mut text = format!("{} {}", terminal.bad("error:"), output::clean(&failure.to_string()));
     // What lies between says no more than that something failed.
-    let root = iter::successors(failure.source(), |error| error.source()).last();
+    let root = iter::successors(failure.source(), |&error| error.source()).last();
     if let Some(root) = root {
         // Writing to a String cannot fail.
         let _ = write!(text, "\n  because: {}", output::clean(&root.to_string()));
