@@ -1,0 +1,66 @@
+#!/bin/bash
+# The whole judgement: style, lints, committed artefacts, then every test of the workspace.
+#
+# Ends with one line, `N passed, N failed, N skipped`, over every test program, and fails if anything did.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+failed_steps=()
+step() {
+    local name=$1
+    shift
+    echo "== $name"
+    "$@" || failed_steps+=("$name")
+}
+
+generated_files_are_fresh() {
+    local before after
+    before=$(git status --porcelain -- openapi .sqlx)
+    scripts/sqlx-prepare.sh && make --no-print-directory openapi || return 1
+    after=$(git status --porcelain -- openapi .sqlx)
+    if [ "$before" != "$after" ]; then
+        echo "stale; commit what 'make openapi sqlx' writes:"
+        echo "$after"
+        return 1
+    fi
+}
+
+every_test() {
+    local log=$1
+    # The runner asks each test program for the time of each test; see scripts/timed-test.sh.
+    local triple
+    triple=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
+    export "CARGO_TARGET_${triple}_RUNNER=$PWD/scripts/timed-test.sh"
+    cargo test --workspace --no-fail-fast 2>&1 | tee "$log"
+}
+
+slowest_ten() {
+    sed -nE 's/^test (.*) \.\.\. .*<([0-9.]+)s>.*$/\2 s  \1/p' "$1" | sort -rn | head -10
+}
+
+sum() {
+    sed -nE "s/^test result: .* ([0-9]+) $2[;.].*/\1/p" "$1" | awk '{ total += $1 } END { print total + 0 }'
+}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+step "dependencies" scripts/install-dependencies.sh
+step "format" cargo fmt --all --check
+step "lints" cargo clippy --workspace --all-targets --quiet -- -D warnings
+step "generated files" generated_files_are_fresh
+if command -v cargo-deny >/dev/null 2>&1; then
+    step "licences, bans, sources" cargo deny --offline --log-level error check licenses bans sources
+fi
+step "tests" every_test "$log"
+
+echo "== the slowest ten"
+slowest_ten "$log"
+passed=$(sum "$log" passed)
+failed=$(($(sum "$log" failed)))
+skipped=$(sum "$log" ignored)
+for name in "${failed_steps[@]}"; do
+    echo "FAILED: $name"
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "${#failed_steps[@]}" -eq 0 ] && [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

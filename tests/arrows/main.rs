@@ -1,0 +1,6 @@
+//! The architecture, executed: which crate may name which, and which folder may name what.
+//!
+//! ARCHITECTURE.md says it in prose; a change that breaks an arrow fails here.
+
+mod crates;
+mod sources;
