@@ -10,6 +10,7 @@ pub mod app;
 pub mod auth;
 pub mod clock;
 pub mod domain;
+pub mod embedded_postgres;
 pub mod http;
 pub mod metrics;
 pub mod openapi;
