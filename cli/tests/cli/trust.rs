@@ -2,9 +2,12 @@
 
 use std::fs;
 use std::net::TcpListener;
+use std::process::Command;
 use std::thread;
 
-use crate::peer::{Peer, said};
+use serde_json::json;
+
+use crate::peer::{Peer, ok, said};
 
 #[test]
 fn a_server_of_another_ca_is_refused_before_the_token_is_sent() {
@@ -25,6 +28,28 @@ fn without_a_ca_file_a_private_ca_is_not_trusted() {
     let status = said(&mut command, "");
     assert_eq!(status.code, 4, "{}", status.err);
     assert!(status.err.contains("the CAs of this machine"), "{}", status.err);
+}
+
+#[test]
+fn the_cas_of_the_machine_count_only_where_no_ca_is_given() {
+    let (peer, stranger) = (Peer::start(), Peer::start());
+    for list in ["groups", "nodes"] {
+        let empty = ok(json!({"items": [], "next_cursor": null}));
+        peer.answers(&format!("GET /api/v1/{list}?limit=500"), empty);
+    }
+    let machine = |command: &mut Command| {
+        command
+            .env("SSL_CERT_FILE", peer.path("ca.pem"))
+            .env("BATON_SERVER", peer.url())
+            .env("BATON_TOKEN", "baton_pat_x_y");
+        said(command, "")
+    };
+    let given = machine(peer.bare(&["status"]).env("BATON_CA", stranger.path("ca.pem")));
+    assert_eq!(given.code, 4, "{}", given.err);
+    assert!(given.err.contains("not signed by a CA that we trust"), "{}", given.err);
+
+    let none = machine(&mut peer.bare(&["status"]));
+    assert_eq!(none.code, 0, "{}", none.err);
 }
 
 #[test]
