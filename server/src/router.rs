@@ -34,6 +34,9 @@ pub fn table() -> Routes {
         .with(http::auth::routes())
         .with(http::tokens::routes())
         .with(http::join_tokens::routes())
+        .with(http::segments::routes())
+        .with(http::nodes::routes())
+        .with(http::groups::routes())
 }
 
 /// The service that answers requests.

@@ -45,6 +45,13 @@ pub enum Conflict {
         /// The name.
         name: Name,
     },
+    /// The name of a node belongs to external members of groups, which could not be told from it.
+    ExternalNameTaken {
+        /// The name.
+        name: Name,
+        /// The groups, by name; not empty.
+        groups: Vec<Name>,
+    },
     /// The VRID belongs to another group that the same routers would hear.
     VridTaken {
         /// The VRID.
@@ -84,22 +91,11 @@ pub enum Conflict {
 }
 
 impl Conflict {
-    /// The stable word for programs.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
-        match self {
-            Self::NameTaken { .. } => "name_taken",
-            Self::VridTaken { .. } => "vrid_taken",
-            Self::AddressTaken { .. } => "address_taken",
-            Self::InUse { .. } | Self::PrefixInUse { .. } => "in_use",
-        }
-    }
-
     /// The field of the body that stands in conflict, as a JSON pointer; `None` when there is no body.
     #[must_use]
     pub fn pointer(&self) -> Option<String> {
         match self {
-            Self::NameTaken { .. } => Some("/name".to_owned()),
+            Self::NameTaken { .. } | Self::ExternalNameTaken { .. } => Some("/name".to_owned()),
             Self::VridTaken { .. } => Some("/vrid".to_owned()),
             Self::AddressTaken { position, .. } => Some(format!("/virtual_addresses/{position}")),
             Self::InUse { .. } => None,
@@ -114,6 +110,11 @@ impl fmt::Display for Conflict {
             Self::NameTaken { kind, name } => {
                 write!(f, "there is a {kind} {name} already: allowed is a name that no other {kind} has")
             }
+            Self::ExternalNameTaken { name, groups } => write!(
+                f,
+                "{name} is the name of an external member of {}: allowed is a name that no member has",
+                Listed(groups)
+            ),
             Self::VridTaken { vrid, family, group, segment } => write!(
                 f,
                 "{family} VRID {vrid} belongs to group {group} on segment {segment}: allowed is one that is free \
@@ -194,7 +195,6 @@ mod tests {
             group: name("web"),
             segment: name("frontend"),
         };
-        assert_eq!(conflict.code(), "address_taken");
         assert_eq!(conflict.pointer().as_deref(), Some("/virtual_addresses/2"));
         assert!(conflict.to_string().starts_with("192.0.2.10 belongs to group web on segment frontend"));
     }

@@ -1,3 +1,12 @@
 //! Rules, without HTTP and without SQL: pure functions over the contract's types.
 
+pub mod condition;
+pub mod conflict;
+pub mod desired;
+pub mod faults;
+pub mod group;
+pub mod holder;
+pub mod node;
 pub mod rejection;
+pub mod segment;
+pub mod surroundings;

@@ -1,17 +1,15 @@
 //! What stands around a group (its segment, its nodes, other groups), and whether the group fits in.
 //!
-//! A node that has not reported its interfaces yet cannot be held against a group: the group is accepted, and
-//! [`unverified_interfaces`] says so as a condition for as long as it lasts.
+//! A node that has not reported its interfaces yet cannot be held against a group: the group is accepted, with the
+//! condition `interface_unverified` for as long as that lasts (`condition.rs`).
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use api_types::Name;
-use api_types::condition::{Condition, ConditionKind};
 use api_types::group::{GroupSpec, Member, NodeMember};
 use api_types::node::Interface;
 use api_types::problem::FieldProblem;
-use api_types::{Timestamp, VirtualAddress};
+use api_types::{Name, VirtualAddress};
 use ipnet::IpNet;
 use uuid::Uuid;
 use vrrp::{Family, Vrid};
@@ -184,27 +182,6 @@ pub fn conflicts_of(spec: &GroupSpec, around: &Surroundings) -> Vec<Conflict> {
         }
     }
     conflicts
-}
-
-/// One condition for each member on a node that has not reported its interfaces yet.
-///
-/// `members` are the node members with whether their node has reported; `since` is when the group last changed.
-pub fn unverified_interfaces<'a>(
-    members: impl IntoIterator<Item = (&'a NodeMember, bool)>,
-    since: Timestamp,
-) -> Vec<Condition> {
-    members
-        .into_iter()
-        .filter(|(_, has_reported)| !has_reported)
-        .map(|(member, _)| Condition {
-            kind: ConditionKind::InterfaceUnverified,
-            detail: format!(
-                "node {} has not reported its interfaces yet: whether it has {} is not known",
-                member.node, member.interface
-            ),
-            since,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -98,6 +98,13 @@ impl Fields<'_> {
         self.items(name, count, read_object)
     }
 
+    /// Leaves these fields unread and unrefused, where an earlier error says that nobody can know what they mean.
+    pub fn skip(&mut self, names: &[&'static str]) {
+        for name in names {
+            self.take(name);
+        }
+    }
+
     /// Notes that the field `name` is wrong, for a rule that its type does not know.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.errors.push(FieldProblem { pointer: child(&self.pointer, name), detail: detail.into() });

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::domain::conflict;
 use crate::domain::rejection::Rejection;
 use crate::store::{Conflict, ConflictCode, StoreError};
 
@@ -278,6 +279,34 @@ impl From<Conflict> for Problem {
         let errors =
             pointer.map(|pointer| FieldProblem { pointer, detail: detail.clone() }).into_iter().collect();
         Self { errors, ..Self::new(kind, detail) }
+    }
+}
+
+impl From<Vec<conflict::Conflict>> for Problem {
+    /// Other objects stand in the way: at least one. The first gives the answer its code, `errors` names each.
+    fn from(conflicts: Vec<conflict::Conflict>) -> Self {
+        let kind = match conflicts.first() {
+            Some(conflict::Conflict::VridTaken { .. }) => Kind::VridTaken,
+            Some(conflict::Conflict::AddressTaken { .. }) => Kind::AddressTaken,
+            Some(conflict::Conflict::NameTaken { .. } | conflict::Conflict::ExternalNameTaken { .. }) => {
+                Kind::NameTaken
+            }
+            Some(conflict::Conflict::InUse { .. } | conflict::Conflict::PrefixInUse { .. }) | None => Kind::InUse,
+        };
+        let detail = conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        let errors = conflicts
+            .iter()
+            .filter_map(|conflict| {
+                Some(FieldProblem { pointer: conflict.pointer()?, detail: conflict.to_string() })
+            })
+            .collect();
+        Self { errors, ..Self::new(kind, detail) }
+    }
+}
+
+impl From<conflict::Conflict> for Problem {
+    fn from(conflict: conflict::Conflict) -> Self {
+        vec![conflict].into()
     }
 }
 

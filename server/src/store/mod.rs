@@ -2,10 +2,22 @@
 //! transaction; rows stay private and become contract types.
 
 pub mod audit;
+pub mod conditions;
 pub mod database;
 mod error;
+pub mod events;
+pub mod groups;
+pub mod intent;
 pub mod join_tokens;
+mod key;
+pub mod member_reports;
+pub mod members;
+pub mod nodes;
 pub mod secrets;
+pub mod segments;
+pub mod surroundings;
 pub mod tokens;
+mod virtual_addresses;
 
 pub use error::{Conflict, ConflictCode, StoreError, on_constraint, violated_constraint};
+pub use key::Key;

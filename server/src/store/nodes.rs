@@ -9,9 +9,9 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::{StoreError, conditions};
 use super::intent::{expect_one_row, stored_name};
 use super::key::Key;
+use super::{StoreError, conditions};
 
 struct NodeRow {
     id: Uuid,
@@ -92,11 +92,7 @@ pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Node>, St
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
-pub async fn list(
-    conn: &mut PgConnection,
-    after: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<Node>, StoreError> {
+pub async fn list(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> Result<Vec<Node>, StoreError> {
     let rows = sqlx::query_as!(
         NodeRow,
         r#"
@@ -117,10 +113,7 @@ pub async fn list(
     with_conditions(conn, rows).await
 }
 
-async fn with_conditions(
-    conn: &mut PgConnection,
-    rows: Vec<NodeRow>,
-) -> Result<Vec<Node>, StoreError> {
+async fn with_conditions(conn: &mut PgConnection, rows: Vec<NodeRow>) -> Result<Vec<Node>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut conditions = conditions::of_nodes(conn, &ids).await?;
     rows.into_iter()
@@ -232,10 +225,7 @@ pub async fn with_peers(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Uuid>, 
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
-pub async fn groups_with_external(
-    conn: &mut PgConnection,
-    name: &Name,
-) -> Result<Vec<Name>, StoreError> {
+pub async fn groups_with_external(conn: &mut PgConnection, name: &Name) -> Result<Vec<Name>, StoreError> {
     sqlx::query!(
         "
         SELECT g.id, g.name FROM members m JOIN groups g ON g.id = m.group_id

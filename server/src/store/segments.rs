@@ -44,10 +44,7 @@ impl TryFrom<SegmentRow> for Segment {
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
-pub async fn find(
-    conn: &mut PgConnection,
-    key: &Key,
-) -> Result<Option<Segment>, StoreError> {
+pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Segment>, StoreError> {
     sqlx::query_as!(
         SegmentRow,
         r#"

@@ -32,10 +32,7 @@ pub async fn of(
     Ok(Surroundings { segment, nodes, neighbours })
 }
 
-async fn segment_named(
-    conn: &mut PgConnection,
-    name: &Name,
-) -> Result<Option<SegmentFacts>, StoreError> {
+async fn segment_named(conn: &mut PgConnection, name: &Name) -> Result<Option<SegmentFacts>, StoreError> {
     let row = sqlx::query!(
         r#"SELECT id, prefixes AS "prefixes: Vec<IpNet>" FROM segments WHERE name = $1"#,
         name.as_str(),

@@ -1,0 +1,122 @@
+//! One small installation, as the API document shows it: a segment, a node and a group.
+
+use serde_json::{Value, json};
+
+pub(super) fn segment_spec() -> Value {
+    json!({
+        "name": "frontend",
+        "description": "VLAN 12, the load balancers",
+        "prefixes": ["192.0.2.0/24"],
+    })
+}
+
+pub(super) fn segment() -> Value {
+    answered(segment_spec(), json!({"groups": 1}))
+}
+
+pub(super) fn node_spec() -> Value {
+    json!({"name": "lb1", "description": "rack 3"})
+}
+
+pub(super) fn node() -> Value {
+    answered(
+        node_spec(),
+        json!({
+            "enrolled": true,
+            "connected": true,
+            "last_seen_at": "2026-11-22T20:41:17.000123Z",
+            "agent_version": "0.1.0",
+            "boot_id": "019ab1c2-0000-4000-8000-0000000000b1",
+            "interfaces": [{
+                "name": "eth0",
+                "mac": "02:00:00:00:00:01",
+                "up": true,
+                "carrier": true,
+                "addresses": ["192.0.2.1/24"],
+            }],
+            "desired_revision": {"epoch": 1, "counter": 7},
+            "applied_revision": {"epoch": 1, "counter": 7},
+            "rejection": null,
+            "conditions": [],
+        }),
+    )
+}
+
+pub(super) fn group_spec() -> Value {
+    json!({
+        "name": "web",
+        "description": "the public web site",
+        "segment": "frontend",
+        "family": "ipv4",
+        "vrid": 51,
+        "version": 3,
+        "advertisement_interval_ms": 100,
+        "preempt_mode": true,
+        "checksum": "auto",
+        "virtual_addresses": ["192.0.2.10/24"],
+        "members": [
+            {"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
+            {"kind": "node", "node": "lb2", "interface": "eth0", "priority": 200},
+            {"kind": "external", "name": "old-keepalived", "address": "192.0.2.4", "priority": 100},
+        ],
+    })
+}
+
+pub(super) fn group() -> Value {
+    let since = "2026-11-22T20:41:17.000123Z";
+    answered(
+        group_spec(),
+        json!({
+            "active": ["lb1"],
+            "members": [
+                {"name": "lb1", "state": "active", "since": since, "connected": true},
+                {"name": "lb2", "state": "backup", "since": since, "connected": true},
+                {"name": "old-keepalived", "state": null, "since": null, "connected": null},
+            ],
+            "conditions": [],
+        }),
+    )
+}
+
+/// What the server adds to a specification.
+fn answered(mut spec: Value, status: Value) -> Value {
+    spec["id"] = json!("019ab1c2-0000-7000-8000-000000000001");
+    spec["generation"] = json!(3);
+    spec["created_at"] = json!("2026-11-20T09:00:00.000000Z");
+    spec["updated_at"] = json!("2026-11-22T20:41:00.250000Z");
+    spec["status"] = status;
+    spec
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::group::{Group, GroupSpec};
+    use api_types::node::{Node, NodeSpec};
+    use api_types::segment::{Segment, SegmentSpec};
+    use serde::Serialize;
+    use serde::de::DeserializeOwned;
+
+    use super::*;
+    use crate::http::fields::{self, FromFields};
+
+    fn is_what_the_server_answers<T: DeserializeOwned + Serialize>(example: Value) {
+        let read: T = serde_json::from_value(example.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), example);
+    }
+
+    fn is_what_the_server_accepts<T: FromFields + Serialize>(example: Value) {
+        let read: T = fields::read(example.clone()).unwrap();
+        assert_eq!(serde_json::to_value(&read).unwrap(), example);
+    }
+
+    #[test]
+    fn the_examples_are_true() {
+        is_what_the_server_answers::<Segment>(segment());
+        is_what_the_server_answers::<Node>(node());
+        is_what_the_server_answers::<Group>(group());
+        is_what_the_server_accepts::<SegmentSpec>(segment_spec());
+        is_what_the_server_accepts::<NodeSpec>(node_spec());
+        is_what_the_server_accepts::<GroupSpec>(group_spec());
+        assert_eq!(crate::domain::group::faults_of(&fields::read(group_spec()).unwrap()), []);
+    }
+}
