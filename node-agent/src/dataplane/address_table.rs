@@ -1,0 +1,217 @@
+//! The addresses of the kernel's interfaces, as far as the binder needs them: list, add, remove.
+//!
+//! What the agent adds carries its mark, so that a later life of the same agent knows its own leftovers:
+//! the protocol number [`MARK`] (`IFA_PROTO`, kernel 5.18 and newer; `ip address` shows `proto 0xba`), and the
+//! number of the agent in the route metric, which the kernel does not use for a host address without a prefix
+//! route. The second tells the agents of one host apart.
+
+use std::io;
+use std::net::IpAddr;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use rtnetlink::Handle;
+use rtnetlink::packet_core::ErrorMessage;
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::address::{
+    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, AddressScope,
+};
+use thiserror::Error;
+
+/// The protocol number of the addresses that the agent adds.
+pub const MARK: u8 = 0xba;
+
+/// Which agent of a host an address belongs to: a number that each life of the same agent shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AgentNumber(pub u32);
+
+/// An address on an interface, bound as a host address (/32, /128).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct HostAddress {
+    /// The interface.
+    pub ifindex: u32,
+    /// The address.
+    pub address: IpAddr,
+}
+
+/// An address that the kernel has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ListedAddress {
+    /// Where.
+    pub at: HostAddress,
+    /// The length of its prefix.
+    pub prefix_length: u8,
+    /// Whether it carries the mark of this agent.
+    pub ours: bool,
+}
+
+/// What an add found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// The address was not there.
+    New,
+    /// It was there, with our mark.
+    AlreadyOurs,
+    /// It was there without our mark; it stays as it is, and nobody here may remove it.
+    Foreign,
+}
+
+/// Why the kernel would not change or show its addresses.
+#[derive(Debug, Error)]
+pub enum AddressError {
+    /// There is no such interface (any more).
+    #[error("the interface does not exist")]
+    NoInterface,
+    /// An owner's address is not on its interface.
+    #[error("the interface does not have the address")]
+    NotThere,
+    /// It refused.
+    #[error("the kernel refused: {0}")]
+    Refused(#[source] io::Error),
+    /// The netlink connection broke.
+    #[error("the netlink connection failed: {0}")]
+    Netlink(String),
+}
+
+/// The kernel's addresses. The seam at which a test can put something else in the kernel's place.
+pub trait AddressTable: Send + Sync {
+    /// Every address of every interface.
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ListedAddress>, AddressError>>;
+
+    /// Adds the address with our mark, unless it is there.
+    fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>>;
+
+    /// Removes the address; one that is not there is no error.
+    fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>>;
+}
+
+/// The real one, over rtnetlink.
+pub struct NetlinkAddressTable {
+    handle: Handle,
+    agent: AgentNumber,
+}
+
+impl NetlinkAddressTable {
+    /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
+    ///
+    /// # Errors
+    /// When the kernel gives no netlink socket.
+    pub fn connect(agent: AgentNumber) -> io::Result<Self> {
+        let (connection, handle, _messages) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        Ok(Self { handle, agent })
+    }
+
+    async fn dump(&self) -> Result<Vec<ListedAddress>, AddressError> {
+        let mut answer = self.handle.address().get().execute();
+        let mut listed = Vec::new();
+        while let Some(message) = answer.next().await {
+            listed.extend(parse(&message.map_err(classify)?, self.agent));
+        }
+        Ok(listed)
+    }
+}
+
+impl AddressTable for NetlinkAddressTable {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ListedAddress>, AddressError>> {
+        Box::pin(self.dump())
+    }
+
+    fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>> {
+        Box::pin(async move {
+            let mut request =
+                self.handle.address().add(address.ifindex, address.address, host_prefix(address.address));
+            request.message_mut().attributes.extend([
+                AddressAttribute::Flags(AddressFlags::Noprefixroute),
+                AddressAttribute::Protocol(AddressProtocol::Other(MARK)),
+                AddressAttribute::RoutePriority(self.agent.0),
+            ]);
+            match request.execute().await {
+                Ok(()) => Ok(Added::New),
+                Err(error) if errno(&error) == Some(libc::EEXIST) => {
+                    let ours = |listed: &ListedAddress| listed.at == address && is_host(listed) && listed.ours;
+                    let found = self.dump().await?.iter().any(ours);
+                    Ok(if found { Added::AlreadyOurs } else { Added::Foreign })
+                }
+                Err(error) => Err(classify(error)),
+            }
+        })
+    }
+
+    fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>> {
+        Box::pin(async move {
+            let mut message = AddressMessage::default();
+            message.header = AddressHeader {
+                family: match address.address {
+                    IpAddr::V4(_) => AddressFamily::Inet,
+                    IpAddr::V6(_) => AddressFamily::Inet6,
+                },
+                prefix_len: host_prefix(address.address),
+                index: address.ifindex,
+                ..AddressHeader::default()
+            };
+            message.attributes =
+                vec![AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)];
+            match self.handle.address().del(message).execute().await {
+                Err(error) if errno(&error) == Some(libc::EADDRNOTAVAIL) => Ok(()),
+                outcome => outcome.map_err(classify),
+            }
+        })
+    }
+}
+
+/// What one message of the kernel says, `None` when it names no address.
+pub(super) fn parse(message: &AddressMessage, agent: AgentNumber) -> Option<ListedAddress> {
+    let mut local = None;
+    let mut peer = None;
+    let mut marked = false;
+    let mut metric = 0;
+    for attribute in &message.attributes {
+        if let AddressAttribute::Local(address) = attribute {
+            local = Some(*address);
+        } else if let AddressAttribute::Address(address) = attribute {
+            peer = Some(*address);
+        } else if let AddressAttribute::Protocol(protocol) = attribute {
+            marked = u8::from(*protocol) == MARK;
+        } else if let AddressAttribute::RoutePriority(number) = attribute {
+            metric = *number;
+        }
+    }
+    Some(ListedAddress {
+        at: HostAddress { ifindex: message.header.index, address: local.or(peer)? },
+        prefix_length: message.header.prefix_len,
+        // Without a number it is the leftover of somebody who copied our mark by hand: ours to tidy up.
+        ours: marked && (metric == agent.0 || metric == 0),
+    })
+}
+
+/// Whether other hosts can reach it: not an address of the loopback or link scope.
+pub(super) fn is_global(message: &AddressMessage) -> bool {
+    message.header.scope == AddressScope::Universe
+}
+
+fn is_host(listed: &ListedAddress) -> bool {
+    listed.prefix_length == host_prefix(listed.at.address)
+}
+
+const fn host_prefix(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}
+
+fn classify(error: rtnetlink::Error) -> AddressError {
+    match errno(&error) {
+        Some(libc::ENODEV | libc::ENXIO) => AddressError::NoInterface,
+        Some(number) => AddressError::Refused(io::Error::from_raw_os_error(number)),
+        None => AddressError::Netlink(error.to_string()),
+    }
+}
+
+fn errno(error: &rtnetlink::Error) -> Option<i32> {
+    if let rtnetlink::Error::NetlinkError(ErrorMessage { code: Some(code), .. }) = error {
+        return Some(-code.get());
+    }
+    None
+}

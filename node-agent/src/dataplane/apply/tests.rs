@@ -1,0 +1,158 @@
+use api_types::channel::DesiredGroup;
+use uuid::Uuid;
+use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+
+use super::*;
+
+struct Lab {
+    arp_ignore: u32,
+    owned: Vec<IpAddr>,
+}
+
+impl Host for Lab {
+    fn owns(&self, interface: &str, addresses: &[IpAddr]) -> Option<bool> {
+        (interface != "missing").then(|| addresses.iter().all(|address| self.owned.contains(address)))
+    }
+
+    fn arp_ignore(&self, interface: &str) -> Option<u32> {
+        (interface != "missing").then_some(self.arp_ignore)
+    }
+}
+
+const LAB: Lab = Lab { arp_ignore: 0, owned: Vec::new() };
+
+fn group(number: u8) -> DesiredGroup {
+    DesiredGroup {
+        id: Uuid::from_u128(number.into()),
+        name: format!("g{number}").parse().unwrap(),
+        generation: 1,
+        interface: "eth0".to_owned(),
+        family: Family::Ipv4,
+        vrid: Vrid::new(number).unwrap(),
+        version: Version::V3,
+        advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
+        preempt_mode: true,
+        checksum: api_types::group::Checksum::Auto,
+        virtual_addresses: vec![format!("192.0.2.{number}/24").parse().unwrap()],
+        priority: Priority::new(240).unwrap(),
+        peers: Vec::new(),
+    }
+}
+
+fn details(groups: &[DesiredGroup], host: &Lab) -> Vec<String> {
+    check(groups, host).expect_err("refused").into_iter().map(|reason| reason.detail).collect()
+}
+
+fn running(groups: &[DesiredGroup]) -> Vec<Running<'_>> {
+    let run = |(handle, desired)| Running { handle, desired, leaving: false };
+    groups.iter().enumerate().map(run).collect()
+}
+
+#[test]
+fn groups_that_differ_in_vrid_and_addresses_are_taken() {
+    assert_eq!(check(&[group(1), group(2)], &LAB), Ok(()));
+}
+
+#[test]
+fn one_virtual_router_cannot_be_two_groups() {
+    let twin = DesiredGroup { id: Uuid::from_u128(9), name: "twin".parse().unwrap(), ..group(1) };
+    let reasons = check(&[group(1), twin], &LAB).expect_err("refused");
+    assert!(reasons.iter().all(|reason| reason.group.as_deref() == Some("twin")));
+    let details: Vec<_> = reasons.into_iter().map(|reason| reason.detail).collect();
+    assert_eq!(
+        details,
+        [
+            "vrid: 1 on eth0 (ipv4) is used by group g1 too",
+            "virtual_addresses: 192.0.2.1/24 is an address of group g1 too",
+        ]
+    );
+}
+
+#[test]
+fn the_same_vrid_on_another_interface_is_another_virtual_router() {
+    let elsewhere = DesiredGroup { interface: "eth1".to_owned(), id: Uuid::from_u128(9), ..group(1) };
+    assert_eq!(check(&[group(1), elsewhere], &LAB), Ok(()));
+}
+
+#[test]
+fn what_this_agent_cannot_run_is_refused() {
+    let ipv6 = DesiredGroup { family: Family::Ipv6, ..group(1) };
+    let v2 = DesiredGroup { version: Version::V2, ..group(2) };
+    let empty = DesiredGroup { virtual_addresses: Vec::new(), ..group(3) };
+    let path = DesiredGroup { interface: "../all".to_owned(), ..group(4) };
+    assert_eq!(
+        details(&[ipv6, v2, empty, path], &LAB),
+        [
+            "family: ipv6 is not supported by this agent: allowed is ipv4",
+            "version: 2 is not supported by this agent: allowed is 3",
+            "addresses: no virtual address: allowed are 1 to 255",
+            "interface: \"../all\" is no name of an interface: allowed are 1 to 15 characters without / and white \
+             space",
+        ]
+    );
+}
+
+#[test]
+fn an_owner_must_have_its_addresses_unless_its_interface_is_still_missing() {
+    let owner = DesiredGroup { priority: Priority::OWNER, ..group(1) };
+    assert_eq!(details(std::slice::from_ref(&owner), &LAB).len(), 1);
+    let having = Lab { arp_ignore: 0, owned: vec!["192.0.2.1".parse().unwrap()] };
+    assert_eq!(check(std::slice::from_ref(&owner), &having), Ok(()));
+    let missing = DesiredGroup { interface: "missing".to_owned(), ..owner };
+    assert_eq!(check(&[missing], &LAB), Ok(()));
+}
+
+#[test]
+fn an_interface_that_would_not_answer_is_refused() {
+    assert_eq!(check(&[group(1)], &Lab { arp_ignore: 1, owned: Vec::new() }), Ok(()));
+    let details = details(&[group(1)], &Lab { arp_ignore: 2, owned: Vec::new() });
+    assert!(details[0].starts_with("interface: arp_ignore of eth0 is 2"), "{details:?}");
+}
+
+#[test]
+fn an_unchanged_group_is_not_touched() {
+    let groups = [group(1), group(2)];
+    assert_eq!(plan(&running(&groups), groups.to_vec()), Plan::default());
+}
+
+#[test]
+fn settings_change_while_the_group_runs() {
+    let groups = [group(1)];
+    let changed = DesiredGroup { priority: Priority::new(100).unwrap(), generation: 2, ..group(1) };
+    let expected = Plan { change: vec![(0, changed.clone())], ..Plan::default() };
+    assert_eq!(plan(&running(&groups), vec![changed]), expected);
+}
+
+#[test]
+fn a_group_that_is_gone_hands_over() {
+    let groups = [group(1), group(2)];
+    let expected = Plan { leave: vec![(0, Departure::Removed)], ..Plan::default() };
+    assert_eq!(plan(&running(&groups), vec![group(2)]), expected);
+}
+
+#[test]
+fn another_vrid_is_another_virtual_router() {
+    let groups = [group(1)];
+    let moved = DesiredGroup { vrid: Vrid::new(77).unwrap(), ..group(1) };
+    let expected =
+        Plan { leave: vec![(0, Departure::Reconfigured)], start: vec![moved.clone()], ..Plan::default() };
+    assert_eq!(plan(&running(&groups), vec![moved]), expected);
+}
+
+#[test]
+fn a_new_group_takes_the_place_of_an_old_one_on_the_wire() {
+    let groups = [group(1)];
+    let new = DesiredGroup { id: Uuid::from_u128(99), name: "new".parse().unwrap(), ..group(1) };
+    let expected =
+        Plan { leave_at_once: vec![(0, Departure::Removed)], start: vec![new.clone()], ..Plan::default() };
+    assert_eq!(plan(&running(&groups), vec![new]), expected);
+}
+
+#[test]
+fn a_group_that_comes_back_while_it_leaves_begins_anew() {
+    let desired = group(1);
+    let leaving = [Running { handle: 0, desired: &desired, leaving: true }];
+    let expected =
+        Plan { leave_at_once: vec![(0, Departure::Reconfigured)], start: vec![group(1)], ..Plan::default() };
+    assert_eq!(plan(&leaving, vec![group(1)]), expected);
+}

@@ -1,0 +1,350 @@
+//! Makes the kernel hold the addresses that the groups want, and no others of ours.
+//!
+//! Level-triggered: a group says which addresses it wants or that it wants none; the binder converges the kernel
+//! to the newest wish, and goes on from what the kernel has if wishes change meanwhile or somebody else interferes.
+//! It works on at most [`MAX_BUSY`] groups at a time, so that the advertisements of the first groups of a mass
+//! takeover leave while the addresses of the last are still being added.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use vrrp::Instant;
+
+use super::address_table::{Added, AddressError, AddressTable, HostAddress, ListedAddress};
+use crate::sys::clock;
+
+const MAX_BUSY: usize = 64;
+/// How long to wait before an address that the kernel would not remove is tried again.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// Names a group to the binder.
+pub(super) type GroupHandle = usize;
+
+/// What a group wants to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Wish {
+    /// The addresses.
+    pub(super) addresses: BTreeSet<HostAddress>,
+    /// Whether they are the interface's own: then they are looked for, and never added or removed.
+    pub(super) owner: bool,
+}
+
+/// What has become of a wish.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Everything that the group wants is there.
+    Held { group: GroupHandle },
+    /// It cannot be; the wish is dropped, and what was bound for it is being removed.
+    HoldFailed { group: GroupHandle, error: AddressError },
+    /// Nothing of ours is bound for the group any longer.
+    Released { group: GroupHandle, at: Instant },
+    /// Addresses that somebody else had removed are there again.
+    Restored { group: GroupHandle, addresses: Vec<HostAddress> },
+}
+
+#[derive(Debug, Default)]
+struct Binding {
+    wish: Option<Wish>,
+    /// Whether the group waits for the answer to its wish.
+    asked: bool,
+    /// Whether it waits to hear that it holds nothing.
+    releasing: bool,
+    /// What the kernel has because of us.
+    bound: BTreeSet<HostAddress>,
+    /// What is there without our mark: used while wanted, never removed.
+    foreign: BTreeSet<HostAddress>,
+    /// What somebody else removed.
+    missing: BTreeSet<HostAddress>,
+    busy: bool,
+    queued: bool,
+}
+
+impl Binding {
+    fn lacks(&self, wish: &Wish) -> Vec<HostAddress> {
+        let there = |address: &&HostAddress| !self.bound.contains(address) && !self.foreign.contains(address);
+        wish.addresses.iter().filter(there).copied().collect()
+    }
+
+    fn surplus(&self) -> Vec<HostAddress> {
+        match &self.wish {
+            Some(wish) => self.bound.difference(&wish.addresses).copied().collect(),
+            None => self.bound.iter().copied().collect(),
+        }
+    }
+}
+
+enum Done {
+    Round(Round),
+    /// The time to try again has come.
+    Nap(GroupHandle),
+}
+
+/// What one round of changes for one group brought.
+#[derive(Default)]
+struct Round {
+    group: GroupHandle,
+    added: Vec<(HostAddress, Added)>,
+    removed: Vec<HostAddress>,
+    failed_to_hold: Option<AddressError>,
+    failed_to_remove: bool,
+}
+
+/// Converges the kernel's addresses to what the groups want.
+pub(super) struct Binder {
+    table: Arc<dyn AddressTable>,
+    bindings: BTreeMap<GroupHandle, Binding>,
+    waiting: VecDeque<GroupHandle>,
+    busy: FuturesUnordered<BoxFuture<'static, Done>>,
+    events: VecDeque<Event>,
+    /// Addresses of an earlier life of this agent that no group has claimed yet.
+    leftovers: BTreeSet<HostAddress>,
+}
+
+impl Binder {
+    /// A binder that holds nothing yet. `leftovers` are the addresses that an earlier life of this agent has bound.
+    pub(super) fn new(table: Arc<dyn AddressTable>, leftovers: BTreeSet<HostAddress>) -> Self {
+        Self {
+            table,
+            bindings: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            busy: FuturesUnordered::new(),
+            events: VecDeque::new(),
+            leftovers,
+        }
+    }
+
+    /// The group wants this; answered by [`Event::Held`] or [`Event::HoldFailed`].
+    pub(super) fn hold(&mut self, group: GroupHandle, wish: Wish) {
+        let binding = self.bindings.entry(group).or_default();
+        for address in &wish.addresses {
+            if self.leftovers.remove(address) {
+                binding.bound.insert(*address);
+            }
+        }
+        binding.wish = Some(wish);
+        binding.asked = true;
+        binding.releasing = false;
+        self.enqueue(group);
+    }
+
+    /// The group wants nothing any longer; answered by [`Event::Released`].
+    pub(super) fn release(&mut self, group: GroupHandle) {
+        let binding = self.bindings.entry(group).or_default();
+        binding.wish = None;
+        binding.asked = false;
+        binding.releasing = true;
+        binding.missing.clear();
+        self.enqueue(group);
+    }
+
+    /// Removes every leftover that no group has claimed.
+    pub(super) fn remove_leftovers(&mut self) {
+        let leftovers = std::mem::take(&mut self.leftovers);
+        if leftovers.is_empty() {
+            return;
+        }
+        tracing::info!(addresses = leftovers.len(), "removing addresses that an earlier life of this agent left");
+        self.bindings.insert(LEFTOVERS, Binding { bound: leftovers, ..Binding::default() });
+        self.enqueue(LEFTOVERS);
+    }
+
+    /// Somebody, perhaps we ourselves, removed this address: sees to it that it is there if it is wanted.
+    pub(super) fn notice_removed(&mut self, address: HostAddress) {
+        self.leftovers.remove(&address);
+        let groups: Vec<_> = self.bindings.keys().copied().collect();
+        for group in groups {
+            let Some(binding) = self.bindings.get_mut(&group) else { continue };
+            let known = binding.foreign.remove(&address) | binding.bound.remove(&address);
+            let wanted = binding.wish.as_ref().is_some_and(|wish| wish.addresses.contains(&address));
+            if known && wanted {
+                binding.missing.insert(address);
+                self.enqueue(group);
+            }
+        }
+    }
+
+    /// Compares everything that should be bound with a listing of the kernel's addresses.
+    pub(super) fn compare(&mut self, is_there: impl Fn(HostAddress) -> bool) {
+        let gone: BTreeSet<_> = self
+            .bindings
+            .values()
+            .flat_map(|binding| binding.bound.union(&binding.foreign))
+            .copied()
+            .filter(|address| !is_there(*address))
+            .collect();
+        gone.into_iter().for_each(|address| self.notice_removed(address));
+    }
+
+    /// What is bound for the group, by us or by somebody else.
+    pub(super) fn present(&self, group: GroupHandle) -> BTreeSet<HostAddress> {
+        let Some(binding) = self.bindings.get(&group) else { return BTreeSet::new() };
+        binding.bound.union(&binding.foreign).copied().collect()
+    }
+
+    /// Whether nothing is bound, wanted or being changed.
+    pub(super) fn is_idle(&self) -> bool {
+        self.bindings.is_empty() && self.leftovers.is_empty()
+    }
+
+    /// The next thing that has become of a wish. May be dropped and called again; never ends.
+    pub(super) async fn next(&mut self) -> Event {
+        loop {
+            self.start_rounds();
+            if let Some(event) = self.events.pop_front() {
+                return event;
+            }
+            match self.busy.next().await {
+                Some(Done::Round(round)) => self.finish(round),
+                Some(Done::Nap(group)) => self.enqueue(group),
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    fn enqueue(&mut self, group: GroupHandle) {
+        let Some(binding) = self.bindings.get_mut(&group) else { return };
+        if !binding.queued {
+            binding.queued = true;
+            self.waiting.push_back(group);
+        }
+    }
+
+    fn start_rounds(&mut self) {
+        let mut still_busy = VecDeque::new();
+        while self.busy.len() < MAX_BUSY {
+            let Some(group) = self.waiting.pop_front() else { break };
+            let Some(binding) = self.bindings.get_mut(&group) else { continue };
+            if binding.busy {
+                still_busy.push_back(group);
+                continue;
+            }
+            binding.queued = false;
+            self.start_round(group);
+        }
+        self.waiting.extend(still_busy);
+    }
+
+    /// Starts whatever brings the kernel nearer to what the group wants, or says that nothing is left to do.
+    fn start_round(&mut self, group: GroupHandle) {
+        let Some(binding) = self.bindings.get_mut(&group) else { return };
+        let surplus = binding.surplus();
+        let looks = match &binding.wish {
+            Some(wish) if wish.owner && binding.asked => Some(wish.addresses.clone()),
+            _ => None,
+        };
+        let lacking = match &binding.wish {
+            Some(wish) if !wish.owner => binding.lacks(wish),
+            _ => Vec::new(),
+        };
+        if surplus.is_empty() && lacking.is_empty() && looks.is_none() {
+            self.settle(group);
+            return;
+        }
+        binding.busy = true;
+        let table = Arc::clone(&self.table);
+        self.busy.push(Box::pin(async move {
+            let mut round = Round { group, ..Round::default() };
+            if let Some(addresses) = looks {
+                round.failed_to_hold = look_for(&*table, &addresses).await.err();
+            }
+            add_all(&*table, &lacking, &mut round).await;
+            remove_all(&*table, &surplus, &mut round).await;
+            Done::Round(round)
+        }));
+    }
+
+    fn finish(&mut self, round: Round) {
+        let Round { group, added, removed, failed_to_hold, failed_to_remove } = round;
+        let Some(binding) = self.bindings.get_mut(&group) else { return };
+        binding.busy = false;
+        let mut restored = Vec::new();
+        for (address, added) in added {
+            let was_missing = binding.missing.remove(&address);
+            if was_missing && added == Added::New {
+                restored.push(address);
+            }
+            if added == Added::Foreign {
+                binding.foreign.insert(address);
+            } else {
+                binding.bound.insert(address);
+            }
+        }
+        for address in removed {
+            binding.bound.remove(&address);
+        }
+        if !restored.is_empty() {
+            self.events.push_back(Event::Restored { group, addresses: restored });
+        }
+        if let Some(error) = failed_to_hold
+            && let Some(binding) = self.bindings.get_mut(&group)
+            && binding.wish.take().is_some()
+        {
+            binding.asked = false;
+            binding.missing.clear();
+            self.events.push_back(Event::HoldFailed { group, error });
+        }
+        if failed_to_remove {
+            self.busy.push(Box::pin(async move {
+                tokio::time::sleep(RETRY_AFTER).await;
+                Done::Nap(group)
+            }));
+        } else {
+            self.enqueue(group);
+        }
+    }
+
+    /// The kernel is as the group wants it.
+    fn settle(&mut self, group: GroupHandle) {
+        let Some(binding) = self.bindings.get_mut(&group) else { return };
+        binding.foreign.retain(|address| binding.wish.as_ref().is_some_and(|wish| wish.addresses.contains(address)));
+        if binding.wish.is_some() {
+            if std::mem::take(&mut binding.asked) {
+                self.events.push_back(Event::Held { group });
+            }
+        } else {
+            if binding.releasing {
+                self.events.push_back(Event::Released { group, at: clock::boottime() });
+            }
+            self.bindings.remove(&group);
+        }
+    }
+}
+
+/// The binding of what no group has claimed. Groups are numbered from 0 and never reach it.
+const LEFTOVERS: GroupHandle = GroupHandle::MAX;
+
+async fn look_for(table: &dyn AddressTable, wanted: &BTreeSet<HostAddress>) -> Result<(), AddressError> {
+    let listed: BTreeSet<_> = table.list().await?.iter().map(|ListedAddress { at, .. }| *at).collect();
+    match wanted.is_subset(&listed) {
+        true => Ok(()),
+        false => Err(AddressError::NotThere),
+    }
+}
+
+/// Adds until the kernel refuses: a group holds all of its addresses or none.
+async fn add_all(table: &dyn AddressTable, lacking: &[HostAddress], round: &mut Round) {
+    for address in lacking {
+        match table.add(*address).await {
+            Ok(added) => round.added.push((*address, added)),
+            Err(error) => {
+                round.failed_to_hold = Some(error);
+                return;
+            }
+        }
+    }
+}
+
+async fn remove_all(table: &dyn AddressTable, surplus: &[HostAddress], round: &mut Round) {
+    for address in surplus {
+        match table.remove(*address).await {
+            Ok(()) | Err(AddressError::NoInterface) => round.removed.push(*address),
+            Err(error) => {
+                tracing::warn!(address = %address.address, %error, "an address could not be removed; trying again");
+                round.failed_to_remove = true;
+            }
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Why a member cannot take part.
+
+use api_types::transition::TransitionReason;
+
+/// What is missing. It goes away by itself when it is there again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// There is no such interface.
+    InterfaceMissing,
+    /// The interface is administratively down or has no carrier.
+    InterfaceDown,
+    /// The interface has no address, or no MAC address, to advertise from.
+    NoInterfaceAddress,
+    /// As owner: the interface does not have the addresses.
+    AddressNotOwned,
+    /// The kernel refused to hold the addresses.
+    BindFailed(String),
+}
+
+impl Fault {
+    /// The word for the transition into it.
+    pub(super) const fn reason(&self) -> TransitionReason {
+        match self {
+            Self::InterfaceMissing => TransitionReason::InterfaceMissing,
+            Self::InterfaceDown => TransitionReason::InterfaceDown,
+            Self::NoInterfaceAddress | Self::AddressNotOwned => TransitionReason::NoInterfaceAddress,
+            Self::BindFailed(_) => TransitionReason::BindFailed,
+        }
+    }
+
+    /// The sentence for people.
+    pub(super) fn describe(&self, interface: &str) -> String {
+        match self {
+            Self::InterfaceMissing => format!("there is no interface {interface}"),
+            Self::InterfaceDown => format!("interface {interface} is down or has no carrier"),
+            Self::NoInterfaceAddress => {
+                format!("interface {interface} has no address of its own to advertise from")
+            }
+            Self::AddressNotOwned => {
+                format!("interface {interface} does not have the addresses that the member owns")
+            }
+            Self::BindFailed(error) => {
+                format!("the addresses could not be bound to interface {interface}: {error}")
+            }
+        }
+    }
+}

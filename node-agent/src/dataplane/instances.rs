@@ -1,0 +1,243 @@
+//! Every group that this node runs.
+//!
+//! Pure, like [`Group`]: told what happened and when, it leaves what is to be done in [`Effects`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use api_types::channel::DesiredGroup;
+use vrrp::{Advertisement, Family, Instant, Role, Vrid};
+
+use super::address_table::HostAddress;
+use super::binder::GroupHandle;
+use super::fault::Fault;
+use super::group::{Departure, Effects, Footing, Group};
+use super::interfaces::Interfaces;
+use crate::messages::ObservedTransition;
+use crate::shared_memory::Slot;
+
+/// The name of a virtual router on this node.
+type RouterKey = (u32, Family, Vrid);
+
+/// The groups, and the ways to find one.
+#[derive(Debug, Default)]
+pub(super) struct Instances {
+    groups: BTreeMap<GroupHandle, Group>,
+    routers: BTreeMap<RouterKey, GroupHandle>,
+    deadlines: BTreeSet<(Instant, GroupHandle)>,
+    deadline_of: BTreeMap<GroupHandle, Instant>,
+    next_handle: GroupHandle,
+}
+
+impl Instances {
+    /// The groups that run or are leaving.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (GroupHandle, &Group)> {
+        self.groups.iter().map(|(handle, group)| (*handle, group))
+    }
+
+    /// One group.
+    pub(super) fn get(&self, handle: GroupHandle) -> Option<&Group> {
+        self.groups.get(&handle)
+    }
+
+    /// Whether nothing is left.
+    pub(super) fn is_empty(&self) -> bool {
+        self.groups.is_empty()
+    }
+
+    /// When to call [`expire`](Self::expire).
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Begins to run a group; as Active when an earlier worker left it so, which `adopted` says.
+    pub(super) fn start(
+        &mut self,
+        desired: DesiredGroup,
+        adopted: Option<Slot>,
+        interfaces: &Interfaces,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> GroupHandle {
+        let handle = self.next_handle;
+        self.next_handle += 1;
+        let mut group = Group::new(handle, desired, now);
+        effects.touched.insert(handle);
+        let footing = footing(group.desired(), interfaces);
+        match (adopted, footing) {
+            (Some(slot), Ok(footing)) => group.adopt(footing, slot.last_sent, slot.since, now, effects),
+            (_, footing) => group.set_footing(footing, now, effects),
+        }
+        self.groups.insert(handle, group);
+        self.settle(handle);
+        handle
+    }
+
+    /// Calls `change` on a group and then takes account of what that changed.
+    pub(super) fn update(&mut self, handle: GroupHandle, change: impl FnOnce(&mut Group)) {
+        if let Some(group) = self.groups.get_mut(&handle) {
+            change(group);
+            self.settle(handle);
+        }
+    }
+
+    /// Takes over a changed desired state of a group that runs.
+    pub(super) fn change(
+        &mut self,
+        handle: GroupHandle,
+        desired: DesiredGroup,
+        interfaces: &Interfaces,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        self.update(handle, |group| {
+            let footing = footing(&desired, interfaces);
+            group.change(desired, footing, now, effects);
+        });
+    }
+
+    /// Hands an advertisement to the virtual router it is about; the cause if it was dropped.
+    pub(super) fn hear(
+        &mut self,
+        ifindex: u32,
+        advertisement: &Advertisement,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> Result<(), &'static str> {
+        let key = (ifindex, advertisement.family, advertisement.vrid);
+        let Some(handle) = self.routers.get(&key).copied() else { return Err("vrid") };
+        let mut outcome = Ok(());
+        self.update(handle, |group| {
+            outcome = group.handle_advertisement(advertisement, now, effects).map_err(|refusal| refusal.cause());
+        });
+        outcome
+    }
+
+    /// Counts a packet that named this virtual router and was dropped before it could be heard.
+    pub(super) fn count_dropped(&mut self, ifindex: u32, family: Family, vrid: Vrid) {
+        let handle = self.routers.get(&(ifindex, family, vrid));
+        if let Some(group) = handle.and_then(|handle| self.groups.get_mut(handle)) {
+            group.counters.packets_dropped += 1;
+        }
+    }
+
+    /// Acts on every deadline that has passed.
+    pub(super) fn expire(&mut self, now: Instant, effects: &mut Effects) {
+        let due: Vec<_> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, handle)| *handle).collect();
+        for handle in due {
+            self.update(handle, |group| group.handle_timeout(now, effects));
+        }
+    }
+
+    /// Interfaces or their addresses have changed.
+    pub(super) fn follow_interfaces(&mut self, interfaces: &Interfaces, now: Instant, effects: &mut Effects) {
+        let handles: Vec<_> = self.groups.keys().copied().collect();
+        for handle in handles {
+            self.update(handle, |group| {
+                let footing = footing(group.desired(), interfaces);
+                group.set_footing(footing, now, effects);
+            });
+        }
+    }
+
+    /// Every group leaves and hands over.
+    pub(super) fn stop(&mut self, now: Instant, effects: &mut Effects) {
+        let staying: Vec<_> =
+            self.iter().filter(|(_, group)| group.departure().is_none()).map(|(handle, _)| handle).collect();
+        for handle in staying {
+            self.update(handle, |group| group.leave(Departure::Stopped, now, effects));
+        }
+    }
+
+    /// The transitions about which everything is known.
+    pub(super) fn take_transitions(&mut self) -> Vec<ObservedTransition> {
+        let mut transitions: Vec<_> = self.groups.values_mut().flat_map(Group::take_transitions).collect();
+        transitions.sort_by_key(|transition| transition.at_boottime_ns);
+        let handles: Vec<_> = self.groups.keys().copied().collect();
+        if !transitions.is_empty() {
+            handles.into_iter().for_each(|handle| self.settle(handle));
+        }
+        transitions
+    }
+
+    /// Forgets the groups that have left, and names them.
+    pub(super) fn bury(&mut self) -> Vec<GroupHandle> {
+        let gone: Vec<_> =
+            self.iter().filter(|(_, group)| group.is_gone()).map(|(handle, _)| handle).collect();
+        for handle in &gone {
+            self.groups.remove(handle);
+            self.routers.retain(|_, known| known != handle);
+            self.set_deadline(*handle, None);
+        }
+        gone
+    }
+
+    /// Every virtual address of every group, on the interface where it belongs.
+    pub(super) fn virtual_addresses(&self) -> BTreeSet<HostAddress> {
+        let of = |group: &Group| {
+            let ifindex = group.footing().map_or(0, |footing| footing.ifindex);
+            let owner = group.desired().priority.is_owner();
+            let addresses = group.desired().virtual_addresses.clone();
+            addresses
+                .into_iter()
+                .filter(move |_| !owner)
+                .map(move |address| HostAddress { ifindex, address: address.address() })
+        };
+        self.groups.values().flat_map(of).collect()
+    }
+
+    fn settle(&mut self, handle: GroupHandle) {
+        let Some(group) = self.groups.get(&handle) else { return };
+        let deadline = group.poll_timeout();
+        let desired = group.desired();
+        // Another group may already have taken the place of one that has left.
+        let takes_part = group.departure().is_none() || group.role() != Role::Initialize;
+        let key = group
+            .footing()
+            .filter(|_| takes_part)
+            .map(|footing| (footing.ifindex, desired.family, desired.vrid));
+        if key.is_none_or(|key| self.routers.get(&key) != Some(&handle)) {
+            self.routers.retain(|_, known| *known != handle);
+            if let Some(key) = key {
+                self.routers.insert(key, handle);
+            }
+        }
+        self.set_deadline(handle, deadline);
+    }
+
+    fn set_deadline(&mut self, handle: GroupHandle, deadline: Option<Instant>) {
+        let old = match deadline {
+            Some(at) => self.deadline_of.insert(handle, at),
+            None => self.deadline_of.remove(&handle),
+        };
+        if old == deadline {
+            return;
+        }
+        if let Some(at) = old {
+            self.deadlines.remove(&(at, handle));
+        }
+        if let Some(at) = deadline {
+            self.deadlines.insert((at, handle));
+        }
+    }
+}
+
+/// What the interface of the group offers it, or what keeps it from running there.
+pub(super) fn footing(desired: &DesiredGroup, interfaces: &Interfaces) -> Result<Footing, Fault> {
+    let ifindex = interfaces.index_of(&desired.interface).ok_or(Fault::InterfaceMissing)?;
+    let state = interfaces.get(ifindex).ok_or(Fault::InterfaceMissing)?;
+    if !state.up || !state.carrier {
+        return Err(Fault::InterfaceDown);
+    }
+    let mac = state.mac.ok_or(Fault::NoInterfaceAddress)?;
+    let virtual_addresses: BTreeSet<IpAddr> =
+        desired.virtual_addresses.iter().map(|address| address.address()).collect();
+    let owner = desired.priority.is_owner();
+    if owner && !virtual_addresses.iter().all(|address| interfaces.owns(ifindex, *address)) {
+        return Err(Fault::AddressNotOwned);
+    }
+    // An owner's virtual addresses are the interface's own, and it may advertise from them.
+    let never = if owner { BTreeSet::new() } else { virtual_addresses };
+    let source = interfaces.primary_ipv4(ifindex, &never).ok_or(Fault::NoInterfaceAddress)?;
+    Ok(Footing { ifindex, mac, source })
+}

@@ -1,0 +1,205 @@
+//! The interfaces of the node as the kernel last told them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use api_types::node::Interface;
+use ipnet::IpNet;
+
+use super::address_table::HostAddress;
+
+/// One interface.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct InterfaceState {
+    /// Its name.
+    pub(super) name: String,
+    /// Its hardware address, where it has one of Ethernet's length.
+    pub(super) mac: Option<[u8; 6]>,
+    /// Administratively up.
+    pub(super) up: bool,
+    /// The carrier is there.
+    pub(super) carrier: bool,
+    /// Whether it is a loopback interface.
+    pub(super) loopback: bool,
+}
+
+/// An address of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct InterfaceAddress {
+    /// The address in its prefix.
+    pub(super) net: IpNet,
+    /// Whether this agent added it.
+    pub(super) ours: bool,
+    /// Whether it is another than the first of its subnet (`IFA_F_SECONDARY`).
+    pub(super) secondary: bool,
+    /// Whether other hosts can reach it.
+    pub(super) global: bool,
+}
+
+/// All interfaces of the network namespace with their addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Interfaces {
+    by_index: BTreeMap<u32, InterfaceState>,
+    /// In the order in which the kernel has them.
+    addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
+}
+
+impl Interfaces {
+    /// Takes over how an interface stands; true when that is news.
+    pub(super) fn set(&mut self, ifindex: u32, state: InterfaceState) -> bool {
+        self.by_index.insert(ifindex, state.clone()) != Some(state)
+    }
+
+    /// Forgets an interface; true when it was known.
+    pub(super) fn remove(&mut self, ifindex: u32) -> bool {
+        self.addresses.remove(&ifindex);
+        self.by_index.remove(&ifindex).is_some()
+    }
+
+    /// Takes over an address; true when that is news.
+    pub(super) fn set_address(&mut self, ifindex: u32, address: InterfaceAddress) -> bool {
+        let addresses = self.addresses.entry(ifindex).or_default();
+        match addresses.iter_mut().find(|known| known.net == address.net) {
+            Some(known) => std::mem::replace(known, address) != address,
+            None => {
+                addresses.push(address);
+                true
+            }
+        }
+    }
+
+    /// Forgets an address; true when it was known.
+    pub(super) fn remove_address(&mut self, ifindex: u32, net: IpNet) -> bool {
+        let Some(addresses) = self.addresses.get_mut(&ifindex) else { return false };
+        let before = addresses.len();
+        addresses.retain(|known| known.net != net);
+        addresses.len() != before
+    }
+
+    /// The index of the interface called `name`.
+    pub(super) fn index_of(&self, name: &str) -> Option<u32> {
+        self.by_index.iter().find(|(_, state)| state.name == name).map(|(index, _)| *index)
+    }
+
+    /// How the interface stands.
+    pub(super) fn get(&self, ifindex: u32) -> Option<&InterfaceState> {
+        self.by_index.get(&ifindex)
+    }
+
+    /// Whether the interface has this address, with whatever prefix length.
+    pub(super) fn has_address(&self, ifindex: u32, address: IpAddr) -> bool {
+        self.of(ifindex).any(|known| known.net.addr() == address)
+    }
+
+    /// Whether the interface has this address and not because of this agent.
+    pub(super) fn owns(&self, ifindex: u32, address: IpAddr) -> bool {
+        self.of(ifindex).any(|known| known.net.addr() == address && !known.ours)
+    }
+
+    /// Every address that carries the mark of this agent.
+    pub(super) fn ours(&self) -> BTreeSet<HostAddress> {
+        self.addresses
+            .iter()
+            .flat_map(|(&ifindex, addresses)| addresses.iter().map(move |address| (ifindex, address)))
+            .filter(|(_, address)| address.ours)
+            .map(|(ifindex, address)| HostAddress { ifindex, address: address.net.addr() })
+            .collect()
+    }
+
+    /// The interface's own IPv4 address to advertise from: its first primary one that is none of `virtual_addresses`.
+    pub(super) fn primary_ipv4(&self, ifindex: u32, virtual_addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+        let usable = |address: &&InterfaceAddress| {
+            address.net.addr().is_ipv4()
+                && address.global
+                && !address.ours
+                && !virtual_addresses.contains(&address.net.addr())
+        };
+        let mut candidates: Vec<_> = self.of(ifindex).filter(usable).collect();
+        candidates.sort_by_key(|address| address.secondary);
+        candidates.first().map(|address| address.net.addr())
+    }
+
+    /// Every interface but loopback as the contract writes it. Its own addresses are those that are neither ours nor
+    /// among `virtual_addresses` of it.
+    pub(super) fn to_contract(&self, virtual_addresses: &BTreeSet<HostAddress>) -> Vec<Interface> {
+        let own = |ifindex: u32, address: &&InterfaceAddress| {
+            let at = HostAddress { ifindex, address: address.net.addr() };
+            !address.ours && !virtual_addresses.contains(&at)
+        };
+        self.by_index
+            .iter()
+            .filter(|(_, state)| !state.loopback)
+            .map(|(&ifindex, state)| Interface {
+                name: state.name.clone(),
+                mac: state.mac.map(spell_mac),
+                up: state.up,
+                carrier: state.carrier,
+                addresses: self
+                    .of(ifindex)
+                    .filter(|address| own(ifindex, address))
+                    .map(|address| address.net)
+                    .collect(),
+            })
+            .collect()
+    }
+
+    fn of(&self, ifindex: u32) -> impl Iterator<Item = &InterfaceAddress> {
+        self.addresses.get(&ifindex).into_iter().flatten()
+    }
+}
+
+fn spell_mac(mac: [u8; 6]) -> String {
+    mac.map(|octet| format!("{octet:02x}")).join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(net: &str, ours: bool, secondary: bool) -> InterfaceAddress {
+        InterfaceAddress { net: net.parse().unwrap(), ours, secondary, global: true }
+    }
+
+    #[test]
+    fn the_source_is_the_first_own_address_and_never_a_virtual_one() {
+        let mut interfaces = Interfaces::default();
+        interfaces.set_address(3, address("192.0.2.10/32", true, false));
+        interfaces.set_address(3, address("192.0.2.11/24", false, false));
+        interfaces.set_address(3, address("192.0.2.3/24", false, true));
+        interfaces.set_address(3, address("198.51.100.3/24", false, false));
+        let foreign_copy = BTreeSet::from(["192.0.2.11".parse().unwrap()]);
+        assert_eq!(interfaces.primary_ipv4(3, &foreign_copy), Some("198.51.100.3".parse().unwrap()));
+        assert_eq!(interfaces.primary_ipv4(3, &BTreeSet::new()), Some("192.0.2.11".parse().unwrap()));
+        assert_eq!(interfaces.primary_ipv4(4, &BTreeSet::new()), None);
+    }
+
+    #[test]
+    fn only_news_is_news() {
+        let mut interfaces = Interfaces::default();
+        let first = address("192.0.2.3/24", false, false);
+        assert!(interfaces.set_address(3, first));
+        assert!(!interfaces.set_address(3, first));
+        assert!(interfaces.remove_address(3, first.net));
+        assert!(!interfaces.remove_address(3, first.net));
+    }
+
+    #[test]
+    fn virtual_addresses_are_no_addresses_of_the_interface() {
+        let mut interfaces = Interfaces::default();
+        let state = InterfaceState {
+            name: "eth0".to_owned(),
+            mac: Some([2, 0, 0, 0, 0, 0xa]),
+            up: true,
+            carrier: true,
+            loopback: false,
+        };
+        interfaces.set(3, state);
+        interfaces.set_address(3, address("192.0.2.3/24", false, false));
+        interfaces.set_address(3, address("192.0.2.10/32", true, false));
+        interfaces.set_address(3, address("192.0.2.11/32", false, false));
+        let foreign = HostAddress { ifindex: 3, address: "192.0.2.11".parse().unwrap() };
+        let shown = interfaces.to_contract(&BTreeSet::from([foreign]));
+        assert_eq!(shown[0].addresses, ["192.0.2.3/24".parse().unwrap()]);
+        assert_eq!(shown[0].mac.as_deref(), Some("02:00:00:00:00:0a"));
+    }
+}

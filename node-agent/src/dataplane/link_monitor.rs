@@ -1,0 +1,188 @@
+//! Keeps [`Interfaces`] true: a netlink connection that only listens.
+//!
+//! It is another connection than the one that changes addresses, because the kernel does not tell a connection
+//! of its own changes. When the kernel has dropped messages (ENOBUFS), or the connection is lost, everything is
+//! listed anew. A message that was sent before a listing and is read after it changes nothing for the worse: the
+//! messages that follow it set it right again.
+
+use std::io;
+use std::net::IpAddr;
+
+use futures_util::{FutureExt, StreamExt};
+use ipnet::IpNet;
+use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use rtnetlink::sys::{AsyncSocket, SocketAddr};
+use rtnetlink::{Handle, MulticastGroup};
+
+use super::address_table::{self, AgentNumber, HostAddress};
+use super::interfaces::{InterfaceAddress, InterfaceState, Interfaces};
+
+/// Room for the echo of some ten thousand address changes.
+const RECEIVE_BUFFER_OCTETS: usize = 8 * 1024 * 1024;
+
+type Messages = futures_util::stream::BoxStream<'static, (NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>;
+
+/// What has changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Something about interfaces or their addresses.
+    Interfaces,
+    /// An address has gone from an interface.
+    AddressRemoved(HostAddress),
+    /// Anything may have: everything was listed anew.
+    Everything,
+}
+
+/// Listens to the kernel.
+pub(super) struct LinkMonitor {
+    handle: Handle,
+    messages: Messages,
+    agent: AgentNumber,
+    interfaces: Interfaces,
+    /// Everything is to be listed anew. Set before that begins, since whoever waits may stop waiting.
+    stale: bool,
+}
+
+impl LinkMonitor {
+    /// Subscribes, then lists everything. Needs a tokio runtime, which then also carries the connection.
+    pub(super) async fn open(agent: AgentNumber) -> io::Result<Self> {
+        let (handle, messages) = subscribe()?;
+        let mut monitor = Self { handle, messages, agent, interfaces: Interfaces::default(), stale: true };
+        monitor.list().await?;
+        Ok(monitor)
+    }
+
+    /// The interfaces as they stand.
+    pub(super) const fn interfaces(&self) -> &Interfaces {
+        &self.interfaces
+    }
+
+    /// The next change, already taken over into [`interfaces`](Self::interfaces). May be dropped and called again.
+    pub(super) async fn changed(&mut self) -> io::Result<Change> {
+        loop {
+            if self.stale {
+                self.list().await?;
+                return Ok(Change::Everything);
+            }
+            let next = self.messages.next().await;
+            if let Some(change) = self.take(next)? {
+                return Ok(change);
+            }
+        }
+    }
+
+    /// The next change, if the kernel has already told it.
+    pub(super) fn changed_already(&mut self) -> io::Result<Option<Change>> {
+        while !self.stale
+            && let Some(next) = self.messages.next().now_or_never()
+        {
+            if let Some(change) = self.take(next)? {
+                return Ok(Some(change));
+            }
+        }
+        Ok(None)
+    }
+
+    fn take(
+        &mut self,
+        next: Option<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
+    ) -> io::Result<Option<Change>> {
+        let Some((message, _)) = next else {
+            tracing::warn!("the netlink connection ended; opening it again");
+            (self.handle, self.messages) = subscribe()?;
+            self.stale = true;
+            return Ok(None);
+        };
+        if let NetlinkPayload::InnerMessage(message) = message.payload {
+            return Ok(self.apply(&message));
+        }
+        if let NetlinkPayload::Overrun(_) = message.payload {
+            tracing::warn!("the kernel dropped netlink messages; listing all interfaces again");
+            self.stale = true;
+        }
+        Ok(None)
+    }
+
+    async fn list(&mut self) -> io::Result<()> {
+        let mut found = Interfaces::default();
+        let mut links = self.handle.link().get().execute();
+        while let Some(link) = links.next().await {
+            set_link(&mut found, &link.map_err(io::Error::other)?);
+        }
+        let mut addresses = self.handle.address().get().execute();
+        while let Some(address) = addresses.next().await {
+            if let Some((ifindex, address)) = address_of(&address.map_err(io::Error::other)?, self.agent) {
+                found.set_address(ifindex, address);
+            }
+        }
+        self.interfaces = found;
+        self.stale = false;
+        Ok(())
+    }
+
+    fn apply(&mut self, message: &RouteNetlinkMessage) -> Option<Change> {
+        let interfaces = &mut self.interfaces;
+        if let RouteNetlinkMessage::NewLink(link) | RouteNetlinkMessage::DelLink(link) = message
+            && link.header.interface_family != AddressFamily::Unspec
+        {
+            // About a bridge's port, for instance: the interface itself stays.
+            None
+        } else if let RouteNetlinkMessage::NewLink(link) = message {
+            set_link(interfaces, link).then_some(Change::Interfaces)
+        } else if let RouteNetlinkMessage::DelLink(link) = message {
+            interfaces.remove(link.header.index).then_some(Change::Interfaces)
+        } else if let RouteNetlinkMessage::NewAddress(address) = message {
+            let (ifindex, address) = address_of(address, self.agent)?;
+            interfaces.set_address(ifindex, address).then_some(Change::Interfaces)
+        } else if let RouteNetlinkMessage::DelAddress(address) = message {
+            let (ifindex, address) = address_of(address, self.agent)?;
+            interfaces.remove_address(ifindex, address.net);
+            Some(Change::AddressRemoved(HostAddress { ifindex, address: address.net.addr() }))
+        } else {
+            None
+        }
+    }
+}
+
+fn subscribe() -> io::Result<(Handle, Messages)> {
+    let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
+    let (mut connection, handle, messages) = rtnetlink::new_multicast_connection(&groups)?;
+    connection.socket_mut().socket_mut().set_rx_buf_sz(RECEIVE_BUFFER_OCTETS)?;
+    tokio::spawn(connection);
+    Ok((handle, messages.boxed()))
+}
+
+fn set_link(interfaces: &mut Interfaces, link: &LinkMessage) -> bool {
+    let mut state = InterfaceState {
+        name: String::new(),
+        mac: None,
+        up: link.header.flags.contains(LinkFlags::Up),
+        carrier: link.header.flags.contains(LinkFlags::LowerUp),
+        loopback: link.header.link_layer_type == LinkLayerType::Loopback,
+    };
+    for attribute in &link.attributes {
+        if let LinkAttribute::IfName(name) = attribute {
+            state.name.clone_from(name);
+        } else if let LinkAttribute::Address(octets) = attribute {
+            state.mac = octets.as_slice().try_into().ok();
+        }
+    }
+    !state.name.is_empty() && interfaces.set(link.header.index, state)
+}
+
+fn address_of(message: &AddressMessage, agent: AgentNumber) -> Option<(u32, InterfaceAddress)> {
+    let listed = address_table::parse(message, agent)?;
+    let net = IpNet::new(listed.at.address, listed.prefix_length).ok()?;
+    let marked_secondary = |attribute: &AddressAttribute| {
+        matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Secondary))
+    };
+    // The same bit says "temporary" of an IPv6 address.
+    let secondary = matches!(listed.at.address, IpAddr::V4(_))
+        && (message.header.flags.contains(AddressHeaderFlags::Secondary)
+            || message.attributes.iter().any(marked_secondary));
+    let global = address_table::is_global(message);
+    Some((listed.at.ifindex, InterfaceAddress { net, ours: listed.ours, secondary, global }))
+}

@@ -1,0 +1,65 @@
+//! The half of the worker that elects, binds and announces.
+//!
+//! One thread with one runtime and one [`driver`] for all groups. It owns the packet sockets, the netlink
+//! connections and the timer. It reads no configuration file, writes no disk, knows no server, and never waits for
+//! the other half: commands come and reports go through bounded channels ([`crate::messages`]).
+//!
+//! # From a packet to an address
+//! 1. [`receive`] checks the IPv4 header and has the message decoded.
+//! 2. [`instances`] finds the [`group`], whose protocol instance decides.
+//! 3. The driver sends what is to be advertised ([`transmit`]) and hands wishes to the [`binder`], which makes the
+//!    kernel's [`address_table`] as the groups want it.
+//! 4. Once the addresses are there the group becomes Active: it advertises, and [`announce`] tells the neighbours
+//!    by [`gratuitous_arp`].
+//!
+//! # What is pure
+//! [`group`], [`instances`], [`apply`], [`announce`] and [`interfaces`] take the time as an argument and touch
+//! nothing.
+
+mod address_table;
+mod announce;
+mod apply;
+mod binder;
+mod driver;
+mod fault;
+mod gratuitous_arp;
+mod group;
+mod handover;
+mod instances;
+mod interfaces;
+mod link_monitor;
+mod outbox;
+mod policy;
+mod receive;
+mod slots;
+mod snapshot;
+mod thread;
+mod transmit;
+
+use std::io;
+use std::sync::Arc;
+
+pub use address_table::{
+    Added, AddressError, AddressTable, AgentNumber, HostAddress, ListedAddress, MARK, NetlinkAddressTable,
+};
+pub use gratuitous_arp::{Announcement, AnnouncementFrame, Announcer, GratuitousArp};
+pub use thread::{Dataplane, DataplaneError, Settings};
+
+/// The parts of the dataplane that another implementation can take the place of.
+pub struct Seams {
+    /// Connects to the kernel's addresses, on the dataplane thread.
+    pub address_table: fn(AgentNumber) -> io::Result<Arc<dyn AddressTable>>,
+    /// Makes the frames that announce.
+    pub announcer: Box<dyn Announcer>,
+}
+
+impl Seams {
+    /// The kernel and gratuitous ARP.
+    #[must_use]
+    pub fn real() -> Self {
+        Self {
+            address_table: |agent| Ok(Arc::new(NetlinkAddressTable::connect(agent)?)),
+            announcer: Box::new(GratuitousArp),
+        }
+    }
+}

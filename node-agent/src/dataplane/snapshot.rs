@@ -1,0 +1,55 @@
+//! How the dataplane stands, for control.
+
+use std::collections::BTreeMap;
+
+use api_types::VirtualAddress;
+use api_types::agent_status::RealtimeStatus;
+
+use super::binder::{Binder, GroupHandle};
+use super::group::Group;
+use super::instances::Instances;
+use super::interfaces::Interfaces;
+use crate::messages::{GroupSnapshot, Snapshot};
+use crate::sys::clock;
+
+/// Everything that control may want to know, groups by name.
+pub(super) fn take(
+    instances: &Instances,
+    interfaces: &Interfaces,
+    binder: &Binder,
+    realtime: &RealtimeStatus,
+    dropped_packets: &BTreeMap<&'static str, u64>,
+) -> Snapshot {
+    let mut groups: Vec<_> = instances
+        .iter()
+        .filter(|(_, group)| group.departure().is_none())
+        .map(|(handle, group)| of_group(handle, group, interfaces, binder))
+        .collect();
+    groups.sort_by(|one, other| one.desired.name.cmp(&other.desired.name));
+    Snapshot {
+        interfaces: interfaces.to_contract(&instances.virtual_addresses()),
+        groups,
+        realtime: Some(realtime.clone()),
+        dropped_packets: dropped_packets.iter().map(|(cause, count)| (*cause, *count)).collect(),
+    }
+}
+
+fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder: &Binder) -> GroupSnapshot {
+    let desired = group.desired();
+    let bound = binder.present(handle);
+    let ifindex = group.footing().map(|footing| footing.ifindex);
+    let is_present = |address: &&VirtualAddress| match ifindex {
+        Some(ifindex) if desired.priority.is_owner() => interfaces.has_address(ifindex, address.address()),
+        Some(_) | None => bound.iter().any(|bound| bound.address == address.address()),
+    };
+    GroupSnapshot {
+        desired: desired.clone(),
+        state: group.state(),
+        since_boottime_ns: clock::nanoseconds(group.since()),
+        effective_priority: desired.priority,
+        addresses_present: desired.virtual_addresses.iter().filter(is_present).copied().collect(),
+        active_source: group.active_source(),
+        fault: group.fault().map(|fault| fault.describe(&desired.interface)),
+        counters: group.counters,
+    }
+}

@@ -1,0 +1,129 @@
+//! The dataplane's own thread.
+
+use std::io;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use super::Seams;
+use super::address_table::AgentNumber;
+use super::binder::Binder;
+use super::driver::{Driver, Parts};
+use super::handover::Predecessor;
+use super::link_monitor::LinkMonitor;
+use super::outbox::Outbox;
+use super::slots::Slots;
+use crate::messages::{Command, Report};
+use crate::shared_memory::SharedMemory;
+use crate::sys::clock;
+use crate::sys::packet_receiver::PacketReceiver;
+use crate::sys::packet_sender::PacketSender;
+use crate::sys::realtime;
+use crate::sys::timer::BoottimeTimer;
+
+/// What the dataplane starts with.
+pub struct Settings {
+    /// Tells the addresses of this agent from those of another one on the same host.
+    pub agent: AgentNumber,
+    /// Shared with the parent and with the workers before and after.
+    pub memory: Arc<SharedMemory>,
+    /// What touches the kernel and the LAN.
+    pub seams: Seams,
+    /// What control wants.
+    pub commands: mpsc::Receiver<Command>,
+    /// What control gets to know.
+    pub reports: mpsc::Sender<Report>,
+}
+
+/// The dataplane thread has ended before it was told to.
+#[derive(Debug, Error)]
+pub enum DataplaneError {
+    /// The kernel gave it no thread or runtime.
+    #[error("the dataplane thread cannot be started")]
+    Start(#[source] io::Error),
+    /// It has no socket, timer or netlink connection.
+    #[error("the dataplane cannot open {what}")]
+    Open {
+        /// What it needs.
+        what: &'static str,
+        /// Why it has none.
+        #[source]
+        source: io::Error,
+    },
+    /// The kernel failed it while it ran.
+    #[error("the dataplane has failed")]
+    Run(#[source] io::Error),
+    /// A bug.
+    #[error("the dataplane thread has panicked")]
+    Panicked,
+}
+
+/// The running dataplane.
+pub struct Dataplane {
+    thread: JoinHandle<Result<(), DataplaneError>>,
+    ready: oneshot::Receiver<()>,
+}
+
+impl Dataplane {
+    /// Starts the thread, in the network namespace of the calling thread.
+    ///
+    /// # Errors
+    /// [`DataplaneError::Start`] when there can be no thread.
+    pub fn start(settings: Settings) -> Result<Self, DataplaneError> {
+        let (tell_ready, ready) = oneshot::channel();
+        let thread = std::thread::Builder::new()
+            .name("dataplane".to_owned())
+            .spawn(move || run(settings, tell_ready))
+            .map_err(DataplaneError::Start)?;
+        Ok(Self { thread, ready })
+    }
+
+    /// Returns true once it listens and obeys commands, false when it has ended without ever doing so.
+    pub async fn ready(&mut self) -> bool {
+        (&mut self.ready).await.is_ok()
+    }
+
+    /// Waits until the thread has ended. Blocks.
+    ///
+    /// # Errors
+    /// [`DataplaneError`] unless it was told to stop and has stopped.
+    pub fn join(self) -> Result<(), DataplaneError> {
+        self.thread.join().unwrap_or(Err(DataplaneError::Panicked))
+    }
+}
+
+fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), DataplaneError> {
+    let realtime = realtime::request();
+    if let Some(detail) = &realtime.detail {
+        tracing::warn!(detail, "the dataplane runs without the scheduling it wants");
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .build()
+        .map_err(DataplaneError::Start)?;
+    runtime.block_on(async {
+        let Settings { agent, memory, seams, commands, reports } = settings;
+        let open = |what| move |source| DataplaneError::Open { what, source };
+        let monitor = LinkMonitor::open(agent).await.map_err(open("the netlink connection that listens"))?;
+        let table = (seams.address_table)(agent).map_err(open("the netlink connection that changes addresses"))?;
+        let parts = Parts {
+            receiver: PacketReceiver::open().map_err(open("the packet socket that receives"))?,
+            sender: PacketSender::open().map_err(open("the packet socket that sends"))?,
+            timer: BoottimeTimer::new().map_err(open("a timer"))?,
+            binder: Binder::new(table, monitor.interfaces().ours()),
+            monitor,
+            announcer: seams.announcer,
+            predecessor: Predecessor::read(&memory, clock::boottime()),
+            slots: Slots::new(memory),
+            commands,
+            outbox: Outbox::new(reports),
+            realtime,
+        };
+        // Nobody may have waited for it.
+        let _unheard = tell_ready.send(());
+        Driver::new(parts).run().await.map_err(DataplaneError::Run)
+    })
+}

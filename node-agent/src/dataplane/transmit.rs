@@ -1,0 +1,65 @@
+//! The frames of advertisements, built once and sent many times.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use pnet_base::MacAddr;
+use pnet_packet::MutablePacket;
+use pnet_packet::ethernet::{EtherTypes, MutableEthernetPacket};
+use pnet_packet::ip::IpNextHeaderProtocol;
+use pnet_packet::ipv4::{self, MutableIpv4Packet};
+use vrrp::packet::{self, HOP_LIMIT, Outgoing};
+use vrrp::{ChecksumForm, Claim, Config, IP_PROTOCOL};
+
+/// The EtherType of every advertisement.
+pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
+/// The MAC address of 224.0.0.18 (RFC 1112 §6.4).
+pub(super) const MULTICAST_MAC: [u8; 6] = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
+const ETHERNET_OCTETS: usize = 14;
+const IPV4_OCTETS: usize = 20;
+/// Class selector 6, "internetwork control" (RFC 4594 §3.1).
+const DSCP_CS6: u8 = 48;
+/// With it, and without fragments, the identification field means nothing and may stay 0 (RFC 6864 §4.1).
+const DONT_FRAGMENT: u8 = 0b010;
+
+/// A frame that says `claim` for the settings it was built from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PrebuiltAdvertisement {
+    /// What it says.
+    pub(super) claim: Claim,
+    /// The whole Ethernet frame.
+    pub(super) octets: Arc<[u8]>,
+}
+
+impl PrebuiltAdvertisement {
+    /// The frame of an advertisement that leaves from `mac`; `None` for a family that cannot be sent.
+    pub(super) fn build(config: &Config, claim: Claim, checksum: ChecksumForm, mac: [u8; 6]) -> Option<Self> {
+        let (IpAddr::V4(source), IpAddr::V4(group)) = (config.source(), config.family().multicast_group()) else {
+            return None;
+        };
+        let outgoing = Outgoing { config, claim, destination: group.into(), checksum };
+        Some(Self { claim, octets: frame(mac, source, group, &packet::encode(&outgoing))?.into() })
+    }
+}
+
+fn frame(mac: [u8; 6], source: Ipv4Addr, group: Ipv4Addr, message: &[u8]) -> Option<Vec<u8>> {
+    let mut octets = vec![0; ETHERNET_OCTETS + IPV4_OCTETS + message.len()];
+    let mut ethernet = MutableEthernetPacket::new(&mut octets)?;
+    ethernet.set_destination(MacAddr::from(MULTICAST_MAC));
+    ethernet.set_source(MacAddr::from(mac));
+    ethernet.set_ethertype(EtherTypes::Ipv4);
+    let mut header = MutableIpv4Packet::new(ethernet.payload_mut())?;
+    header.set_version(4);
+    header.set_header_length(5);
+    header.set_dscp(DSCP_CS6);
+    header.set_total_length(u16::try_from(IPV4_OCTETS + message.len()).ok()?);
+    header.set_flags(DONT_FRAGMENT);
+    header.set_ttl(HOP_LIMIT);
+    header.set_next_level_protocol(IpNextHeaderProtocol(IP_PROTOCOL));
+    header.set_source(source);
+    header.set_destination(group);
+    header.set_payload(message);
+    let checksum = ipv4::checksum(&header.to_immutable());
+    header.set_checksum(checksum);
+    Some(octets)
+}
