@@ -121,4 +121,7 @@ pub struct GroupCounters {
     pub announcements_sent: u64,
     /// Addresses that somebody else removed while we held them, and that were bound again.
     pub addresses_restored: u64,
+    /// Packets that named this virtual router and were dropped, for whatever cause.
+    #[serde(default)]
+    pub packets_dropped: u64,
 }
