@@ -1,0 +1,76 @@
+//! The command line of `baton-agent`.
+
+pub mod check_config;
+pub mod enrol;
+pub mod status;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::DEFAULT_CONFIG;
+
+/// The agent of Baton: runs the VRRP election on this host, binds and announces virtual addresses.
+#[derive(Debug, Parser)]
+#[command(name = "baton-agent", version, arg_required_else_help = true)]
+pub struct Arguments {
+    /// The configuration file.
+    #[arg(long, global = true, env = "BATON_AGENT_CONFIG", default_value = DEFAULT_CONFIG, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Print the effective configuration and exit with 0, or say what is wrong with it and exit with 2.
+    #[arg(long, global = true)]
+    pub check_config: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<AgentCommand>,
+}
+
+/// What `baton-agent` can do.
+#[derive(Debug, Subcommand)]
+pub enum AgentCommand {
+    /// Run the agent until SIGTERM or SIGINT.
+    Run,
+    /// The process that does the work; started by `run`.
+    #[command(hide = true)]
+    Worker(WorkerArguments),
+    /// Show how the agent on this host stands; needs no server.
+    Status(StatusArguments),
+    /// Get an identity from the server for a join token.
+    Enrol(EnrolArguments),
+}
+
+/// What the parent tells the worker.
+#[derive(Debug, Clone, Args)]
+pub struct WorkerArguments {
+    /// The file descriptor of the memory that parent and worker share.
+    #[arg(long, value_name = "FD")]
+    pub memory_fd: i32,
+}
+
+/// How to show the status.
+#[derive(Debug, Clone, Args)]
+pub struct StatusArguments {
+    /// The form of the output.
+    #[arg(short, long, value_enum, default_value_t = OutputFormat::Table)]
+    pub output: OutputFormat,
+}
+
+/// A form of output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// How to enrol.
+#[derive(Debug, Clone, Args)]
+pub struct EnrolArguments {
+    /// The file with the join token; `server.join_token_file` of the configuration when left out.
+    #[arg(long, value_name = "FILE")]
+    pub join_token_file: Option<PathBuf>,
+    /// Replace the identity that this agent already has.
+    #[arg(long)]
+    pub replace: bool,
+}

@@ -1,0 +1,56 @@
+//! `baton-agent status`: how the agent on this host stands. It asks the agent, never a server.
+
+mod table;
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use api_types::agent_status::LocalStatus;
+
+use super::{OutputFormat, StatusArguments};
+use crate::config::Config;
+
+/// How long the agent may take to answer.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// Asks the agent and prints its answer.
+///
+/// # Errors
+/// When no agent answers.
+pub fn run(config: &Config, arguments: &StatusArguments) -> anyhow::Result<()> {
+    let answer = ask(&config.socket)?;
+    let status: LocalStatus =
+        serde_json::from_str(&answer).context("the agent's answer makes no sense; is it another version?")?;
+    let mut output = std::io::stdout().lock();
+    match arguments.output {
+        OutputFormat::Json => {
+            serde_json::to_writer_pretty(&mut output, &status)?;
+            writeln!(output)?;
+        }
+        OutputFormat::Table => write!(output, "{}", table::render(&status))?,
+    }
+    Ok(())
+}
+
+fn ask(socket: &Path) -> anyhow::Result<String> {
+    let shown = socket.display();
+    let mut stream = match UnixStream::connect(socket) {
+        Ok(stream) => stream,
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+            bail!(
+                "no agent answers on {shown}: it is not running, or has another `socket` in its configuration"
+            );
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            bail!("no permission to ask the agent on {shown}: run this as its user or group");
+        }
+        Err(error) => return Err(error).with_context(|| format!("cannot ask the agent on {shown}")),
+    };
+    stream.set_read_timeout(Some(ANSWER))?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).with_context(|| format!("the agent on {shown} does not answer"))?;
+    Ok(answer)
+}

@@ -1,0 +1,351 @@
+//! The one place where control and dataplane meet: desired states go in, what happened comes out.
+//!
+//! The conductor never waits for a disk, a server or the dataplane. Desired states come from the disk at start and from
+//! the session later; a state goes to the dataplane only if it is newer than what runs, one at a time, and the newest
+//! waits its turn. What the dataplane accepted is handed on to be stored, and transitions to the journal.
+
+use std::time::Duration;
+
+use api_types::channel::{DesiredState, Revision};
+use api_types::node::{Rejection, RejectionReason};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+
+use super::journal::Journal;
+use super::overview::Overview;
+use crate::messages::{Command, Report};
+
+/// How often a command is offered again to a dataplane whose channel was full.
+const OFFER_AGAIN: Duration = Duration::from_millis(20);
+
+/// What became of a desired state; the session tells the server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    /// It runs.
+    Applied { revision: Revision, digest: String },
+    /// It does not.
+    Rejected(Rejection),
+}
+
+/// The dataplane ended without having been told to stop.
+#[derive(Debug, thiserror::Error)]
+#[error("the dataplane ended without having been told to stop")]
+pub struct DataplaneGone;
+
+pub(crate) struct Conductor {
+    pub(crate) reports: mpsc::Receiver<Report>,
+    pub(crate) commands: mpsc::Sender<Command>,
+    pub(crate) offers: mpsc::Receiver<DesiredState>,
+    pub(crate) answers: broadcast::Sender<Answer>,
+    pub(crate) journal: Journal,
+    pub(crate) overview: watch::Sender<Overview>,
+    /// The state that runs, to be stored.
+    pub(crate) to_store: watch::Sender<Option<DesiredState>>,
+    pub(crate) course: Course,
+}
+
+/// Where the node is between one desired state and the next.
+#[derive(Debug, Default)]
+pub(crate) struct Course {
+    /// Runs; its groups are kept by the dataplane.
+    applied: Option<(Revision, String)>,
+    /// Was sent to the dataplane, which has not answered.
+    in_flight: Option<DesiredState>,
+    /// Goes next.
+    waiting: Option<DesiredState>,
+}
+
+/// What to do with a desired state that was offered.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is on its way.
+    Taken,
+    /// It runs already.
+    Runs,
+    /// It must not run.
+    Refused(String),
+}
+
+impl Course {
+    /// A state from the disk goes first, at once, and is not compared with anything.
+    pub(crate) fn restored(state: Option<DesiredState>, commands: &mpsc::Sender<Command>) -> Self {
+        let mut course = Self { waiting: state, ..Self::default() };
+        course.advance(commands);
+        course
+    }
+
+    /// The newest revision that is known.
+    pub(crate) fn newest(&self) -> Option<Revision> {
+        let applied = self.applied.as_ref().map(|(revision, _)| *revision);
+        let on_the_way = [&self.waiting, &self.in_flight].into_iter().flatten().map(|state| state.revision);
+        on_the_way.chain(applied).next()
+    }
+
+    /// Gives the dataplane what goes next, if it has room for it.
+    fn advance(&mut self, commands: &mpsc::Sender<Command>) -> bool {
+        let Some(state) = self.next() else { return false };
+        let command = Command::Apply { revision: state.revision, groups: state.groups.clone() };
+        let sent = send(commands, command);
+        if sent {
+            self.in_flight = self.waiting.take();
+        }
+        sent
+    }
+
+    fn consider(&mut self, state: DesiredState) -> Verdict {
+        if !state.is_intact() {
+            return Verdict::Refused("the digest does not match the groups: damaged on the way".to_owned());
+        }
+        let newer_on_the_way = [&self.waiting, &self.in_flight].into_iter().flatten().next();
+        let (newest, digest) = match (newer_on_the_way, &self.applied) {
+            (Some(on_the_way), _) => (on_the_way.revision, on_the_way.digest.as_str()),
+            (None, Some((revision, digest))) => (*revision, digest.as_str()),
+            (None, None) => {
+                self.waiting = Some(state);
+                return Verdict::Taken;
+            }
+        };
+        if state.revision < newest {
+            return Verdict::Refused(format!("revision {} is older than {newest}", state.revision));
+        }
+        if state.revision == newest && state.digest != digest {
+            return Verdict::Refused(format!("revision {newest} is known here with other contents"));
+        }
+        match (state.revision == newest, newer_on_the_way.is_some()) {
+            (true, false) => Verdict::Runs,
+            (true, true) => Verdict::Taken,
+            (false, _) => {
+                self.waiting = Some(state);
+                Verdict::Taken
+            }
+        }
+    }
+
+    /// The state that goes to the dataplane now, if one does.
+    fn next(&mut self) -> Option<&DesiredState> {
+        if self.in_flight.is_none() { self.waiting.as_ref() } else { None }
+    }
+
+    /// The state that the dataplane has accepted.
+    fn accepted(&mut self, revision: Revision) -> Option<DesiredState> {
+        let state = self.in_flight.take_if(|state| state.revision == revision)?;
+        self.applied = Some((state.revision, state.digest.clone()));
+        Some(state)
+    }
+
+    fn rejected(&mut self, revision: Revision) {
+        self.in_flight.take_if(|state| state.revision == revision);
+    }
+}
+
+impl Conductor {
+    /// Runs until the dataplane has stopped, which it is told to when `stop` comes.
+    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), DataplaneGone> {
+        let mut stopping = false;
+        let mut stop_sent = false;
+        loop {
+            if !stopping {
+                self.course.advance(&self.commands);
+            } else if !stop_sent {
+                stop_sent = send(&self.commands, Command::Stop);
+            }
+            let behind = if stopping { !stop_sent } else { self.course.next().is_some() };
+            tokio::select! {
+                report = self.reports.recv() => match report {
+                    Some(Report::Stopped) => return Ok(()),
+                    Some(report) => self.take(report),
+                    None if stopping => return Ok(()),
+                    None => return Err(DataplaneGone),
+                },
+                Some(state) = self.offers.recv(), if !stopping => self.consider(state),
+                // A sender that was dropped means the same as a message: whoever held it is gone.
+                _ = &mut stop, if !stopping => stopping = true,
+                () = tokio::time::sleep(OFFER_AGAIN), if behind => {}
+            }
+        }
+    }
+
+    fn consider(&mut self, state: DesiredState) {
+        let (revision, digest) = (state.revision, state.digest.clone());
+        match self.course.consider(state) {
+            Verdict::Taken => {
+                tracing::debug!(%revision, "desired state received");
+                self.overview.send_modify(|overview| overview.desired = Some(revision));
+            }
+            Verdict::Runs => self.answer(Answer::Applied { revision, digest }),
+            Verdict::Refused(detail) => {
+                tracing::warn!(%revision, detail, "desired state refused");
+                let reasons = vec![RejectionReason { group: None, detail }];
+                self.answer(Answer::Rejected(Rejection { revision, reasons }));
+            }
+        }
+    }
+
+    fn take(&mut self, report: Report) {
+        match report {
+            Report::Applied(revision) => self.applied(revision),
+            Report::Rejected { revision, reasons } => {
+                self.course.rejected(revision);
+                for reason in &reasons {
+                    tracing::error!(
+                        %revision,
+                        group = reason.group.as_deref(),
+                        detail = reason.detail,
+                        "desired state rejected"
+                    );
+                }
+                let rejection = Rejection { revision, reasons };
+                self.overview.send_modify(|overview| overview.rejection = Some(rejection.clone()));
+                self.answer(Answer::Rejected(rejection));
+            }
+            Report::Transition(transition) => {
+                tracing::info!(
+                    group = transition.group,
+                    from = transition.from.as_str(),
+                    to = transition.to.as_str(),
+                    reason = transition.reason.as_str(),
+                    priority = transition.priority.get(),
+                    interface = transition.interface,
+                    "transition"
+                );
+                self.overview.send_modify(|overview| overview.count(&transition));
+                self.journal.append(transition);
+            }
+            Report::Snapshot(snapshot) => {
+                self.overview.send_modify(|overview| {
+                    overview.snapshot = snapshot;
+                    overview.snapshot_seen = true;
+                });
+            }
+            Report::Stopped => {}
+        }
+    }
+
+    fn applied(&mut self, revision: Revision) {
+        let Some(state) = self.course.accepted(revision) else {
+            tracing::warn!(%revision, "the dataplane applied what was not asked for");
+            return;
+        };
+        tracing::info!(%revision, groups = state.groups.len(), "desired state applied");
+        self.overview.send_modify(|overview| {
+            overview.applied = Some(revision);
+            overview.rejection = None;
+        });
+        self.answer(Answer::Applied { revision, digest: state.digest.clone() });
+        self.to_store.send_replace(Some(state));
+    }
+
+    fn answer(&self, answer: Answer) {
+        // Without a session nobody listens; the next `hello` says what runs.
+        let _ = self.answers.send(answer);
+    }
+}
+
+/// Whether the dataplane has the command; a closed channel is noticed where reports are read.
+fn send(commands: &mpsc::Sender<Command>, command: Command) -> bool {
+    match commands.try_send(command) {
+        Ok(()) | Err(TrySendError::Closed(_)) => true,
+        Err(TrySendError::Full(_)) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(epoch: i64, counter: i64) -> DesiredState {
+        DesiredState::new(Revision { epoch, counter }, Vec::new()).unwrap()
+    }
+
+    /// A course on which this state runs.
+    fn running(epoch: i64, counter: i64) -> Course {
+        let mut course = Course::default();
+        course.consider(state(epoch, counter));
+        course.sent();
+        course.accepted(Revision { epoch, counter }).unwrap();
+        course
+    }
+
+    impl Course {
+        fn sent(&mut self) {
+            let (commands, _dataplane) = mpsc::channel(1);
+            assert!(self.advance(&commands));
+        }
+    }
+
+    #[test]
+    fn what_was_restored_goes_to_the_dataplane_at_once() {
+        let (commands, mut dataplane) = mpsc::channel(1);
+        let course = Course::restored(Some(state(1, 5)), &commands);
+        let revision = Revision { epoch: 1, counter: 5 };
+        assert_eq!(dataplane.try_recv(), Ok(Command::Apply { revision, groups: Vec::new() }));
+        assert_eq!(course.newest(), Some(revision));
+    }
+
+    #[test]
+    fn a_full_dataplane_is_asked_again_and_nothing_is_lost() {
+        let (commands, mut dataplane) = mpsc::channel(1);
+        commands.try_send(Command::Stop).unwrap();
+        let mut course = Course::restored(Some(state(1, 5)), &commands);
+        assert_eq!(course.next(), Some(&state(1, 5)));
+        dataplane.try_recv().unwrap();
+        assert!(course.advance(&commands));
+        assert!(course.next().is_none());
+    }
+
+    #[test]
+    fn an_older_revision_never_runs() {
+        for (epoch, counter) in [(1, 4), (0, 9)] {
+            let mut course = running(1, 5);
+            assert!(matches!(course.consider(state(epoch, counter)), Verdict::Refused(_)));
+            assert!(course.next().is_none());
+        }
+    }
+
+    #[test]
+    fn a_newer_epoch_runs_whatever_its_counter() {
+        let mut course = running(1, 5);
+        assert_eq!(course.consider(state(2, 1)), Verdict::Taken);
+        assert_eq!(course.next(), Some(&state(2, 1)));
+    }
+
+    #[test]
+    fn what_runs_is_not_applied_again() {
+        let mut course = running(1, 5);
+        assert_eq!(course.consider(state(1, 5)), Verdict::Runs);
+        assert!(course.next().is_none());
+    }
+
+    #[test]
+    fn the_same_revision_with_other_contents_or_a_wrong_digest_never_runs() {
+        let mut course = running(1, 5);
+        let other = DesiredState { digest: "0".repeat(64), ..state(1, 6) };
+        assert!(matches!(course.consider(other), Verdict::Refused(_)));
+        course.applied = Some((Revision { epoch: 1, counter: 5 }, "other".to_owned()));
+        assert!(matches!(course.consider(state(1, 5)), Verdict::Refused(_)));
+        assert!(course.next().is_none());
+    }
+
+    #[test]
+    fn one_is_on_its_way_at_a_time_and_the_newest_goes_next() {
+        let mut course = running(1, 5);
+        course.consider(state(1, 6));
+        course.sent();
+        assert_eq!(course.consider(state(1, 7)), Verdict::Taken);
+        assert_eq!(course.consider(state(1, 8)), Verdict::Taken);
+        assert!(matches!(course.consider(state(1, 6)), Verdict::Refused(_)), "7 and 8 are known");
+        assert!(course.next().is_none(), "6 has no answer yet");
+        course.accepted(Revision { epoch: 1, counter: 6 }).unwrap();
+        assert_eq!(course.next(), Some(&state(1, 8)));
+    }
+
+    #[test]
+    fn after_a_rejection_the_one_before_is_what_counts() {
+        let mut course = running(1, 5);
+        course.consider(state(1, 6));
+        course.sent();
+        course.rejected(Revision { epoch: 1, counter: 6 });
+        assert_eq!(course.consider(state(1, 5)), Verdict::Runs);
+        assert_eq!(course.consider(state(1, 6)), Verdict::Taken, "it may be acceptable by now");
+    }
+}

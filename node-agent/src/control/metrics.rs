@@ -1,0 +1,270 @@
+//! Prometheus metrics over HTTP, where the configuration asks for them.
+//!
+//! Each scrape is computed from what control knows at that moment, so a group that is gone leaves no series behind.
+//! Names end in their unit, counters in `_total`; the labels of a group are `group`, `vrid`, `interface`, `family`.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use api_types::agent_status::JournalStatus;
+use api_types::transition::State;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics::{Label, counter, gauge, with_local_recorder};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::net::TcpListener;
+
+use super::overview::Overview;
+use crate::messages::GroupSnapshot;
+
+/// How long a client may take to send its request.
+const REQUEST: Duration = Duration::from_secs(5);
+/// How often a listener that could not be opened is tried again.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Answers scrapes until it is dropped.
+pub(crate) async fn serve(
+    listen: SocketAddr,
+    read: impl Fn() -> (Overview, JournalStatus) + Clone + Send + 'static,
+) {
+    let listener = loop {
+        match TcpListener::bind(listen).await {
+            Ok(listener) => break listener,
+            Err(error) => tracing::error!(%listen, %error, "metrics cannot be served"),
+        }
+        tokio::time::sleep(RETRY).await;
+    };
+    tracing::info!(%listen, "metrics are served");
+    loop {
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(RETRY).await;
+            continue;
+        };
+        let read = read.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| {
+                let response = respond(&request, &read);
+                async move { Ok::<_, Infallible>(response) }
+            });
+            // A client that breaks off harms nobody.
+            let _ = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(REQUEST)
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+        });
+    }
+}
+
+fn respond(
+    request: &Request<Incoming>,
+    read: &impl Fn() -> (Overview, JournalStatus),
+) -> Response<Full<Bytes>> {
+    if request.uri().path() != "/metrics" {
+        return plain(StatusCode::NOT_FOUND, "only /metrics is here\n".to_owned());
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = plain(StatusCode::METHOD_NOT_ALLOWED, "only GET is allowed\n".to_owned());
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    let (overview, journal) = read();
+    plain(StatusCode::OK, render(&overview, &journal))
+}
+
+fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(text.into()));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"));
+    response
+}
+
+/// The exposition of one moment.
+pub(crate) fn render(overview: &Overview, journal: &JournalStatus) -> String {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    with_local_recorder(&recorder, || {
+        agent(overview, journal);
+        for (reason, dropped) in &overview.snapshot.dropped_packets {
+            counter!("baton_vrrp_invalid_packets_total", "reason" => *reason).absolute(*dropped);
+        }
+        for (kind, number) in &overview.transitions {
+            let labels = vec![
+                Label::new("group", kind.group.clone()),
+                Label::new("vrid", kind.vrid.to_string()),
+                Label::new("interface", kind.interface.clone()),
+                Label::new("family", kind.family.as_str()),
+                Label::new("to", kind.to.as_str()),
+                Label::new("reason", kind.reason.as_str()),
+            ];
+            counter!("baton_vrrp_transitions_total", labels).absolute(*number);
+        }
+        overview.snapshot.groups.iter().for_each(group);
+    });
+    recorder.handle().render()
+}
+
+fn agent(overview: &Overview, journal: &JournalStatus) {
+    gauge!("baton_agent_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    gauge!("baton_agent_connected").set(truth(overview.connected));
+    counter!("baton_agent_reconnects_total").absolute(overview.reconnects);
+    gauge!("baton_agent_journal_unacknowledged").set(count(journal.unacknowledged));
+    gauge!("baton_agent_journal_degraded").set(truth(journal.degraded.is_some()));
+    gauge!("baton_agent_config_rejected").set(truth(overview.rejection.is_some()));
+    if let Some(desired) = overview.desired {
+        gauge!("baton_agent_desired_epoch").set(signed(desired.epoch));
+        gauge!("baton_agent_desired_counter").set(signed(desired.counter));
+    }
+    if let Some(applied) = overview.applied {
+        gauge!("baton_agent_applied_epoch").set(signed(applied.epoch));
+        gauge!("baton_agent_applied_counter").set(signed(applied.counter));
+    }
+    if let Some(realtime) = &overview.snapshot.realtime {
+        gauge!("baton_agent_realtime").set(truth(realtime.scheduling == "fifo"));
+        gauge!("baton_agent_memory_locked").set(truth(realtime.memory_locked));
+    }
+}
+
+fn group(group: &GroupSnapshot) {
+    let labels = vec![
+        Label::new("group", group.desired.name.to_string()),
+        Label::new("vrid", group.desired.vrid.to_string()),
+        Label::new("interface", group.desired.interface.clone()),
+        Label::new("family", group.desired.family.as_str()),
+    ];
+    let with = |name: &'static str, value: String| {
+        let mut labels = labels.clone();
+        labels.push(Label::new(name, value));
+        labels
+    };
+    for state in [State::Initialize, State::Backup, State::Active, State::Fault] {
+        let labels = with("state", state.as_str().to_owned());
+        gauge!("baton_vrrp_state", labels).set(truth(state == group.state));
+    }
+    for address in &group.desired.virtual_addresses {
+        let present = group.addresses_present.contains(address);
+        gauge!("baton_address_present", with("address", address.to_string())).set(truth(present));
+    }
+    gauge!("baton_vrrp_priority", labels.clone()).set(f64::from(group.desired.priority.get()));
+    gauge!("baton_vrrp_effective_priority", labels.clone()).set(f64::from(group.effective_priority.get()));
+
+    let counters = group.counters;
+    for (name, value) in [
+        ("baton_vrrp_advertisements_sent_total", counters.advertisements_sent),
+        ("baton_vrrp_advertisements_received_total", counters.advertisements_received),
+        ("baton_vrrp_priority_zero_sent_total", counters.priority_zero_sent),
+        ("baton_vrrp_priority_zero_received_total", counters.priority_zero_received),
+        ("baton_announcements_sent_total", counters.announcements_sent),
+        ("baton_addresses_restored_total", counters.addresses_restored),
+    ] {
+        counter!(name, labels.clone()).absolute(value);
+    }
+}
+
+fn truth(value: bool) -> f64 {
+    f64::from(u8::from(value))
+}
+
+/// Exact up to 2^32, which no count of these reaches.
+fn count(value: u64) -> f64 {
+    u32::try_from(value).map_or(f64::INFINITY, f64::from)
+}
+
+/// Exact up to 2^31.
+fn signed(value: i64) -> f64 {
+    i32::try_from(value).map_or(f64::INFINITY, f64::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::channel::{DesiredGroup, Revision};
+    use api_types::transition::TransitionReason;
+    use uuid::Uuid;
+    use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+
+    use super::*;
+    use crate::control::overview::TransitionKind;
+    use crate::messages::Snapshot;
+
+    fn desired() -> DesiredGroup {
+        DesiredGroup {
+            id: Uuid::nil(),
+            name: "web".parse().unwrap(),
+            generation: 1,
+            interface: "eth0".to_owned(),
+            family: Family::Ipv4,
+            vrid: Vrid::new(51).unwrap(),
+            version: Version::V3,
+            advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
+            preempt_mode: true,
+            checksum: api_types::group::Checksum::Auto,
+            virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
+            priority: Priority::new(240).unwrap(),
+            peers: Vec::new(),
+        }
+    }
+
+    fn overview() -> Overview {
+        let group = GroupSnapshot {
+            desired: desired(),
+            state: State::Active,
+            since_boottime_ns: 1,
+            effective_priority: Priority::new(240).unwrap(),
+            addresses_present: desired().virtual_addresses,
+            active_source: None,
+            fault: None,
+            counters: api_types::agent_status::GroupCounters { advertisements_sent: 7, ..Default::default() },
+        };
+        let snapshot =
+            Snapshot { groups: vec![group], dropped_packets: vec![("ttl", 3)], ..Snapshot::default() };
+        let kind = TransitionKind {
+            group: "web".to_owned(),
+            vrid: Vrid::new(51).unwrap(),
+            interface: "eth0".to_owned(),
+            family: Family::Ipv4,
+            to: State::Active,
+            reason: TransitionReason::NoResponse,
+        };
+        Overview {
+            connected: true,
+            applied: Some(Revision { epoch: 1, counter: 12 }),
+            transitions: [(kind, 2)].into(),
+            snapshot,
+            ..Overview::default()
+        }
+    }
+
+    #[test]
+    fn a_scrape_says_what_control_knows() {
+        let text = render(&overview(), &JournalStatus { unacknowledged: 4, degraded: None });
+        let labels = "group=\"web\",vrid=\"51\",interface=\"eth0\",family=\"ipv4\"";
+        for line in [
+            format!("baton_vrrp_state{{{labels},state=\"active\"}} 1"),
+            format!("baton_vrrp_state{{{labels},state=\"backup\"}} 0"),
+            format!("baton_vrrp_advertisements_sent_total{{{labels}}} 7"),
+            format!("baton_vrrp_transitions_total{{{labels},to=\"active\",reason=\"no_response\"}} 2"),
+            format!("baton_address_present{{{labels},address=\"192.0.2.10/24\"}} 1"),
+            format!("baton_vrrp_effective_priority{{{labels}}} 240"),
+            "baton_vrrp_invalid_packets_total{reason=\"ttl\"} 3".to_owned(),
+            "baton_agent_connected 1".to_owned(),
+            "baton_agent_applied_counter 12".to_owned(),
+            "baton_agent_journal_unacknowledged 4".to_owned(),
+            "baton_agent_journal_degraded 0".to_owned(),
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_is_gone_leaves_no_series() {
+        let journal = JournalStatus { unacknowledged: 0, degraded: None };
+        assert!(render(&overview(), &journal).contains("baton_vrrp_state"));
+        assert!(!render(&Overview::default(), &journal).contains("baton_vrrp_state"));
+    }
+}

@@ -1,0 +1,219 @@
+//! The half of the worker that may wait: disk, TLS, JSON, the local host.
+//!
+//! ```text
+//!   dataplane ──reports──► conductor ──transitions──► journal ──► its thread, the disk
+//!       ▲                    │  ▲                        │
+//!       └─────commands───────┘  └──desired states──┐     │ batches, acknowledgements
+//!                            │                     │     ▼
+//!                            └────answers──────► session ◄──► server
+//! ```
+//!
+//! The last good desired state on disk goes to the dataplane before anything else is tried. From then on a server can
+//! change what runs, but nothing that runs depends on one. Every channel is bounded, and what the conductor must do
+//! for the dataplane never waits behind what a disk or a server does not do.
+
+mod backoff;
+mod clock;
+mod conductor;
+pub mod desired_state;
+mod dial;
+mod durable_file;
+pub mod enrolment;
+pub mod identity;
+pub mod join_token;
+pub mod journal;
+mod link;
+pub mod logging;
+mod metrics;
+mod overview;
+mod resend;
+mod session;
+pub mod status_socket;
+pub mod tls;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use api_types::channel::DesiredState;
+use thiserror::Error;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use uuid::Uuid;
+
+use self::conductor::{Conductor, Course, DataplaneGone};
+use self::desired_state::DesiredStateStore;
+use self::journal::Journal;
+use self::link::Link;
+use self::overview::{Fixed, Overview};
+use self::session::SessionContext;
+use crate::config::Config;
+use crate::messages::{Command, Report};
+
+/// How long the last transitions may take to reach the server when the agent stops.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often a desired state that could not be stored is tried again.
+const STORE_AGAIN: Duration = Duration::from_secs(5);
+
+/// What control is given.
+#[derive(Debug)]
+pub struct Start {
+    /// The effective configuration.
+    pub config: Arc<Config>,
+    /// Drawn at each start of the agent, kept when the worker is restarted.
+    pub boot_id: Uuid,
+    /// How often the parent has started the worker in this boot, this time included.
+    pub worker_starts: u64,
+    /// What the dataplane says.
+    pub reports: mpsc::Receiver<Report>,
+    /// What the dataplane is told.
+    pub commands: mpsc::Sender<Command>,
+    /// Sent, or dropped, when the agent shall stop.
+    pub stop: oneshot::Receiver<()>,
+}
+
+/// Why control ended other than by being told to.
+#[derive(Debug, Error)]
+pub enum ControlError {
+    /// There is no place for keys and the journal.
+    #[error("cannot make the state directory {path}: {source}")]
+    StateDir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system gave no thread.
+    #[error("cannot start the journal: {0}")]
+    Journal(#[source] std::io::Error),
+    /// The dataplane ended by itself.
+    #[error(transparent)]
+    DataplaneGone(#[from] DataplaneGone),
+}
+
+/// Runs control until the dataplane has stopped.
+///
+/// When `stop` comes it tells the dataplane to stop, waits until it has, brings the journal to disk, and gives the
+/// last transitions a second to reach the server.
+///
+/// # Errors
+/// When it could not begin, or the dataplane ended by itself.
+pub async fn run(start: Start) -> Result<(), ControlError> {
+    let Start { config, boot_id, worker_starts, reports, commands, stop } = start;
+    durable_file::ensure_private_directory(&config.state_dir)
+        .map_err(|source| ControlError::StateDir { path: config.state_dir.clone(), source })?;
+
+    let mut store = DesiredStateStore::new(&config.state_dir);
+    let restored = restore(&mut store);
+    // Before the journal is opened: that can take as long as the disk does.
+    let course = Course::restored(restored, &commands);
+    let journal_dir = config.state_dir.join("journal");
+    let journal = tokio::task::spawn_blocking(move || Journal::open(&journal_dir, boot_id))
+        .await
+        .map_err(|error| ControlError::Journal(error.into()))?
+        .map_err(ControlError::Journal)?;
+
+    let (overview, _) = watch::channel(Overview { desired: course.newest(), ..Overview::default() });
+    let (to_store, stored) = watch::channel(None);
+    let (offers_in, offers) = mpsc::channel(4);
+    let (answers, _) = broadcast::channel(16);
+    let (finish, finished) = watch::channel(false);
+
+    let fixed = Fixed {
+        boot_id,
+        started_at: clock::wall_now().into(),
+        worker_starts,
+        url: config.server.url.to_string(),
+    };
+    let context = SessionContext {
+        boot_id,
+        journal: journal.clone(),
+        overview: overview.clone(),
+        offers: offers_in,
+        answers: answers.clone(),
+    };
+    let link = Link { server: &config.server, state_dir: &config.state_dir, context };
+    let conductor = Conductor {
+        reports,
+        commands,
+        offers,
+        answers,
+        journal: journal.clone(),
+        overview: overview.clone(),
+        to_store,
+        course,
+    };
+
+    let answer = || overview.borrow().for_host(&fixed, journal.status());
+    let storing = tokio::spawn(keep_stored(store, stored));
+    let metrics = config.metrics.as_ref().map(|metrics| {
+        let (overview, journal) = (overview.clone(), journal.clone());
+        tokio::spawn(metrics::serve(metrics.listen, move || (overview.borrow().clone(), journal.status())))
+    });
+    let conducted = async {
+        let outcome = conductor.run(stop).await;
+        farewell(&journal, &overview).await;
+        finish.send_replace(true);
+        outcome
+    };
+    let outcome = tokio::select! {
+        (outcome, ()) = async { tokio::join!(conducted, link.run(finished)) } => outcome,
+        () = status_socket::serve(&config.socket, answer) => Ok(()),
+    };
+    if let Some(metrics) = metrics {
+        metrics.abort();
+    }
+    // The conductor is gone, so the task ends when the last state is stored.
+    let _ = tokio::time::timeout(FAREWELL, storing).await;
+    Ok(outcome?)
+}
+
+fn restore(store: &mut DesiredStateStore) -> Option<DesiredState> {
+    let loaded = store.load();
+    for damage in &loaded.damage {
+        tracing::error!(error = %damage, "a stored desired state cannot be used");
+    }
+    match &loaded.state {
+        Some(state) if loaded.damage.is_empty() => {
+            tracing::info!(revision = %state.revision, "starting from the stored desired state");
+        }
+        Some(state) => {
+            tracing::warn!(revision = %state.revision, "starting from the desired state before the newest one");
+        }
+        None => tracing::info!("there is no stored desired state: nothing runs until a server says what"),
+    }
+    loaded.state
+}
+
+/// Brings the journal to disk and waits, briefly, until the server has what is in it.
+async fn farewell(journal: &Journal, overview: &watch::Sender<Overview>) {
+    let all_reported = async {
+        journal.flush().await;
+        while overview.borrow().connected && journal.status().unacknowledged > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if tokio::time::timeout(FAREWELL, all_reported).await.is_err() {
+        let unacknowledged = journal.status().unacknowledged;
+        tracing::warn!(unacknowledged, "stopping; transitions will be reported after the next start");
+    }
+}
+
+/// Stores the newest state that runs, however long the disk takes, until the conductor is gone.
+async fn keep_stored(mut store: DesiredStateStore, mut newest: watch::Receiver<Option<DesiredState>>) {
+    while newest.changed().await.is_ok() {
+        loop {
+            let Some(state) = newest.borrow_and_update().clone() else { break };
+            let saving = tokio::task::spawn_blocking(move || {
+                let outcome = store.save(&state);
+                (store, outcome)
+            });
+            let Ok((returned, outcome)) = saving.await else { return };
+            store = returned;
+            match outcome {
+                Ok(()) => break,
+                Err(error) => tracing::error!(%error, "the desired state cannot be stored"),
+            }
+            tokio::time::sleep(STORE_AGAIN).await;
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! What control knows at this moment: written where it is learnt, read by whoever must tell somebody.
+
+use std::collections::BTreeMap;
+
+use api_types::Timestamp;
+use api_types::agent_status::{
+    GroupCounters, JournalStatus, LocalGroupStatus, LocalStatus, RealtimeStatus, ServerLink,
+};
+use api_types::channel::{AgentStatus, GroupReport, Revision};
+use api_types::node::Rejection;
+use api_types::transition::{State, TransitionReason};
+use uuid::Uuid;
+use vrrp::{Family, Vrid};
+
+use super::clock;
+use crate::messages::{GroupSnapshot, ObservedTransition, Snapshot};
+
+/// What does not change while the process lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Fixed {
+    pub(crate) boot_id: Uuid,
+    pub(crate) started_at: Timestamp,
+    pub(crate) worker_starts: u64,
+    pub(crate) url: String,
+}
+
+/// What control knows at this moment.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Overview {
+    /// The name of the node, once it enrolled.
+    pub(crate) node: Option<String>,
+    pub(crate) connected: bool,
+    /// When the session was made or lost.
+    pub(crate) link_since: Option<Timestamp>,
+    pub(crate) last_error: Option<String>,
+    /// Sessions after the first.
+    pub(crate) reconnects: u64,
+    /// The newest revision that a server offered or the disk held.
+    pub(crate) desired: Option<Revision>,
+    /// The revision that runs.
+    pub(crate) applied: Option<Revision>,
+    pub(crate) rejection: Option<Rejection>,
+    pub(crate) snapshot: Snapshot,
+    /// Whether the dataplane has said how it stands.
+    pub(crate) snapshot_seen: bool,
+    pub(crate) transitions: BTreeMap<TransitionKind, u64>,
+}
+
+/// By what transitions are counted.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TransitionKind {
+    pub(crate) group: String,
+    pub(crate) vrid: Vrid,
+    pub(crate) interface: String,
+    pub(crate) family: Family,
+    pub(crate) to: State,
+    pub(crate) reason: TransitionReason,
+}
+
+impl Overview {
+    pub(crate) fn count(&mut self, transition: &ObservedTransition) {
+        let kind = TransitionKind {
+            group: transition.group.clone(),
+            vrid: transition.vrid,
+            interface: transition.interface.clone(),
+            family: transition.family,
+            to: transition.to,
+            reason: transition.reason,
+        };
+        *self.transitions.entry(kind).or_default() += 1;
+    }
+
+    /// What the server wants to know about at once when it changes: everything but counters.
+    pub(crate) fn significant(&self) -> Snapshot {
+        let mut snapshot = self.snapshot.clone();
+        snapshot.dropped_packets.clear();
+        for group in &mut snapshot.groups {
+            group.counters = GroupCounters::default();
+        }
+        snapshot
+    }
+
+    /// As the server is told.
+    pub(crate) fn for_server(&self) -> AgentStatus {
+        let group = |group: &GroupSnapshot| GroupReport {
+            group_id: group.desired.id,
+            state: group.state,
+            since: clock::wall_at(group.since_boottime_ns),
+            effective_priority: group.effective_priority,
+            active_source: group.active_source,
+            addresses_present: group.addresses_present.clone(),
+        };
+        AgentStatus {
+            at: clock::wall_now().into(),
+            interfaces: self.snapshot.interfaces.clone(),
+            groups: self.snapshot.groups.iter().map(group).collect(),
+        }
+    }
+
+    /// As the local socket answers.
+    pub(crate) fn for_host(&self, fixed: &Fixed, journal: JournalStatus) -> LocalStatus {
+        let group = |group: &GroupSnapshot| LocalGroupStatus {
+            id: group.desired.id,
+            name: group.desired.name.to_string(),
+            interface: group.desired.interface.clone(),
+            family: group.desired.family,
+            vrid: group.desired.vrid,
+            state: group.state,
+            since: clock::wall_at(group.since_boottime_ns),
+            priority: group.desired.priority,
+            effective_priority: group.effective_priority,
+            virtual_addresses: group.desired.virtual_addresses.clone(),
+            addresses_present: group.addresses_present.clone(),
+            active_source: group.active_source,
+            fault: group.fault.clone(),
+            counters: group.counters,
+        };
+        LocalStatus {
+            node: self.node.clone(),
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            boot_id: fixed.boot_id,
+            started_at: fixed.started_at,
+            worker_starts: fixed.worker_starts,
+            server: ServerLink {
+                url: fixed.url.clone(),
+                connected: self.connected,
+                since: self.link_since,
+                last_error: self.last_error.clone().filter(|_| !self.connected),
+            },
+            applied_revision: self.applied,
+            rejection: self.rejection.clone(),
+            journal,
+            realtime: self.snapshot.realtime.clone().unwrap_or_else(not_known_yet),
+            interfaces: self.snapshot.interfaces.clone(),
+            groups: self.snapshot.groups.iter().map(group).collect(),
+        }
+    }
+}
+
+fn not_known_yet() -> RealtimeStatus {
+    RealtimeStatus {
+        scheduling: "other".to_owned(),
+        memory_locked: false,
+        detail: Some("the dataplane has not reported yet".to_owned()),
+    }
+}

@@ -1,0 +1,306 @@
+//! One session with a server, from `hello` to its end (RFC 6455, JSON messages of [`api_types::channel`]).
+//!
+//! Nothing is queued here: what runs, how things stand and which transitions are unacknowledged is read where it is
+//! kept, at the moment when it can be sent. One batch of transitions is on its way at a time. A server that is silent
+//! for [`DEAD`], or does not take what is sent to it for as long, is taken for dead.
+
+use std::time::Duration;
+
+use api_types::channel::{
+    Acknowledged, AgentMessage, DesiredState, Hello, MAX_MESSAGE_OCTETS, Revision, ServerMessage, Welcome,
+};
+use api_types::node::RejectionReason;
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use thiserror::Error;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
+use tokio_tungstenite::tungstenite::{self, Message};
+use uuid::Uuid;
+
+use super::conductor::Answer;
+use super::journal::Journal;
+use super::overview::Overview;
+use super::resend::{Batch, Resend};
+
+/// How often the server is asked for a sign of life.
+const PING: Duration = Duration::from_secs(5);
+/// How long a server may be silent.
+pub(crate) const DEAD: Duration = Duration::from_secs(15);
+/// How long a server may take to commit a batch of transitions.
+const COMMIT: Duration = Duration::from_secs(30);
+/// How often the status is sent when nothing changed.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// Why a session ended.
+#[derive(Debug, Error)]
+pub(crate) enum SessionError {
+    #[error("the server closed the session{0}")]
+    Closed(String),
+    #[error("the connection failed: {0}")]
+    Connection(#[source] Box<tungstenite::Error>),
+    #[error("the server has been silent for {} s", DEAD.as_secs())]
+    Silent,
+    #[error("the server has not acknowledged transitions for {} s", COMMIT.as_secs())]
+    Unacknowledged,
+    #[error("the server's first message was not a welcome")]
+    NoWelcome,
+    #[error("the server acknowledges transitions {0} again and again without taking them")]
+    NoProgress(String),
+    #[error("the server's message makes no sense: {0}")]
+    Message(#[source] serde_json::Error),
+    #[error("the agent is stopping")]
+    Stopping,
+}
+
+impl From<tungstenite::Error> for SessionError {
+    fn from(error: tungstenite::Error) -> Self {
+        Self::Connection(Box::new(error))
+    }
+}
+
+/// What a session needs from the rest of control.
+#[derive(Clone)]
+pub(crate) struct SessionContext {
+    pub(crate) boot_id: Uuid,
+    pub(crate) journal: Journal,
+    pub(crate) overview: watch::Sender<Overview>,
+    pub(crate) offers: mpsc::Sender<DesiredState>,
+    pub(crate) answers: broadcast::Sender<Answer>,
+}
+
+/// The limits of the WebSocket: both directions are bounded.
+pub(crate) fn websocket_config() -> WebSocketConfig {
+    WebSocketConfig::default()
+        .read_buffer_size(16 * 1024)
+        .write_buffer_size(0)
+        .max_write_buffer_size(2 * MAX_MESSAGE_OCTETS)
+        .max_message_size(Some(MAX_MESSAGE_OCTETS))
+        .max_frame_size(Some(MAX_MESSAGE_OCTETS))
+}
+
+pub(crate) struct Session<S> {
+    socket: WebSocketStream<S>,
+    context: SessionContext,
+    resend: Resend,
+    in_flight: Option<(Batch, Instant)>,
+    last_heard: Instant,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
+    /// Says `hello` and waits for the answer.
+    pub(crate) async fn open(
+        socket: WebSocketStream<S>,
+        context: SessionContext,
+    ) -> Result<(Self, Welcome), SessionError> {
+        let hello = context.overview.borrow().hello(context.boot_id);
+        let resend = Resend::new(&[]);
+        let mut session = Self { socket, context, resend, in_flight: None, last_heard: Instant::now() };
+        session.send(&AgentMessage::Hello(hello)).await?;
+        let welcome =
+            tokio::time::timeout(DEAD, session.welcome()).await.map_err(|_| SessionError::Silent)??;
+        session.context.journal.align(&welcome.acknowledged);
+        session.resend = Resend::new(&welcome.acknowledged);
+        Ok((session, welcome))
+    }
+
+    async fn welcome(&mut self) -> Result<Welcome, SessionError> {
+        loop {
+            let Some(text) = self.receive().await? else { continue };
+            return match serde_json::from_str(&text).map_err(SessionError::Message)? {
+                ServerMessage::Welcome(welcome) => Ok(welcome),
+                ServerMessage::DesiredState(_) | ServerMessage::Ack(_) => Err(SessionError::NoWelcome),
+            };
+        }
+    }
+
+    /// Runs until the session fails or `finish` turns true.
+    pub(crate) async fn run(mut self, mut finish: watch::Receiver<bool>) -> SessionError {
+        let ended = self.serve(&mut finish).await;
+        if matches!(ended, Err(SessionError::Stopping)) {
+            let _ = tokio::time::timeout(Duration::from_millis(200), self.socket.close(None)).await;
+        }
+        match ended {
+            Err(error) => error,
+            Ok(never) => match never {},
+        }
+    }
+
+    async fn serve(
+        &mut self,
+        finish: &mut watch::Receiver<bool>,
+    ) -> Result<std::convert::Infallible, SessionError> {
+        let mut answers = self.context.answers.subscribe();
+        let mut overview = self.context.overview.subscribe();
+        let mut sendable = self.context.journal.watch_sendable();
+        let mut ping = interval(PING);
+        let mut refresh = interval(REFRESH);
+        let mut check = interval(Duration::from_secs(1));
+        for timer in [&mut ping, &mut refresh, &mut check] {
+            timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        }
+        let mut told = self.tell_status().await?;
+
+        loop {
+            self.send_transitions().await?;
+            tokio::select! {
+                received = self.receive() => if let Some(text) = received? {
+                    self.handle(&text).await?;
+                },
+                answer = answers.recv() => match answer {
+                    Ok(answer) => self.send(&message_of(answer)).await?,
+                    // What was missed is repeated when the server asks again.
+                    Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {}
+                },
+                Ok(()) = overview.changed() => {
+                    let significant = overview.borrow_and_update().significant();
+                    if significant != told {
+                        told = self.tell_status().await?;
+                    }
+                }
+                _ = refresh.tick() => told = self.tell_status().await?,
+                Ok(()) = sendable.changed() => {}
+                _ = ping.tick() => self.transmit(Message::Ping(Vec::new().into())).await?,
+                _ = check.tick() => self.check()?,
+                _ = finish.wait_for(|finish| *finish) => return Err(SessionError::Stopping),
+            }
+        }
+    }
+
+    fn check(&self) -> Result<(), SessionError> {
+        if self.last_heard.elapsed() > DEAD {
+            return Err(SessionError::Silent);
+        }
+        match &self.in_flight {
+            Some((_, since)) if since.elapsed() > COMMIT => Err(SessionError::Unacknowledged),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    async fn handle(&mut self, text: &str) -> Result<(), SessionError> {
+        match serde_json::from_str(text) {
+            Ok(ServerMessage::DesiredState(state)) => {
+                // The conductor never waits, so neither does this for long; it only ends with the agent.
+                self.context.offers.send(state).await.map_err(|_| SessionError::Stopping)
+            }
+            Ok(ServerMessage::Ack(acknowledged)) => self.acknowledged(acknowledged),
+            Ok(ServerMessage::Welcome(_)) => Ok(()),
+            Err(error) => self.handle_nonsense(text, error).await,
+        }
+    }
+
+    /// A desired state that cannot be read is rejected by its revision; a kind of message that this version does not
+    /// know is passed over.
+    async fn handle_nonsense(&mut self, text: &str, error: serde_json::Error) -> Result<(), SessionError> {
+        #[derive(Deserialize)]
+        struct Envelope {
+            #[serde(rename = "type")]
+            kind: String,
+            revision: Option<Revision>,
+        }
+        let envelope: Envelope = serde_json::from_str(text).map_err(SessionError::Message)?;
+        match (envelope.kind.as_str(), envelope.revision) {
+            ("desired_state", Some(revision)) => {
+                tracing::error!(%revision, %error, "desired state cannot be read");
+                let reasons = vec![RejectionReason { group: None, detail: error.to_string() }];
+                self.send(&AgentMessage::Rejected { revision, reasons }).await
+            }
+            ("desired_state" | "welcome" | "ack", _) => Err(SessionError::Message(error)),
+            (kind, _) => {
+                tracing::debug!(kind, "message of a kind that this version does not know");
+                Ok(())
+            }
+        }
+    }
+
+    fn acknowledged(&mut self, acknowledged: Acknowledged) -> Result<(), SessionError> {
+        let answered = match &self.in_flight {
+            Some((batch, _)) if batch.boot_id == acknowledged.boot_id => self.in_flight.take(),
+            Some(_) | None => None,
+        };
+        let Some((batch, _)) = answered else {
+            self.context.journal.acknowledge(acknowledged);
+            return Ok(());
+        };
+        let settled = self
+            .resend
+            .answered(batch, acknowledged.sequence)
+            .map_err(|batch| SessionError::NoProgress(format!("{}–{}", batch.first, batch.last)))?;
+        self.context.journal.acknowledge(settled);
+        Ok(())
+    }
+
+    async fn send_transitions(&mut self) -> Result<(), SessionError> {
+        if self.in_flight.is_some() {
+            return Ok(());
+        }
+        let Some((batch, transitions)) = self.resend.next_batch(&self.context.journal).await else {
+            return Ok(());
+        };
+        self.send(&AgentMessage::Transitions { transitions }).await?;
+        self.in_flight = Some((batch, Instant::now()));
+        Ok(())
+    }
+
+    async fn tell_status(&mut self) -> Result<crate::messages::Snapshot, SessionError> {
+        let (status, significant) = {
+            let overview = self.context.overview.borrow();
+            (overview.for_server(), overview.significant())
+        };
+        self.send(&AgentMessage::Status(status)).await?;
+        Ok(significant)
+    }
+
+    async fn send(&mut self, message: &AgentMessage) -> Result<(), SessionError> {
+        let text = serde_json::to_string(message).map_err(SessionError::Message)?;
+        self.transmit(Message::text(text)).await
+    }
+
+    async fn transmit(&mut self, message: Message) -> Result<(), SessionError> {
+        match tokio::time::timeout(DEAD, self.socket.send(message)).await {
+            Ok(outcome) => Ok(outcome?),
+            Err(_) => Err(SessionError::Silent),
+        }
+    }
+
+    /// The next text message; `None` when something else was heard.
+    async fn receive(&mut self) -> Result<Option<String>, SessionError> {
+        let message = match self.socket.next().await {
+            Some(message) => message?,
+            None => return Err(SessionError::Closed(String::new())),
+        };
+        self.last_heard = Instant::now();
+        match message {
+            Message::Text(text) => Ok(Some(text.to_string())),
+            Message::Close(frame) => {
+                let why = frame.map(|frame| format!(": {} {}", frame.code, frame.reason));
+                Err(SessionError::Closed(why.unwrap_or_default()))
+            }
+            Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => Ok(None),
+        }
+    }
+}
+
+fn message_of(answer: Answer) -> AgentMessage {
+    match answer {
+        Answer::Applied { revision, digest } => AgentMessage::Applied { revision, digest },
+        Answer::Rejected(rejection) => {
+            AgentMessage::Rejected { revision: rejection.revision, reasons: rejection.reasons }
+        }
+    }
+}
+
+impl Overview {
+    fn hello(&self, boot_id: Uuid) -> Hello {
+        Hello {
+            boot_id,
+            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
+            capabilities: Vec::new(),
+            interfaces: self.snapshot.interfaces.clone(),
+            applied_revision: self.applied,
+        }
+    }
+}
