@@ -1,6 +1,6 @@
 //! Tables: a column is a title and a question to the object.
 
-use comfy_table::{ColumnConstraint, ContentArrangement, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Width, presets};
 
 use super::terminal::Wrap;
 use super::{Terminal, Tone, clean};
@@ -59,40 +59,47 @@ impl Cell {
     }
 }
 
-/// The table of `items`, with a line break at its end.
+/// Blanks between two columns.
+const GAP: u16 = 2;
+
+/// The table of `items`, with a line break at its end; nothing at all when there is no item.
 pub(crate) fn render<T>(columns: &[Column<T>], items: &[T], table: &Table) -> String {
+    if items.is_empty() {
+        return String::new();
+    }
     let shown: Vec<&Column<T>> = columns.iter().filter(|column| table.wide || !column.wide).collect();
+    let row = |item: &T| shown.iter().map(|column| (column.cell)(item, table)).collect::<Vec<_>>();
+    let rows: Vec<Vec<Cell>> = items.iter().map(row).collect();
+    let narrowest: Vec<u16> =
+        shown.iter().enumerate().map(|(index, column)| narrowest(column.title, &rows, index)).collect();
 
     let mut drawn = comfy_table::Table::new();
     drawn.load_style(presets::NOTHING);
-    drawn.set_content_arrangement(match table.terminal.wrap {
-        Wrap::Never => ContentArrangement::Disabled,
-        Wrap::AtTerminal => ContentArrangement::Dynamic,
+    // Lines that run over are easier to read than words that are cut.
+    let fits = |width: u16| u32::from(width) >= narrowest.iter().copied().map(u32::from).sum();
+    let wraps = !table.wide && table.terminal.wrap == Wrap::AtTerminal && drawn.width().is_some_and(fits);
+    drawn.set_content_arrangement(if wraps {
+        ContentArrangement::Dynamic
+    } else {
+        ContentArrangement::Disabled
     });
     if table.terminal.colour {
         drawn.enforce_styling();
     }
     drawn.set_header(shown.iter().map(|column| column.title));
-    for item in items {
-        drawn.add_row(shown.iter().map(|column| drawn_cell((column.cell)(item, table), table.terminal)));
+    drawn.add_rows(rows.into_iter().map(|row| row.into_iter().map(|cell| drawn_cell(cell, table.terminal))));
+    for (column, narrowest) in drawn.column_iter_mut().zip(narrowest) {
+        column.set_padding((0, GAP));
+        column.set_constraint(ColumnConstraint::LowerBoundary(Width::Fixed(narrowest)));
     }
-    for column in drawn.column_iter_mut() {
-        column.set_padding((0, 2));
-    }
-    // The first column is the name: it is what people copy, so it never wraps.
-    if let Some(first) = drawn.column_mut(0) {
-        first.set_constraint(ColumnConstraint::ContentWidth);
-    }
+    drawn.lines().map(|line| format!("{}\n", line.trim_end())).collect()
+}
 
-    let mut text = drawn.lines().fold(String::new(), |mut text, line| {
-        text.push_str(line.trim_end());
-        text.push('\n');
-        text
-    });
-    if items.is_empty() {
-        text.clear();
-    }
-    text
+/// How wide a column must be so that no word in it is cut.
+fn narrowest(title: &str, rows: &[Vec<Cell>], index: usize) -> u16 {
+    let cells = rows.iter().filter_map(|row| row.get(index)).flat_map(|cell| cell.text.split(' '));
+    let longest = cells.chain([title]).map(|word| word.chars().count()).max().unwrap_or_default();
+    u16::try_from(longest).unwrap_or(u16::MAX).saturating_add(GAP)
 }
 
 fn drawn_cell(cell: Cell, terminal: Terminal) -> comfy_table::Cell {
