@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
-use crate::auth::{RefusalLog, SigningKeys};
+use crate::auth::{RefusalLog, SealKey, SigningKeys};
 use crate::clock::SharedClock;
 
 /// What every request handler can reach. Cheap to clone.
@@ -15,6 +15,8 @@ pub struct App {
     pub db: PgPool,
     /// The only source of the time.
     pub clock: SharedClock,
+    /// Seals private keys before they go into the database.
+    pub seal: Arc<SealKey>,
     /// Signs and verifies the JWTs of operators.
     pub signing_keys: Arc<SigningKeys>,
     /// The certificate authority that agents shall trust.

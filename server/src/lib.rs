@@ -9,10 +9,14 @@
 pub mod app;
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod embedded_postgres;
 pub mod http;
 pub mod metrics;
 pub mod openapi;
 pub mod router;
+pub mod serve;
+pub mod startup;
 pub mod store;
+pub mod tls;
