@@ -1,3 +1,9 @@
 //! The agent of Baton.
 
+pub mod commands;
+pub mod config;
+pub mod control;
+pub mod dataplane;
 pub mod messages;
+pub mod shared_memory;
+mod sys;
