@@ -37,6 +37,9 @@ pub fn table() -> Routes {
         .with(http::segments::routes())
         .with(http::nodes::routes())
         .with(http::groups::routes())
+        .with(http::failovers::routes())
+        .with(http::transitions::routes())
+        .with(http::audit_events::routes())
 }
 
 /// The service that answers requests.

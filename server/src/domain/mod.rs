@@ -3,6 +3,7 @@
 pub mod condition;
 pub mod conflict;
 pub mod desired;
+pub mod failover;
 pub mod faults;
 pub mod group;
 pub mod holder;

@@ -1,14 +1,17 @@
 //! The REST API: one file per resource, and what they share.
 
+pub mod audit_events;
 pub mod auth;
 pub mod authorise;
 pub mod body;
 mod canonical;
 pub mod docs;
 mod examples;
+pub mod failovers;
 pub mod fields;
 pub mod groups;
 pub mod health;
+mod history;
 mod intent;
 pub mod join_tokens;
 pub mod nodes;
@@ -19,4 +22,5 @@ pub mod query;
 pub mod request;
 pub mod segments;
 pub mod tokens;
+pub mod transitions;
 pub mod versions;

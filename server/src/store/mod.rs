@@ -2,10 +2,12 @@
 //! transaction; rows stay private and become contract types.
 
 pub mod audit;
+pub mod audit_events;
 pub mod conditions;
 pub mod database;
 mod error;
 pub mod events;
+pub mod failovers;
 pub mod groups;
 pub mod intent;
 pub mod join_tokens;
@@ -17,6 +19,7 @@ pub mod secrets;
 pub mod segments;
 pub mod surroundings;
 pub mod tokens;
+pub mod transitions;
 mod virtual_addresses;
 
 pub use error::{Conflict, ConflictCode, StoreError, on_constraint, violated_constraint};

@@ -1,0 +1,330 @@
+//! Failovers: kept equal to what the transitions of their group show.
+
+use std::collections::HashMap;
+
+use api_types::Timestamp;
+use api_types::failover::{Failover, FailoverCause, GapMethod};
+use chrono::{DateTime, TimeDelta, Utc};
+use ipnet::IpNet;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{StoreError, transitions};
+use crate::domain::failover::{self, Addresses, Evidence, Move};
+
+/// What joining the transitions of a group anew changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A failover that was not known.
+    Joined(Failover),
+    /// A failover that late transitions show in another light.
+    Corrected {
+        /// As it was recorded.
+        before: Failover,
+        /// As it is now.
+        after: Failover,
+    },
+    /// A failover that late transitions show to be none.
+    Withdrawn(Failover),
+}
+
+/// A transition corrects the gap of a takeover that lies at most this far before it.
+const REACHES_BACK: TimeDelta = TimeDelta::seconds(60);
+
+/// Joins the transitions of a group anew, after some were added of which `earliest` is the first.
+///
+/// # Errors
+/// When the database cannot be asked, or holds what it cannot hold.
+pub async fn rejoin(
+    conn: &mut PgConnection,
+    group: Uuid,
+    earliest: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Change>, StoreError> {
+    let key = format!("failovers/{group}");
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key).execute(&mut *conn).await?;
+    let since = Timestamp::from(earliest.as_datetime() - REACHES_BACK);
+    let history = transitions::history(conn, group, since).await?;
+    let addresses = addresses(conn, group, since).await?;
+    let at: HashMap<Uuid, Timestamp> =
+        history.transitions.iter().map(|transition| (transition.id, transition.record.at)).collect();
+    let is_open = |each: &Move| at.get(&each.transition).is_some_and(|at| *at >= since);
+    let shown = failover::join(&history.earlier, &history.transitions, &addresses);
+    let mut recorded = recorded_since(conn, group, since).await?;
+
+    let mut changes = Vec::new();
+    for shown in shown.into_iter().filter(is_open) {
+        match recorded.remove(&(shown.transition, shown.evidence)) {
+            None => changes.push(Change::Joined(insert(conn, &shown, now).await?)),
+            Some(before) => {
+                let after = as_failover(&shown, before.id, before.recorded_at);
+                if after != before {
+                    update(conn, &shown, before.id).await?;
+                    changes.push(Change::Corrected { before, after });
+                }
+            }
+        }
+    }
+    for (_, withdrawn) in recorded {
+        sqlx::query!("DELETE FROM failovers WHERE id = $1", withdrawn.id).execute(&mut *conn).await?;
+        changes.push(Change::Withdrawn(withdrawn));
+    }
+    Ok(changes)
+}
+
+/// Who advertises from which address in the group: its members, and the nodes whose transitions are looked at.
+/// Where an address had several owners, the last one that reported it counts.
+async fn addresses(
+    conn: &mut PgConnection,
+    group: Uuid,
+    since: Timestamp,
+) -> Result<Addresses, StoreError> {
+    let mut addresses = Addresses::default();
+    let externals = sqlx::query!(
+        r#"SELECT external_name AS "name!", external_address AS "address!: IpNet" FROM members
+           WHERE group_id = $1 AND external_name IS NOT NULL"#,
+        group
+    );
+    for row in externals.fetch_all(&mut *conn).await? {
+        addresses.add_external(row.address.addr(), &row.name);
+    }
+    let nodes = sqlx::query!(
+        r#"SELECT a.node_id, n.name, a.address AS "address!: IpNet"
+           FROM node_addresses a JOIN nodes n ON n.id = a.node_id
+           WHERE (a.node_id, a.interface) IN (
+               SELECT node_id, interface FROM members WHERE group_id = $1 AND node_id IS NOT NULL
+               UNION SELECT node_id, interface FROM transitions WHERE group_id = $1 AND at >= $2)
+           ORDER BY a.last_reported_at DESC, a.node_id"#,
+        group,
+        since.as_datetime()
+    );
+    for row in nodes.fetch_all(conn).await? {
+        addresses.add_node(row.address.addr(), row.node_id, &row.name);
+    }
+    Ok(addresses)
+}
+
+async fn recorded_since(
+    conn: &mut PgConnection,
+    group: Uuid,
+    since: Timestamp,
+) -> Result<HashMap<(Uuid, Evidence), Failover>, StoreError> {
+    let keys = sqlx::query!(
+        "SELECT f.id, f.transition_id, f.evidence FROM failovers f JOIN transitions t ON t.id = f.transition_id
+         WHERE f.group_id = $1 AND t.at >= $2",
+        group,
+        since.as_datetime()
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    let ids: Vec<_> = keys.iter().map(|key| key.id).collect();
+    let rows = sqlx::query_as!(
+        FailoverRow,
+        "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
+                announced_at, gap_ms, gap_method, transitions, recorded_at
+         FROM failovers WHERE id = ANY($1)",
+        &ids
+    )
+    .fetch_all(conn)
+    .await?;
+    let mut failovers = HashMap::new();
+    for row in rows {
+        failovers.insert(row.id, Failover::try_from(row)?);
+    }
+    let mut by_key = HashMap::new();
+    for key in keys {
+        let evidence = [Evidence::TakenOver, Evidence::ExternalHeard]
+            .into_iter()
+            .find(|evidence| evidence.as_str() == key.evidence)
+            .ok_or_else(|| StoreError::inconsistent("failovers", key.id, "its evidence"))?;
+        if let Some(failover) = failovers.remove(&key.id) {
+            by_key.insert((key.transition_id, evidence), failover);
+        }
+    }
+    Ok(by_key)
+}
+
+async fn insert(conn: &mut PgConnection, shown: &Move, now: Timestamp) -> Result<Failover, StoreError> {
+    let failover = as_failover(shown, Uuid::now_v7(), now);
+    sqlx::query!(
+        "INSERT INTO failovers (id, group_id, group_name, transition_id, evidence, at, from_member, to_member,
+                                cause, last_advertisement_at, bound_at, announced_at, gap_ms, gap_method,
+                                transitions, recorded_at)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+        failover.id,
+        failover.group_id,
+        failover.group,
+        shown.transition,
+        shown.evidence.as_str(),
+        shown.at.as_datetime(),
+        failover.from,
+        failover.to,
+        failover.cause.as_str(),
+        failover.last_advertisement_at.map(Timestamp::as_datetime),
+        failover.bound_at.map(Timestamp::as_datetime),
+        failover.announced_at.map(Timestamp::as_datetime),
+        failover.gap_ms,
+        failover.gap_method.as_str(),
+        &failover.transitions,
+        now.as_datetime(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(failover)
+}
+
+async fn update(conn: &mut PgConnection, shown: &Move, id: Uuid) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE failovers
+         SET group_name = $2, at = $3, from_member = $4, to_member = $5, cause = $6, last_advertisement_at = $7,
+             bound_at = $8, announced_at = $9, gap_ms = $10, gap_method = $11, transitions = $12
+         WHERE id = $1",
+        id,
+        shown.group,
+        shown.at.as_datetime(),
+        shown.from,
+        shown.to,
+        shown.cause.as_str(),
+        shown.last_advertisement_at.map(Timestamp::as_datetime),
+        shown.bound_at.map(Timestamp::as_datetime),
+        shown.announced_at.map(Timestamp::as_datetime),
+        shown.gap_ms,
+        shown.gap_method.as_str(),
+        &shown.transitions,
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
+}
+
+fn as_failover(shown: &Move, id: Uuid, recorded_at: Timestamp) -> Failover {
+    Failover {
+        id,
+        group: shown.group.clone(),
+        group_id: shown.group_id,
+        from: Some(shown.from.clone()),
+        to: shown.to.clone(),
+        cause: shown.cause,
+        last_advertisement_at: shown.last_advertisement_at,
+        bound_at: shown.bound_at,
+        announced_at: shown.announced_at,
+        gap_ms: shown.gap_ms,
+        gap_method: shown.gap_method,
+        recorded_at,
+        transitions: shown.transitions.clone(),
+    }
+}
+
+/// Which failovers a list shall hold.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Of the group that had this name.
+    pub group: Option<String>,
+    /// From or to the member of this name.
+    pub member: Option<String>,
+}
+
+/// At most `limit` failovers, the newest first, older than the one with id `before`.
+///
+/// # Errors
+/// When the database cannot be asked, or holds what it cannot hold.
+pub async fn list(
+    conn: &mut PgConnection,
+    filter: &Filter,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Failover>, StoreError> {
+    sqlx::query_as!(
+        FailoverRow,
+        "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
+                announced_at, gap_ms, gap_method, transitions, recorded_at
+         FROM failovers
+         WHERE ($1::text IS NULL OR group_name = $1)
+           AND ($2::text IS NULL OR from_member = $2 OR to_member = $2)
+           AND ($3::uuid IS NULL OR id < $3)
+         ORDER BY id DESC LIMIT $4",
+        filter.group.as_deref(),
+        filter.member.as_deref(),
+        before,
+        limit
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Failover::try_from)
+    .collect()
+}
+
+/// The failover with this id.
+///
+/// # Errors
+/// When the database cannot be asked, or holds what it cannot hold.
+pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Failover>, StoreError> {
+    sqlx::query_as!(
+        FailoverRow,
+        "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
+                announced_at, gap_ms, gap_method, transitions, recorded_at
+         FROM failovers WHERE id = $1",
+        id
+    )
+    .fetch_optional(conn)
+    .await?
+    .map(Failover::try_from)
+    .transpose()
+}
+
+struct FailoverRow {
+    id: Uuid,
+    group_id: Uuid,
+    group_name: String,
+    from_member: Option<String>,
+    to_member: String,
+    cause: String,
+    last_advertisement_at: Option<DateTime<Utc>>,
+    bound_at: Option<DateTime<Utc>>,
+    announced_at: Option<DateTime<Utc>>,
+    gap_ms: Option<f64>,
+    gap_method: String,
+    transitions: Vec<Uuid>,
+    recorded_at: DateTime<Utc>,
+}
+
+impl TryFrom<FailoverRow> for Failover {
+    type Error = StoreError;
+
+    fn try_from(row: FailoverRow) -> Result<Self, StoreError> {
+        let wrong = |column: &str| StoreError::inconsistent("failovers", row.id, format!("its {column}"));
+        let causes = [
+            FailoverCause::NoResponse,
+            FailoverCause::PriorityZero,
+            FailoverCause::Preempting,
+            FailoverCause::OwnerStarted,
+        ];
+        let methods = [
+            GapMethod::LastAdvertisementToAnnouncement,
+            GapMethod::ReleaseToAnnouncement,
+            GapMethod::Unknown,
+        ];
+        Ok(Self {
+            id: row.id,
+            group: row.group_name,
+            group_id: row.group_id,
+            from: row.from_member,
+            to: row.to_member,
+            cause: causes
+                .into_iter()
+                .find(|cause| cause.as_str() == row.cause)
+                .ok_or_else(|| wrong("cause"))?,
+            last_advertisement_at: row.last_advertisement_at.map(Timestamp::from),
+            bound_at: row.bound_at.map(Timestamp::from),
+            announced_at: row.announced_at.map(Timestamp::from),
+            gap_ms: row.gap_ms,
+            gap_method: methods
+                .into_iter()
+                .find(|method| method.as_str() == row.gap_method)
+                .ok_or_else(|| wrong("gap_method"))?,
+            recorded_at: row.recorded_at.into(),
+            transitions: row.transitions,
+        })
+    }
+}
