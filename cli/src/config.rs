@@ -81,7 +81,10 @@ impl ConfigError {
                 Some(format!("`{login}`, or set BATON_SERVER, BATON_CA and BATON_TOKEN_FILE"))
             }
             Self::NoToken { .. } => Some(format!("set BATON_TOKEN or BATON_TOKEN_FILE, or `{login}`")),
-            Self::Malformed { .. } => Some(format!("`{login}` writes it anew")),
+            Self::Malformed { .. } => Some(
+                "if it is another program's, point BATON_CONFIG elsewhere; else remove it and log in"
+                    .to_owned(),
+            ),
             Self::NoHome => Some("set BATON_CONFIG to the path of a file".to_owned()),
             Self::Read { .. } | Self::Write { .. } => None,
         }
@@ -211,12 +214,13 @@ fn read(path: &Path) -> Result<Option<Stored>, ConfigError> {
 
 /// Keeps `context` for the next calls, readable by its owner only, and says where.
 ///
-/// The file appears whole or not at all.
+/// The file appears whole or not at all. One that is there and was not written by us stays as it is.
 ///
 /// # Errors
-/// [`ConfigError::Write`] when it cannot be written.
+/// [`ConfigError`] when it cannot be written, or is not ours.
 pub(crate) fn store(context: &Context) -> Result<PathBuf, ConfigError> {
     let path = Environment::new(&|name| std::env::var_os(name)).config_path()?;
+    read(&path)?;
     write(&path, context).map_err(|source| ConfigError::Write { path: path.clone(), source })?;
     Ok(path)
 }

@@ -53,3 +53,16 @@ fn without_a_login_the_way_to_one_is_shown() {
     assert_eq!(get.code, 2);
     assert!(get.err.contains("baton login --server"), "{}", get.err);
 }
+
+#[test]
+fn a_file_that_is_not_ours_is_not_overwritten() {
+    let peer = Peer::start();
+    let caller = json!({"actor": {"kind": "token", "name": "admin", "id": null}, "role": "admin"});
+    peer.answers("GET /api/v1/auth/self", ok(caller));
+    let foreign = "listen = \"127.0.0.1:8443\"\n";
+    peer.file("config.toml", foreign);
+    let login = log_in(&peer);
+    assert_eq!(login.code, 2, "{}", login.out);
+    assert!(login.err.contains("is not a configuration of baton"), "{}", login.err);
+    assert_eq!(fs::read_to_string(peer.path("config.toml")).unwrap(), foreign);
+}
