@@ -40,6 +40,15 @@ fn a_limit_asks_for_no_more_than_that_and_says_that_there_is_more() {
 }
 
 #[test]
+fn a_limit_beyond_one_page_takes_only_the_rest_from_the_next() {
+    let peer = Peer::start();
+    peer.answers("GET /api/v1/segments?limit=500", ok(page(&["a"; 500], Some("x"))));
+    peer.answers("GET /api/v1/segments?limit=1&cursor=x", ok(page(&["b"], Some("y"))));
+    let get = peer.baton(&["get", "segments", "--limit", "501", "-o", "name"]);
+    assert_eq!((get.code, get.out.lines().count()), (0, 501), "{}", get.err);
+}
+
+#[test]
 fn a_cursor_that_leads_nowhere_ends_the_list_with_an_error() {
     let peer = Peer::start();
     peer.answers("GET /api/v1/segments?limit=500", ok(page(&["a"], Some("x"))));
