@@ -131,3 +131,76 @@ impl Sum {
         self.folded() == u16::MAX
     }
 }
+
+/// The checksum without a pseudo-header, computed the slow way: octet by octet, each carry folded in at once.
+#[cfg(test)]
+pub(crate) fn slow_reference(message: &[u8]) -> u16 {
+    let mut sum: u32 = 0;
+    for (position, octet) in message.iter().enumerate() {
+        sum += if position % 2 == 0 { u32::from(*octet) << 8 } else { u32::from(*octet) };
+        if sum > 0xffff {
+            sum -= 0xffff;
+        }
+    }
+    !u16::try_from(sum).unwrap()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The pseudo-headers as RFC 5798 and RFC 8200 §8.1 draw them, in front of the message.
+    fn with_pseudo_header(message: &[u8], endpoints: Endpoints) -> Vec<u8> {
+        let length = u32::try_from(message.len()).unwrap().to_be_bytes();
+        match (endpoints.source, endpoints.destination) {
+            (IpAddr::V4(source), IpAddr::V4(destination)) => {
+                [&source.octets()[..], &destination.octets(), &[0, IP_PROTOCOL], &length[2..], message]
+                    .concat()
+            }
+            (IpAddr::V6(source), IpAddr::V6(destination)) => {
+                [&source.octets()[..], &destination.octets(), &length, &[0, 0, 0, IP_PROTOCOL], message]
+                    .concat()
+            }
+            _ => panic!("two families"),
+        }
+    }
+
+    /// 0 and 0xffff are one number in one's complement, and either may be sent.
+    fn same(ours: u16, theirs: u16) -> bool {
+        ours == theirs || [ours, theirs].iter().all(|sum| [0, u16::MAX].contains(sum))
+    }
+
+    #[test]
+    fn the_example_of_rfc_1071_adds_up() {
+        let mut sum = Sum::default();
+        sum.add(&[0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7]);
+        assert_eq!(sum.folded(), 0xddf2);
+    }
+
+    proptest! {
+        #[test]
+        fn the_fast_sum_is_the_slow_sum(
+            message in prop::collection::vec(any::<u8>(), 8..600),
+            source: u128,
+            destination: u128,
+        ) {
+            let narrow = |address: u128| Ipv4Addr::from(u32::try_from(address >> 96).unwrap());
+            let v4 = Endpoints { source: narrow(source).into(), destination: narrow(destination).into() };
+            let v6 =
+                Endpoints { source: Ipv6Addr::from(source).into(), destination: Ipv6Addr::from(destination).into() };
+            for (version, family, form, endpoints, covered) in [
+                (Version::V2, Family::Ipv4, ChecksumForm::Rfc5798, v4, message.clone()),
+                (Version::V3, Family::Ipv4, ChecksumForm::Rfc9568, v4, message.clone()),
+                (Version::V3, Family::Ipv4, ChecksumForm::Rfc5798, v4, with_pseudo_header(&message, v4)),
+                (Version::V3, Family::Ipv6, ChecksumForm::Rfc9568, v6, with_pseudo_header(&message, v6)),
+            ] {
+                let sum = to_send(version, family, form, &message, endpoints);
+                prop_assert!(same(sum, slow_reference(&covered)), "{version} {family} {form:?}");
+            }
+        }
+    }
+}
