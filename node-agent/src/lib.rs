@@ -1,9 +1,11 @@
 //! The agent of Baton.
 
+pub mod agent;
 pub mod commands;
 pub mod config;
 pub mod control;
 pub mod dataplane;
 pub mod messages;
+pub mod parent;
 pub mod shared_memory;
 mod sys;

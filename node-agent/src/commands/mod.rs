@@ -45,6 +45,9 @@ pub struct WorkerArguments {
     /// The file descriptor of the memory that parent and worker share.
     #[arg(long, value_name = "FD")]
     pub memory_fd: i32,
+    /// The file descriptor of the locked file in the state directory.
+    #[arg(long, value_name = "FD")]
+    pub lock_fd: i32,
 }
 
 /// How to show the status.

@@ -1,0 +1,179 @@
+//! The agent put together: which process does what, and how the two halves of the worker meet.
+//!
+//! ```text
+//! baton-agent run            the parent: starts, watches and restarts the worker
+//! └── baton-agent worker     dataplane thread ◄── Command / Report ──► control runtime
+//! ```
+//!
+//! The only file that knows both halves.
+
+use std::error::Error;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use thiserror::Error;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::commands::{self, AgentCommand, Arguments, WorkerArguments};
+use crate::config::Config;
+use crate::control::{self, ControlError, logging};
+use crate::dataplane::{self, AgentNumber, Dataplane, DataplaneError, Seams};
+use crate::parent::{self, EXIT_USAGE};
+use crate::shared_memory::{SharedMemory, SharedMemoryError};
+use crate::sys::inherited;
+
+/// How many commands may wait: control sends one and waits for its answer.
+const COMMANDS: usize = 16;
+/// How many reports may wait before the dataplane keeps them itself.
+const REPORTS: usize = 1024;
+
+/// Why a worker ended.
+#[derive(Debug, Error)]
+enum WorkerError {
+    #[error("file descriptor {number} was not handed down by a parent process")]
+    Inherit {
+        number: i32,
+        #[source]
+        source: std::io::Error,
+    },
+    #[error(transparent)]
+    Memory(#[from] SharedMemoryError),
+    #[error("cannot start the runtime or take signals")]
+    Start(#[source] std::io::Error),
+    #[error(transparent)]
+    Dataplane(#[from] DataplaneError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+}
+
+/// The program: reads the command line and does what it says, with these parts in the dataplane.
+///
+/// The exit status is 0 when it was done, 1 when it failed, 2 when the command line or the configuration is wrong.
+#[must_use]
+pub fn main(seams: fn() -> Seams) -> ExitCode {
+    let arguments = Arguments::parse();
+    if arguments.check_config {
+        return commands::check_config::run(&arguments.config);
+    }
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(error) => return fail(&error, ExitCode::from(EXIT_USAGE)),
+    };
+    let outcome = match arguments.command {
+        Some(AgentCommand::Run) => run(&arguments.config, &config).map_err(Into::into),
+        Some(AgentCommand::Worker(descriptors)) => worker(config, &descriptors, seams()).map_err(Into::into),
+        Some(AgentCommand::Status(arguments)) => commands::status::run(&config, &arguments),
+        Some(AgentCommand::Enrol(arguments)) => enrol(&config, &arguments),
+        None => return fail_usage(),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.as_ref(), ExitCode::FAILURE),
+    }
+}
+
+fn run(path: &Path, config: &Config) -> Result<(), parent::ParentError> {
+    logging::init(config.log_format);
+    parent::run(path, &config.state_dir)
+}
+
+fn enrol(config: &Config, arguments: &commands::EnrolArguments) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(commands::enrol::run(config, arguments))
+}
+
+/// Runs both halves until a signal or the parent says stop and the dataplane has stopped.
+fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result<(), WorkerError> {
+    let inherit = |number| inherited::take(number).map_err(|source| WorkerError::Inherit { number, source });
+    let memory = Arc::new(SharedMemory::open(inherit(descriptors.memory_fd)?)?);
+    // Held open, and with it locked, for as long as this process lives.
+    let _lock = inherit(descriptors.lock_fd)?;
+    logging::init(config.log_format);
+
+    let (commands_in, commands) = mpsc::channel(COMMANDS);
+    let (reports_in, reports) = mpsc::channel(REPORTS);
+    let mut dataplane = Dataplane::start(dataplane::Settings {
+        agent: agent_number(&config.state_dir),
+        memory: Arc::clone(&memory),
+        seams,
+        commands,
+        reports: reports_in,
+    })?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .thread_name("control")
+        .enable_all()
+        .build()
+        .map_err(WorkerError::Start)?;
+    let outcome = runtime.block_on(async {
+        let stop = stop_on_signal().map_err(WorkerError::Start)?;
+        if !dataplane.ready().await {
+            return Ok(());
+        }
+        let start = control::Start {
+            config: Arc::new(config),
+            boot_id: memory.boot_id(),
+            worker_starts: memory.worker_starts(),
+            reports,
+            commands: commands_in,
+            stop,
+        };
+        control::run(start).await.map_err(WorkerError::Control)
+    });
+    match outcome {
+        // The dataplane may still run; the next worker adopts what it holds.
+        Err(error) if !matches!(error, WorkerError::Control(ControlError::DataplaneGone(_))) => Err(error),
+        // The dataplane knows best why it has ended.
+        outcome => dataplane.join().map_err(WorkerError::Dataplane).and(outcome),
+    }
+}
+
+/// Completes on SIGTERM or SIGINT, which are taken from here on.
+fn stop_on_signal() -> std::io::Result<oneshot::Receiver<()>> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    // The parent starts its workers with both blocked, so that none is lost before this point.
+    parent::stop_signals().thread_unblock()?;
+    let (stop, stopped) = oneshot::channel();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        // Whoever waited may be gone already.
+        let _unheard = stop.send(());
+        // Further signals change nothing: both sides of the handover take as long as they take.
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+    });
+    Ok(stopped)
+}
+
+/// The same for each life of an agent, different for the agents of one host: each has a state directory of its own.
+fn agent_number(state_dir: &Path) -> AgentNumber {
+    let directory = state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned());
+    AgentNumber(crc32c::crc32c(directory.as_os_str().as_encoded_bytes()))
+}
+
+fn fail(error: &(dyn Error + 'static), code: ExitCode) -> ExitCode {
+    let mut message = format!("baton-agent: {error}");
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    eprintln!("{message}");
+    code
+}
+
+fn fail_usage() -> ExitCode {
+    eprintln!("baton-agent: say what to do: run, status or enrol; --help tells more");
+    ExitCode::from(EXIT_USAGE)
+}
