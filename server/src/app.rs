@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
+use crate::agents::Hub;
 use crate::auth::{RefusalLog, SealKey, SigningKeys};
 use crate::clock::SharedClock;
 
@@ -23,6 +24,8 @@ pub struct App {
     pub authority: Arc<Authority>,
     /// Records refused attempts.
     pub refusals: Arc<RefusalLog>,
+    /// The sessions of agents with this server.
+    pub agents: Arc<Hub>,
     /// Says when the server stops, to those who serve long-lived connections.
     pub stopping: Stopping,
 }

@@ -6,6 +6,7 @@
 //!
 //! Losing this server or its database moves no address: the agents elect among themselves.
 
+pub mod agents;
 pub mod app;
 pub mod auth;
 pub mod clock;

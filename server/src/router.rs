@@ -40,6 +40,8 @@ pub fn table() -> Routes {
         .with(http::failovers::routes())
         .with(http::transitions::routes())
         .with(http::audit_events::routes())
+        .with(http::enrolment::routes())
+        .with(http::agent_session::routes())
 }
 
 /// The service that answers requests.

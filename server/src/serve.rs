@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
@@ -10,7 +11,9 @@ use hyper_util::rt::TokioTimer;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::time::timeout;
 
+use crate::agents;
 use crate::app::{App, Stopping};
 use crate::clock::SharedClock;
 use crate::config::Config;
@@ -98,6 +101,7 @@ async fn serve(
     http.http2().timer(TokioTimer::new()).keep_alive_interval(KEEP_ALIVE).keep_alive_timeout(KEEP_ALIVE);
 
     tokio::spawn(renew_for_ever(config.clone(), app.clone(), tls));
+    tokio::spawn(agents::push::run(app.clone()));
     tokio::spawn(async move {
         stop.await;
         tracing::info!("stopping: requests that are being served may end");
@@ -105,11 +109,15 @@ async fn serve(
         sender.send_replace(true);
         handle.graceful_shutdown(Some(DRAIN_LIMIT));
     });
-    let db = app.db.clone();
+    let (db, agents) = (app.db.clone(), Arc::clone(&app.agents));
     let service = router(app).into_make_service_with_connect_info::<SocketAddr>();
     tracing::info!(%address, state_dir = %config.state_dir.display(), "ready");
     notify(sd_notify::NotifyState::Ready);
     let served = server.serve(service).await.map_err(ServeError::Serve);
+    // Sessions of agents are no requests any more; each stores its own end.
+    if timeout(DRAIN_LIMIT, agents.drained()).await.is_err() {
+        tracing::warn!("some sessions of agents did not end in time");
+    }
     db.close().await;
     tracing::info!("stopped");
     served

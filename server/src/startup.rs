@@ -15,6 +15,7 @@ use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::agents::Hub;
 use crate::app::{App, Stopping};
 use crate::auth::{RefusalLog, SealError, SealKey, SecretToken, SigningKeys, SigningKeysError};
 use crate::clock::SharedClock;
@@ -78,8 +79,10 @@ pub enum StartupError {
 pub struct Database {
     /// Our own Postgres, when there is no other.
     pub embedded: Option<EmbeddedPostgres>,
-    owner: PgConnectOptions,
-    app: PgConnectOptions,
+    /// How its owner connects, who applies the migrations.
+    pub owner: PgConnectOptions,
+    /// How the role that serves requests connects.
+    pub app: PgConnectOptions,
 }
 
 /// Makes the state directory. Others may enter it where Postgres runs as another user; every file in it has its
@@ -150,6 +153,7 @@ pub async fn prepare(
         signing_keys,
         authority: Arc::new(certificate.authority.clone()),
         refusals: Arc::new(RefusalLog::default()),
+        agents: Arc::new(Hub::new()),
         stopping,
     };
     Ok((app, certificate))

@@ -1,11 +1,13 @@
 //! The REST API: one file per resource, and what they share.
 
+pub mod agent_session;
 pub mod audit_events;
 pub mod auth;
 pub mod authorise;
 pub mod body;
 mod canonical;
 pub mod docs;
+pub mod enrolment;
 mod examples;
 pub mod failovers;
 pub mod fields;

@@ -134,6 +134,27 @@ pub async fn list(
     assemble(conn, rows).await
 }
 
+/// Every group that the node is a member of, by name.
+///
+/// # Errors
+/// [`StoreError`] when the database cannot be read, or holds what makes no sense.
+pub async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Vec<Group>, StoreError> {
+    let rows = sqlx::query_as!(
+        GroupRow,
+        "
+        SELECT g.id, g.name, g.description, s.name AS segment, g.family, g.vrid, g.version,
+               g.advertisement_interval_ms, g.preempt_mode, g.checksum, g.generation, g.created_at, g.updated_at
+        FROM groups g JOIN segments s ON s.id = g.segment_id
+        WHERE g.id IN (SELECT group_id FROM members WHERE node_id = $1)
+        ORDER BY g.name
+        ",
+        node,
+    )
+    .fetch_all(&mut *conn)
+    .await?;
+    assemble(conn, rows).await
+}
+
 /// Joins the rows with what belongs to them, in as many queries for a page as for one group.
 async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Group>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();

@@ -1,0 +1,19 @@
+//! The sessions of agents (`baton.agent.v1`): who is connected, what each shall run, what each reports.
+//!
+//! - [`protocol`]: the rules of the conversation, pure.
+//! - [`session`]: one task per connection. It reads, stores, answers; it never queues: what a node shall run is
+//!   sent as it is when there is room, so a slow agent skips what it missed.
+//! - [`ingest`]: a batch of transitions becomes rows, failovers and audit entries in one transaction.
+//! - [`hub`]: the sessions of this server, and what the database says about them.
+//! - [`push`]: one task per server. It listens to the database, with a slow poll as the truth, and tells the
+//!   sessions whose nodes shall run something newer.
+//!
+//! Nothing here decides who holds an address. An agent without a session goes on.
+
+pub mod hub;
+pub mod ingest;
+pub mod protocol;
+pub mod push;
+pub mod session;
+
+pub use hub::Hub;
