@@ -22,10 +22,10 @@ impl Graph {
         let mut command = Command::new(cargo);
         command.args(["metadata", "--format-version", "1", "--locked", "--offline"]);
         command.args(["--filter-platform", "x86_64-unknown-linux-gnu"]);
-        let metadata: Value =
-            serde_json::from_str(&output_of(command.current_dir(binaries::workspace()))?)?;
+        let metadata: Value = serde_json::from_str(&output_of(command.current_dir(binaries::workspace()))?)?;
         let list = |value: &Value| value.as_array().cloned().context("cargo metadata changed its form");
-        let text = |value: &Value| value.as_str().map(str::to_owned).context("cargo metadata changed its form");
+        let text =
+            |value: &Value| value.as_str().map(str::to_owned).context("cargo metadata changed its form");
 
         let (mut names, mut sources) = (BTreeMap::new(), BTreeMap::new());
         for package in list(&metadata["packages"])? {
@@ -104,8 +104,19 @@ fn crates_of_the_workspace_name_each_other_in_one_direction() -> Result<()> {
 
 #[test]
 fn the_protocol_has_no_runtime_no_clock_and_no_sockets() -> Result<()> {
-    let allowed: Names = ["proc-macro2", "quote", "serde", "serde_core", "serde_derive", "syn", "thiserror",
-        "thiserror-impl", "unicode-ident"].map(str::to_owned).into();
+    let allowed: Names = [
+        "proc-macro2",
+        "quote",
+        "serde",
+        "serde_core",
+        "serde_derive",
+        "syn",
+        "thiserror",
+        "thiserror-impl",
+        "unicode-ident",
+    ]
+    .map(str::to_owned)
+    .into();
     let astray: Vec<String> = Graph::resolve()?.all("vrrp")?.difference(&allowed).cloned().collect();
     ensure!(astray.is_empty(), "vrrp depends on {astray:?}");
     Ok(())

@@ -41,7 +41,8 @@ impl Source {
         self.code.match_indices(word).any(|(at, _)| {
             let before = self.code[..at].chars().next_back();
             let after = self.code[at + word.len()..].chars().next();
-            !before.is_some_and(part_of_a_name) && !(word.ends_with(part_of_a_name) && after.is_some_and(part_of_a_name))
+            let goes_on = word.ends_with(part_of_a_name) && after.is_some_and(part_of_a_name);
+            !goes_on && !before.is_some_and(part_of_a_name)
         })
     }
 
@@ -55,7 +56,10 @@ fn nothing_names(folder: &str, except: &[&str], words: &[&str]) -> Result<()> {
     let mut astray = Vec::new();
     for source in sources(folder)?.iter().filter(|source| !except.iter().any(|home| source.is_in(home))) {
         astray.extend(
-            words.iter().filter(|word| source.names(word)).map(|word| format!("{} names {word}", source.path.display())),
+            words
+                .iter()
+                .filter(|word| source.names(word))
+                .map(|word| format!("{} names {word}", source.path.display())),
         );
     }
     ensure!(astray.is_empty(), "{}", astray.join("\n"));
@@ -64,7 +68,8 @@ fn nothing_names(folder: &str, except: &[&str], words: &[&str]) -> Result<()> {
 
 #[test]
 fn the_protocol_reads_no_clock_opens_no_socket_and_spawns_nothing() -> Result<()> {
-    let words = ["SystemTime", "Instant::now", "UdpSocket", "TcpStream", "std::fs", "std::thread", "std::process"];
+    let words =
+        ["SystemTime", "Instant::now", "UdpSocket", "TcpStream", "std::fs", "std::thread", "std::process"];
     nothing_names("vrrp/src", &[], &words)
 }
 
@@ -100,7 +105,11 @@ fn only_problem_rs_knows_the_status_codes_of_refusals() -> Result<()> {
 
 #[test]
 fn the_two_halves_of_the_agent_never_name_each_other() -> Result<()> {
-    nothing_names("node-agent/src/dataplane", &[], &["crate::control", "reqwest", "tokio_tungstenite", "serde_json"])?;
+    nothing_names(
+        "node-agent/src/dataplane",
+        &[],
+        &["crate::control", "reqwest", "tokio_tungstenite", "serde_json"],
+    )?;
     nothing_names("node-agent/src/control", &[], &["crate::dataplane", "rtnetlink", "pnet_packet"])
 }
 

@@ -36,8 +36,7 @@ fn copy(laboratory: &Path, captures: &[Capture]) -> Result<PathBuf> {
             let path = file.path();
             let suffix = path.extension().and_then(|suffix| suffix.to_str()).unwrap_or_default();
             if KEPT_SUFFIXES.contains(&suffix) {
-                let name =
-                    format!("{}-{}", host.file_name().display(), file.file_name().display());
+                let name = format!("{}-{}", host.file_name().display(), file.file_name().display());
                 fs::copy(&path, kept.join(&name))?;
                 if suffix == "log" {
                     show_tail(&name, &String::from_utf8_lossy(&fs::read(&path)?));

@@ -63,14 +63,15 @@ impl Forgery {
     pub fn send(&self, host: &Host) -> Result<()> {
         let packet = self.packet(host.lan);
         let from = host.lan;
-        host.namespace.enter(move || {
-            let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(i32::from(VRRP))))?;
-            socket.set_header_included_v4(true)?;
-            socket.set_multicast_if_v4(&from)?;
-            socket.send_to(&packet, &SocketAddrV4::new(ALL_ROUTERS, 0).into())
-        })?
-        .map(drop)
-        .context("cannot send a forged advert")
+        host.namespace
+            .enter(move || {
+                let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(i32::from(VRRP))))?;
+                socket.set_header_included_v4(true)?;
+                socket.set_multicast_if_v4(&from)?;
+                socket.send_to(&packet, &SocketAddrV4::new(ALL_ROUTERS, 0).into())
+            })?
+            .map(drop)
+            .context("cannot send a forged advert")
     }
 
     /// The IPv4 packet; the kernel fills in the header's checksum.

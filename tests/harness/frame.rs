@@ -214,7 +214,8 @@ mod tests {
 
     #[test]
     fn a_request_is_read_as_it_was_written() {
-        let (mac, asking, asked) = (Mac([2, 0, 0, 0, 0, 9]), Ipv4Addr::new(10, 0, 0, 9), Ipv4Addr::new(10, 0, 0, 1));
+        let (mac, asking, asked) =
+            (Mac([2, 0, 0, 0, 0, 9]), Ipv4Addr::new(10, 0, 0, 9), Ipv4Addr::new(10, 0, 0, 1));
         let frame = Frame::read(Moment::now(), &Arp::request(mac, asking, asked)).unwrap();
         let Content::Arp(arp) = frame.content else { panic!("not ARP: {frame}") };
         assert!(!arp.is_reply && !arp.is_gratuitous());

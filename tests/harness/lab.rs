@@ -110,7 +110,15 @@ impl Lab {
     /// # Errors
     /// What the incident answers, or why there could be no laboratory.
     pub fn run(incident: impl FnOnce(&Self) -> Result<()>) -> Result<()> {
-        let lab = Self::new(Subnets::default())?;
+        Self::run_on(Subnets::default(), incident)
+    }
+
+    /// [`Lab::run`] on other subnets; answers what the incident answers.
+    ///
+    /// # Errors
+    /// As [`Lab::run`].
+    pub fn run_on<T>(subnets: Subnets, incident: impl FnOnce(&Self) -> Result<T>) -> Result<T> {
+        let lab = Self::new(subnets)?;
         let outcome = catch_unwind(AssertUnwindSafe(|| incident(&lab)))
             .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", evidence::panic_message(&*panic))));
         if outcome.is_err() {
@@ -123,7 +131,7 @@ impl Lab {
     ///
     /// # Errors
     /// Without root, `ip` or `nft`.
-    pub fn new(subnets: Subnets) -> Result<Self> {
+    fn new(subnets: Subnets) -> Result<Self> {
         let turn = take_turn()?;
         let (prefix, directory) = leftovers::claim()?;
         let built = build_switch(&prefix);
@@ -267,6 +275,25 @@ impl Host {
         let addresses = links.iter().filter_map(|link| link["addr_info"].as_array()).flatten();
         Ok(addresses.filter_map(|one| one["local"].as_str()).any(|local| local == wanted))
     }
+
+    /// Gives `eth0` a further address of its own, as its operator would.
+    ///
+    /// # Errors
+    /// When it has it already.
+    pub fn add_address(&self, address: Ipv4Addr) -> Result<()> {
+        let address = format!("{address}/24");
+        output_of(self.namespace.command("ip").args(["address", "add", &address, "dev", "eth0"])).map(drop)
+    }
+
+    /// Removes `address` from `eth0`, as a boot does with what a kernel held before.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn flush(&self, address: Ipv4Addr) -> Result<()> {
+        let address = format!("{address}/32");
+        let mut command = self.namespace.command("ip");
+        output_of(command.args(["address", "flush", "dev", "eth0", "to", &address])).map(drop)
+    }
 }
 
 impl Drop for Lab {
@@ -283,7 +310,8 @@ fn ports_of(host: &Host) -> String {
 }
 
 fn take_turn() -> Result<Flock<File>> {
-    let directory = File::open(env!("CARGO_MANIFEST_DIR")).context("the sources of the tests are not there")?;
+    let directory =
+        File::open(env!("CARGO_MANIFEST_DIR")).context("the sources of the tests are not there")?;
     Flock::lock(directory, FlockArg::LockExclusive)
         .map_err(|(_, error)| anyhow!("cannot wait for other laboratories: {error}"))
 }

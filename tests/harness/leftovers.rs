@@ -69,13 +69,24 @@ pub(crate) fn sweep(prefix: &str) {
     lock_live().remove(prefix);
 }
 
-fn sweep_orphans() {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
+/// The prefix of the laboratory that a process has built, if it has.
+#[must_use]
+pub fn prefix_owned_by(pid: u32) -> Option<String> {
+    let identity = identity_of(pid)?;
+    prefixes().find(|prefix| {
+        fs::read_to_string(directory_of(prefix).join(OWNER_FILE)).is_ok_and(|owner| owner == identity)
+    })
+}
+
+fn prefixes() -> impl Iterator<Item = String> {
+    let entries = fs::read_dir(std::env::temp_dir()).into_iter().flatten();
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    for prefix in names.filter(|name| name.starts_with(FAMILY)) {
-        if owner_is_dead(&directory_of(&prefix)) {
-            sweep(&prefix);
-        }
+    names.filter(|name| name.starts_with(FAMILY))
+}
+
+fn sweep_orphans() {
+    for prefix in prefixes().filter(|prefix| owner_is_dead(&directory_of(prefix))) {
+        sweep(&prefix);
     }
 }
 

@@ -37,6 +37,7 @@ pub use command::output_of;
 pub use eventually::{always, eventually};
 pub use forgery::Forgery;
 pub use lab::{Host, Lab, Ports, Subnets};
+pub use leftovers::prefix_owned_by;
 pub use namespace::Namespace;
 pub use node::Node;
 pub use peer::{Keepalived, VrrpInstance};

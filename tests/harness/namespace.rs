@@ -83,7 +83,8 @@ impl Namespace {
     /// # Errors
     /// When the namespace is gone or root is missing.
     pub fn join(&self) -> Result<()> {
-        let handle = File::open(self.path()).with_context(|| format!("there is no namespace {}", self.name))?;
+        let handle =
+            File::open(self.path()).with_context(|| format!("there is no namespace {}", self.name))?;
         setns(handle, CloneFlags::CLONE_NEWNET).with_context(|| format!("cannot join {}", self.name))
     }
 

@@ -97,9 +97,8 @@ impl Probes {
     pub fn wait_until_answered(&self, by: &str, count: usize, since: Moment, within: Duration) -> Result<()> {
         eventually(&format!("{count} probes in a row answered by {by:?}"), within, || {
             let probes = self.since(since);
-            let good = |probe: &Probe| {
-                probe.answer.as_ref().is_ok_and(|answer| by.is_empty() || answer.by == by)
-            };
+            let good =
+                |probe: &Probe| probe.answer.as_ref().is_ok_and(|answer| by.is_empty() || answer.by == by);
             let run = probes.iter().rev().take_while(|probe| good(probe)).count();
             ensure!(run >= count, "{run} in a row; the last ones: {}", Tail(&probes));
             Ok(())

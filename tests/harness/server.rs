@@ -39,9 +39,8 @@ impl Server {
         let configuration = host.directory.join("server.toml");
         let address = host.management;
         let state = host.directory.join("state");
-        let text = format!(
-            "listen = \"{address}:{PORT}\"\nstate_dir = {state:?}\nnames = [\"{address}\"]\n",
-        );
+        let text =
+            format!("listen = \"{address}:{PORT}\"\nstate_dir = {state:?}\nnames = [\"{address}\"]\n",);
         fs::write(&configuration, text)?;
         let server = Self { host, configuration, process: RefCell::default() };
         server.restart()?;

@@ -7,8 +7,8 @@ use anyhow::{Context, Result};
 use nix::errno::Errno;
 use nix::ifaddrs::getifaddrs;
 use nix::sys::socket::{
-    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType,
-    bind, recvmsg, sendmsg, setsockopt, socket, sockopt,
+    AddressFamily, ControlMessageOwned, LinkAddr, MsgFlags, SockFlag, SockProtocol, SockType, bind, recvmsg,
+    sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
 
@@ -56,12 +56,8 @@ impl Wire {
         let mut octets = vec![0; LONGEST_FRAME];
         let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
         let mut buffers = [IoSliceMut::new(&mut octets)];
-        let received = recvmsg::<LinkAddr>(
-            self.socket.as_raw_fd(),
-            &mut buffers,
-            Some(&mut control),
-            MsgFlags::empty(),
-        );
+        let received =
+            recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut buffers, Some(&mut control), MsgFlags::empty());
         let message = match received {
             Ok(message) => message,
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
@@ -94,4 +90,3 @@ impl Wire {
         sent.map(drop).context("cannot send")
     }
 }
-

@@ -1,0 +1,36 @@
+//! An operator at a desk on the management network, with nothing but the `baton` command.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::Result;
+use e2e::{Host, Lab, Ports, Server, binaries, output_of};
+
+pub(crate) struct Operator {
+    host: Host,
+    program: PathBuf,
+}
+
+impl Operator {
+    /// Plugs in a host and logs in with the token that the server's first start wrote.
+    pub(crate) fn log_in(lab: &Lab, server: &Server) -> Result<Self> {
+        let host = lab.host("operator", 20, Ports::Management)?;
+        let operator = Self { host, program: binaries::program("baton")? };
+        let mut login = operator.command(&["login", "--server", &server.url(), "--ca"]);
+        login.arg(server.ca_file()).arg("--token-file").arg(server.token_file());
+        output_of(&mut login)?;
+        Ok(operator)
+    }
+
+    /// What `baton <arguments>` prints; an error when its exit status is not 0.
+    pub(crate) fn baton(&self, arguments: &[&str]) -> Result<String> {
+        output_of(&mut self.command(arguments))
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.host.namespace.command(&self.program);
+        command.args(arguments).env("BATON_CONFIG", self.host.directory.join("baton.toml"));
+        command.env("NO_COLOR", "1");
+        command
+    }
+}

@@ -1,0 +1,65 @@
+//! An operator stops the agent of the holder: the address is handed over, not dropped.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use api_types::failover::{Failover, FailoverCause};
+use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober, ping_prober};
+
+#[test]
+fn a_stopping_holder_hands_the_address_over_before_it_lets_go() -> Result<()> {
+    Lab::run(|lab| {
+        let site = Site::start(lab, &["n1", "n2"])?;
+        site.settle(&Site::group(&[("n1", 200), ("n2", 150)]), "n1")?;
+        let (n1, n2) = (site.node("n1")?, site.node("n2")?);
+        let _web = [Haproxy::answering(&n1.host)?, Haproxy::answering(&n2.host)?];
+        let http = http_prober::start(&site.client, VIP)?;
+        let pings = ping_prober::start(&site.client, VIP, Duration::from_millis(2))?;
+        http.wait_until_answered("n1", 20, Moment::now(), BOUND)?;
+
+        let stopped = Moment::now();
+        n1.stop()?;
+        eventually("n2 holds the address alone", BOUND, || lab.only_holder(VIP, "n2"))?;
+        http.wait_until_answered("n2", 20, stopped, BOUND)?;
+
+        // The holder answers until its successor does. A busy machine may cost a probe, the skew may not.
+        for (who, outage) in [("http", http.outage(stopped)), ("ping", pings.outage(stopped))] {
+            ensure!(outage.longest_gap < Duration::from_secs(1), "{who}: {outage}");
+        }
+        let pings = pings.outage(stopped);
+        ensure!(pings.lost * 20 <= pings.sent, "more than one probe in twenty was lost: {pings}");
+
+        let last_words = site.capture.adverts_from(VRID, n1.host.lan, stopped);
+        let resigned = last_words.iter().filter(|(_, advert)| advert.priority == 0).count();
+        ensure!((1..=2).contains(&resigned), "it resigns once, and once more at most: {last_words:?}");
+        ensure!(last_words.last().is_some_and(|(_, advert)| advert.priority == 0), "{last_words:?}");
+        ensure!(n1.host.namespace.processes().len() == 1, "only HAProxy runs on n1");
+
+        let failover = eventually("the failover is recorded", BOUND, || {
+            let failovers: Vec<Failover> = site.api.list("failovers?group=web")?;
+            failovers.iter().find(|one| one.to == "n2").cloned().with_context(|| format!("{failovers:?}"))
+        })?;
+        ensure!(failover.cause == FailoverCause::PriorityZero, "{failover:?}");
+        ensure!(failover.from.as_deref() == Some("n1"), "{failover:?}");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_stopping_backup_says_nothing() -> Result<()> {
+    Lab::run(|lab| {
+        let site = Site::start(lab, &["n1", "n2"])?;
+        site.settle(&Site::group(&[("n1", 200), ("n2", 150)]), "n1")?;
+        let n2 = site.node("n2")?;
+        let stopped = Moment::now();
+        n2.stop()?;
+        let adverts = eventually("n1 goes on for ten intervals", BOUND, || {
+            let adverts = site.capture.adverts(VRID, stopped);
+            ensure!(adverts.len() >= 10, "{} adverts", adverts.len());
+            Ok(adverts)
+        })?;
+        let n1 = site.node("n1")?.host.lan;
+        ensure!(adverts.iter().all(|(_, advert)| advert.from == n1), "{adverts:?}");
+        lab.only_holder(VIP, "n1")
+    })
+}

@@ -1,0 +1,99 @@
+//! The demo is believed because it fails with an agent that does not do its work, and removes what it made.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use e2e::{Namespace, binaries, eventually, prefix_owned_by};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const REPORT_FIELDS: [&str; 11] = [
+    "group",
+    "vip",
+    "active_before",
+    "active_after",
+    "client_gap_ms",
+    "failover_gap_ms",
+    "requests",
+    "requests_failed",
+    "failovers_recorded",
+    "audit_events",
+    "seconds",
+];
+
+fn demo(report: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_baton-demo"));
+    command.arg("--report").arg(report);
+    command
+}
+
+fn with_agent(example: &str) -> Result<Output> {
+    let report = std::env::temp_dir().join(format!("{example}-{}.json", std::process::id()));
+    let agent = binaries::program(&format!("examples/{example}"))?;
+    let output = demo(&report).arg("--agent").arg(agent).output()?;
+    ensure!(!report.exists(), "a demo that failed wrote a report");
+    Ok(output)
+}
+
+#[test]
+fn it_succeeds_and_reports_with_the_agent_as_it_is() -> Result<()> {
+    let report = std::env::temp_dir().join(format!("baton-demo-{}.json", std::process::id()));
+    let output = demo(&report).output()?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&report)?)?;
+    std::fs::remove_file(&report)?;
+    let fields: Vec<&str> = written.as_object().context("no object")?.keys().map(String::as_str).collect();
+    ensure!(fields.len() == REPORT_FIELDS.len(), "{written}");
+    for field in REPORT_FIELDS {
+        ensure!(!written[field].is_null(), "{field} is missing: {written}");
+    }
+    ensure!(written["active_before"] != written["active_after"], "{written}");
+    let gap = written["client_gap_ms"].as_f64().context("no gap")?;
+    ensure!((200.0..2_000.0).contains(&gap), "{written}");
+    Ok(())
+}
+
+#[test]
+fn it_fails_with_an_agent_that_never_binds() -> Result<()> {
+    let output = with_agent("agent_that_never_binds")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.code() == Some(1), "{text}");
+    ensure!(text.contains("FAILED") && text.contains("in its kernel"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn it_fails_with_an_agent_that_never_announces() -> Result<()> {
+    let output = with_agent("agent_that_never_announces")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(output.status.code() == Some(1), "{text}");
+    ensure!(text.contains("FAILED") && text.contains("gratuitous ARP"), "{text}");
+    Ok(())
+}
+
+#[test]
+fn it_removes_everything_when_it_is_interrupted() -> Result<()> {
+    let report = std::env::temp_dir().join(format!("baton-demo-interrupted-{}.json", std::process::id()));
+    let mut running = demo(&report).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let prefix = eventually("a server runs in its laboratory", Duration::from_secs(300), || {
+        let prefix = prefix_owned_by(running.id()).context("it has no laboratory yet")?;
+        let namespaces = Namespace::with_prefix(&prefix);
+        let server = namespaces.iter().find(|one| one.name().ends_with("-server"));
+        ensure!(server.is_some_and(|server| !server.processes().is_empty()), "{namespaces:?}");
+        Ok(prefix)
+    })?;
+    let made = Namespace::with_prefix(&prefix);
+    kill(Pid::from_raw(i32::try_from(running.id())?), Signal::SIGINT)?;
+    let status =
+        eventually("the demo ends", Duration::from_secs(30), || running.try_wait()?.context("it runs on"))?;
+    ensure!(status.code() == Some(130), "{status}");
+    let left: Vec<_> = made.iter().flat_map(Namespace::processes).collect();
+    ensure!(left.is_empty(), "processes are left: {left:?}");
+    ensure!(Namespace::with_prefix(&prefix).is_empty(), "namespaces are left");
+    ensure!(!std::env::temp_dir().join(&prefix).exists(), "files are left");
+    ensure!(!report.exists());
+    Ok(())
+}

@@ -1,0 +1,20 @@
+//! The whole system: one file per incident, in namespaces, judged from outside.
+//!
+//! The judges are a client's probes, captured packets and each host's kernel. What the server and the agents say is
+//! only asked for where the claim is about that.
+
+mod active_node_dies;
+mod agent_restarts;
+mod agent_stops;
+mod bad_input;
+mod bad_packets;
+mod demo_notices;
+mod enrolment;
+mod first_election;
+mod keepalived_peer;
+mod node_returns;
+mod owner_returns;
+mod priority_edit;
+mod push;
+mod rejected_config;
+mod server_is_down;
