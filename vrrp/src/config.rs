@@ -9,6 +9,9 @@ use thiserror::Error;
 use crate::election::Candidate;
 use crate::{Advertisement, AdvertisementInterval, Family, IntervalError, Priority, Version, Vrid};
 
+#[cfg(test)]
+mod tests;
+
 /// How many addresses one advertisement can list: its count is one octet (RFC 9568 §5.2.5).
 const MAX_IPV4_ADDRESSES: usize = 255;
 /// How many fit into an Ethernet frame of 1,500 octets, since an advertisement must not need fragments.

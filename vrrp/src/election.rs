@@ -28,8 +28,66 @@ impl Candidate {
         !self.preempts || rival >= self.priority
     }
 
+    /// Whether only addresses can decide between us.
+    pub(crate) fn ties_with(self, rival: Priority) -> bool {
+        rival == self.priority
+    }
+
     /// Whether `sender` uses our address and our priority, so that no rule can tell us apart.
     pub(crate) fn is_mirrored_by(self, rival: Priority, sender: IpAddr) -> bool {
         (rival, sender) == (self.priority, self.address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidate(priority: u8, address: &str, preempts: bool) -> Candidate {
+        Candidate { priority: Priority::new(priority).unwrap(), address: address.parse().unwrap(), preempts }
+    }
+
+    #[test]
+    fn every_pair_of_priorities_has_the_winner_that_the_tables_of_the_rfc_name() {
+        for ours in 1..=u8::MAX {
+            for theirs in 1..=u8::MAX {
+                let rival = Priority::new(theirs).unwrap();
+                for preempts in [false, true] {
+                    let us = candidate(ours, "192.0.2.2", preempts);
+                    let (lower, higher) = ("192.0.2.1".parse().unwrap(), "192.0.2.3".parse().unwrap());
+                    assert_eq!(us.yields_to(rival, lower), theirs > ours);
+                    assert_eq!(us.yields_to(rival, higher), theirs >= ours);
+                    assert_eq!(us.waits_behind(rival), !preempts || theirs >= ours);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn of_two_active_routers_exactly_one_yields() {
+        let addresses = ["10.0.0.255", "10.0.1.0", "192.0.2.1", "9.255.255.255"];
+        for (ours, theirs) in addresses.iter().flat_map(|ours| addresses.map(|theirs| (*ours, theirs))) {
+            if ours != theirs {
+                let (us, them) = (candidate(100, ours, true), candidate(100, theirs, true));
+                assert_ne!(
+                    us.yields_to(them.priority, them.address),
+                    them.yields_to(us.priority, us.address)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_router_does_not_yield_to_its_own_mirror_image() {
+        let us = candidate(100, "192.0.2.1", true);
+        assert!(us.is_mirrored_by(us.priority, us.address));
+        assert!(!us.yields_to(us.priority, us.address));
+    }
+
+    #[test]
+    fn ipv6_addresses_are_compared_in_network_order() {
+        let us = candidate(100, "fe80::ff", true);
+        assert!(us.yields_to(us.priority, "fe80::100".parse().unwrap()));
+        assert!(!us.yields_to(us.priority, "fe80::fe".parse().unwrap()));
     }
 }

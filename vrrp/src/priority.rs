@@ -63,3 +63,34 @@ impl fmt::Display for Priority {
         write!(f, "{}", self.get())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_range_are_allowed_and_nothing_beyond() {
+        for (number, allowed) in
+            [(i64::MIN, false), (-1, false), (0, false), (1, true), (255, true), (256, false)]
+        {
+            assert_eq!(Priority::try_from(number).is_ok(), allowed, "{number}");
+        }
+    }
+
+    #[test]
+    fn zero_is_a_resignation_and_no_priority() {
+        assert_eq!(Priority::new(0), None);
+        let error = Priority::try_from(0).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "0 is not a priority: allowed are 1 to 254, and 255 for the owner of the addresses"
+        );
+    }
+
+    #[test]
+    fn only_255_is_the_owner_s() {
+        let owners: Vec<u8> = (1..=255).filter(|n| Priority::new(*n).unwrap().is_owner()).collect();
+        assert_eq!(owners, [255]);
+        assert_eq!(Priority::OWNER.get(), 255);
+    }
+}

@@ -36,7 +36,7 @@ impl Instant {
 impl Add<Duration> for Instant {
     type Output = Self;
 
-    /// Saturates at the end of time (584 years after the origin).
+    /// Saturates at the end of time, 2^64 seconds after the origin.
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(duration))
     }
@@ -54,5 +54,24 @@ impl Sub<Duration> for Instant {
     /// Saturates at the origin.
     fn sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(duration))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_stops_at_both_ends_rather_than_wrapping() {
+        let end = Instant::from_origin(Duration::MAX);
+        assert_eq!(end + Duration::from_secs(1), end);
+        assert_eq!(Instant::ORIGIN - Duration::from_secs(1), Instant::ORIGIN);
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_has_not_moved() {
+        let (early, late) = (Instant::ORIGIN, Instant::from_origin(Duration::from_secs(2)));
+        assert_eq!(late.saturating_duration_since(early), Duration::from_secs(2));
+        assert_eq!(early.saturating_duration_since(late), Duration::ZERO);
     }
 }

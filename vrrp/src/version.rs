@@ -104,3 +104,29 @@ impl fmt::Display for Family {
         f.write_str(self.as_str())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_2_and_3_are_known_and_no_other() {
+        for number in -1..=5 {
+            assert_eq!(Version::try_from(number).is_ok(), [2, 3].contains(&number), "{number}");
+        }
+        for version in [Version::V2, Version::V3] {
+            assert_eq!(Version::try_from(i64::from(version.number())), Ok(version));
+        }
+        let error = Version::try_from(4).unwrap_err().to_string();
+        assert_eq!(error, "4 is not a VRRP version: allowed are 2 and 3");
+    }
+
+    #[test]
+    fn each_family_has_the_group_that_iana_gave_it() {
+        assert_eq!(Family::Ipv4.multicast_group().to_string(), "224.0.0.18");
+        assert_eq!(Family::Ipv6.multicast_group().to_string(), "ff02::12");
+        for family in [Family::Ipv4, Family::Ipv6] {
+            assert_eq!(Family::of(family.multicast_group()), family);
+        }
+    }
+}

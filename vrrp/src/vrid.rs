@@ -69,3 +69,32 @@ impl fmt::Display for Vrid {
         write!(f, "{}", self.get())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ends_of_the_range_are_allowed_and_nothing_beyond() {
+        for (number, allowed) in
+            [(i64::MIN, false), (-1, false), (0, false), (1, true), (255, true), (256, false)]
+        {
+            assert_eq!(Vrid::try_from(number).is_ok(), allowed, "{number}");
+        }
+        assert_eq!((Vrid::MIN.get(), Vrid::MAX.get()), (1, 255));
+        assert_eq!(Vrid::new(0), None);
+    }
+
+    #[test]
+    fn a_refusal_names_the_number_and_the_range() {
+        let error = Vrid::try_from(300).unwrap_err();
+        assert_eq!(error.to_string(), "300 is not a VRID: allowed are 1 to 255");
+    }
+
+    #[test]
+    fn the_virtual_mac_ends_in_the_vrid_and_differs_by_family() {
+        let vrid = Vrid::new(0x2a).unwrap();
+        assert_eq!(vrid.virtual_mac(Family::Ipv4), [0x00, 0x00, 0x5e, 0x00, 0x01, 0x2a]);
+        assert_eq!(vrid.virtual_mac(Family::Ipv6), [0x00, 0x00, 0x5e, 0x00, 0x02, 0x2a]);
+    }
+}

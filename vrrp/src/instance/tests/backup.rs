@@ -78,7 +78,7 @@ fn a_preempting_backup_lets_its_deadline_come() {
     for number in 0..4 {
         hear(&mut router, &holds(10, 99), start() + SECOND * number);
     }
-    assert_eq!(router.poll_timeout(), Some(deadline), "R49: not rearmed");
+    assert_eq!(router.poll_timeout(), Some(deadline), "not rearmed");
 
     router.handle_timeout(deadline);
     router.handle_held(deadline);
