@@ -158,6 +158,18 @@ fn a_backup_that_wakes_late_hears_what_came_in_before_it_judges() {
 }
 
 #[test]
+fn a_worker_that_is_restarted_within_active_down_interval_moves_nothing() {
+    for takes_ms in [0, 300, 1_000, 2_500] {
+        let mut lan = settled(true);
+        let changes = lan.changes();
+        lan.restart_worker(0, Duration::from_millis(takes_ms));
+        lan.run_for(SECOND * 10);
+        assert_eq!(lan.changes(), changes, "restarted in {takes_ms} ms");
+        assert_eq!(lan.vacancy.longest(), Duration::ZERO);
+    }
+}
+
+#[test]
 fn a_router_that_hears_but_is_not_heard_does_not_keep_two_holders_for_longer_than_the_cut() {
     let mut lan = settled(true);
     lan.wire.cut((0, 1));

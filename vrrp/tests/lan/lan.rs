@@ -39,6 +39,8 @@ pub(crate) struct Lan {
     pub(crate) trace: Vec<Trace>,
     /// How long a kernel takes to bind the addresses, in microseconds.
     pub(crate) hold_us: std::ops::RangeInclusive<u64>,
+    /// Whether the drivers, when they wake late, look at their deadlines before they look at what has come in.
+    pub(crate) careless: bool,
     /// The longest time that two held the addresses at once, and the longest that nobody did.
     pub(crate) overlap: Stretch,
     pub(crate) vacancy: Stretch,
@@ -80,6 +82,7 @@ impl Lan {
             wire: Wire::new(),
             trace: Vec::new(),
             hold_us: 100..=2_000,
+            careless: false,
             overlap: Stretch::default(),
             vacancy: Stretch::default(),
             events: BTreeMap::new(),
@@ -119,6 +122,26 @@ impl Lan {
         let now = self.now;
         self.nodes[node].config = config.clone();
         self.with(node, |instance| instance.reconfigure(config, now).unwrap());
+    }
+
+    /// The software of a router dies; its kernel keeps the addresses, and a new worker takes them over.
+    pub(crate) fn restart_worker(&mut self, node: usize, takes: Duration) {
+        let last_sent = self
+            .trace
+            .iter()
+            .rfind(|trace| trace.node == node && matches!(trace.action, Action::Advertise(Claim::Holds(_))));
+        let last_sent = last_sent.map(|trace| trace.at);
+        let role = self.nodes[node].role;
+        self.nodes[node].instance = None;
+        self.run_for(takes);
+
+        let (now, mut instance) = (self.now, Instance::new(self.nodes[node].config.clone()));
+        match (role, last_sent) {
+            (Role::Active, Some(last_sent)) => instance.adopt(now, last_sent),
+            _ => panic!("a worker adopts what its predecessor held"),
+        }
+        self.nodes[node].instance = Some(instance);
+        self.carry_out(node);
     }
 
     /// A router does nothing for a while; its kernel goes on answering.
@@ -206,13 +229,19 @@ impl Lan {
         }
     }
 
-    /// Packets before timers, as a driver must.
     fn wake(&mut self, node: usize) {
-        let now = self.now;
         self.nodes[node].paused_until = None;
+        if self.careless {
+            self.expire(node);
+        }
         while let Some(frame) = self.nodes[node].inbox.pop_front() {
             self.receive(node, &frame);
         }
+        self.expire(node);
+    }
+
+    fn expire(&mut self, node: usize) {
+        let now = self.now;
         self.with(node, |instance| {
             instance.handle_timeout(now);
             let next = instance.poll_timeout();
