@@ -42,10 +42,11 @@ impl Refusal {
         self.problem.as_ref().map_or(&[], |problem| &problem.errors)
     }
 
-    /// What was wrong, without the fields.
+    /// What was wrong, without the fields: these say in full what the detail sums up.
     pub(crate) fn headline(&self) -> String {
         match &self.problem {
-            Some(problem) => format!("{} ({})", problem.detail, problem.code),
+            Some(problem) if problem.errors.is_empty() => format!("{} ({})", problem.detail, problem.code),
+            Some(problem) => format!("{} ({})", problem.title, problem.code),
             None if self.excerpt.trim().is_empty() => format!("the answer was {}", self.status),
             None => format!("the answer was {}, not from Baton: {}", self.status, self.excerpt.trim()),
         }
