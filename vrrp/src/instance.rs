@@ -31,7 +31,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::backoff::Backoff;
-use self::state::{Leave, OldPace, State, Tenure, Wait};
+use self::state::{Leave, State, Tenure, Wait};
 use crate::{Action, Advertisement, AdvertisementInterval, Claim, Config, Instant, Reason, Refusal, Role};
 
 /// How long a router that leaves goes on holding once it has heard its successor, which announces meanwhile.
@@ -166,7 +166,7 @@ impl Instance {
                     self.actions.push_back(Action::Hold);
                 }
                 if self.config.interval() > old.interval() {
-                    tenure.old_pace = Some(OldPace::of(old.interval()));
+                    tenure.keep_pace(old.interval());
                 }
                 if (self.config.priority(), self.config.interval(), self.config.source())
                     != (old.priority(), old.interval(), old.source())

@@ -111,12 +111,6 @@ pub(super) struct OldPace {
     pub(super) advertisements: u8,
 }
 
-impl OldPace {
-    pub(super) const fn of(interval: AdvertisementInterval) -> Self {
-        Self { interval, advertisements: 2 }
-    }
-}
-
 impl Tenure {
     pub(super) const fn from(now: Instant) -> Self {
         Self {
@@ -134,13 +128,19 @@ impl Tenure {
         match &mut self.old_pace {
             Some(OldPace { interval, advertisements }) if *advertisements > 0 => {
                 *advertisements -= 1;
-                interval.as_duration()
+                config.interval().min(*interval).as_duration()
             }
             Some(_) | None => {
                 self.old_pace = None;
                 config.interval().as_duration()
             }
         }
+    }
+
+    /// The interval has grown from `old`: keep the shortest pace that a Backup may still expect.
+    pub(super) fn keep_pace(&mut self, old: AdvertisementInterval) {
+        let interval = self.old_pace.map_or(old, |pace| pace.interval.min(old));
+        self.old_pace = Some(OldPace { interval, advertisements: 2 });
     }
 
     pub(super) fn next_deadline(&self) -> Instant {

@@ -235,3 +235,23 @@ fn a_shorter_interval_applies_at_once() {
     assert_eq!(actions(&mut router), [advertise(100)]);
     assert_eq!(router.poll_timeout(), Some(now + milliseconds(100)));
 }
+
+#[test]
+fn an_interval_that_grows_twice_keeps_the_shortest_pace() {
+    let (mut router, now) = active(Settings { interval: interval(100), ..settings(100) });
+    for longer in [1_000, 3_000] {
+        let edited = Settings { interval: interval(longer), ..settings(100) };
+        router.reconfigure(Config::new(edited).unwrap(), now).unwrap();
+    }
+    assert_eq!(router.poll_timeout(), Some(now + milliseconds(100)));
+}
+
+#[test]
+fn an_interval_that_grows_and_shrinks_again_leaves_nothing_behind() {
+    let (mut router, now) = active(Settings { interval: interval(100), ..settings(100) });
+    for edited in [1_000, 50] {
+        let edited = Settings { interval: interval(edited), ..settings(100) };
+        router.reconfigure(Config::new(edited).unwrap(), now).unwrap();
+    }
+    assert_eq!(router.poll_timeout(), Some(now + milliseconds(50)));
+}
