@@ -188,6 +188,12 @@ impl Config {
         Ok(Self { settings, wire_interval })
     }
 
+    /// The settings as they were given, to make others of them.
+    #[must_use]
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
     /// The protocol version.
     #[must_use]
     pub const fn version(&self) -> Version {

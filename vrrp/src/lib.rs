@@ -13,6 +13,35 @@
 //! After each call that can change an instance, drain its actions before the next one. When packets have come in
 //! and a deadline has passed, hand over the packets first: a late wake-up is not a dead peer.
 //!
+//! ```
+//! use std::time::Duration;
+//! use vrrp::{Action, AdvertisementInterval, Config, Family, Instance, Instant, Priority, Settings, Version, Vrid};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let mut router = Instance::new(Config::new(Settings {
+//!     version: Version::V3,
+//!     family: Family::Ipv4,
+//!     vrid: Vrid::try_from(7)?,
+//!     priority: Priority::try_from(200)?,
+//!     interval: AdvertisementInterval::from_millis(Version::V3, 100)?,
+//!     preempt: true,
+//!     addresses: vec!["192.0.2.100".parse()?],
+//!     source: "192.0.2.1".parse()?,
+//! })?);
+//!
+//! let start = Instant::from_origin(Duration::from_secs(60));
+//! router.start(start);
+//! assert!(matches!(router.poll_action(), Some(Action::Report(_))));
+//! assert_eq!(router.poll_action(), None);
+//!
+//! let deadline = start + Duration::from_micros(321_875);
+//! assert_eq!(router.poll_timeout(), Some(deadline));
+//! router.handle_timeout(deadline);
+//! assert_eq!(router.poll_action(), Some(Action::Hold));
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Words
 //! Those of RFC 9568: Initialize, Backup, Active, Active_Down_Interval, Skew_Time. A router *holds* the addresses
 //! when its kernel has them and answers for them; it must hold them to be Active.

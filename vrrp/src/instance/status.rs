@@ -24,7 +24,8 @@ impl Instance {
         }
     }
 
-    /// Whether the addresses are to be held now: the level that [`Action::Hold`] and [`Action::Release`] move.
+    /// Whether the addresses are to be held now: the level that [`Action::Hold`](crate::Action::Hold) and
+    /// [`Action::Release`](crate::Action::Release) move.
     #[must_use]
     pub const fn wants_addresses(&self) -> bool {
         matches!(self.state, State::TakingOver(_) | State::Active(_) | State::Leaving(_))

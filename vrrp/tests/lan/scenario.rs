@@ -8,15 +8,19 @@ use vrrp::{AdvertisementInterval, Config, Family, Priority, Settings, Version, V
 
 use crate::lan::Lan;
 
-/// The settings of router `number`, whose address ends in `number + 1`.
+/// The settings of router `number` in version 3; its address ends in `number + 1`.
 pub(crate) fn router(number: usize, priority: u8, interval_ms: u32, preempt: bool) -> Config {
+    router_of(Version::V3, number, priority, interval_ms, preempt)
+}
+
+fn router_of(version: Version, number: usize, priority: u8, interval_ms: u32, preempt: bool) -> Config {
     let last = u8::try_from(number).unwrap() + 1;
     Config::new(Settings {
-        version: Version::V3,
+        version,
         family: Family::Ipv4,
         vrid: Vrid::new(7).unwrap(),
         priority: Priority::new(priority).unwrap(),
-        interval: AdvertisementInterval::from_millis(Version::V3, interval_ms).unwrap(),
+        interval: AdvertisementInterval::from_millis(version, interval_ms).unwrap(),
         preempt,
         addresses: vec![Ipv4Addr::new(192, 0, 2, 100).into()],
         source: Ipv4Addr::new(192, 0, 2, last).into(),
@@ -38,13 +42,19 @@ pub(crate) fn any_routers(
     })
 }
 
-/// Two to five routers with one interval and priorities that are at least eight apart, as a good plan has them.
+/// Two to five routers with one version and interval and priorities that are at least eight apart, as a good plan
+/// has them.
 pub(crate) fn planned_routers(preempt: bool) -> impl Strategy<Value = Vec<Config>> {
-    let interval = prop_oneof![Just(100_u32), Just(250), Just(1_000)];
+    let dialect = prop::sample::select(vec![
+        (Version::V3, 100_u32),
+        (Version::V3, 250),
+        (Version::V3, 1_000),
+        (Version::V2, 1_000),
+    ]);
     let ranks = Just((1..=30_u8).collect::<Vec<_>>()).prop_shuffle();
-    (interval, ranks, 2..=5_usize).prop_map(move |(interval, ranks, number)| {
+    (dialect, ranks, 2..=5_usize).prop_map(move |((version, interval_ms), ranks, number)| {
         let ranked = ranks.into_iter().take(number).enumerate();
-        ranked.map(|(number, rank)| router(number, rank * 8, interval, preempt)).collect()
+        ranked.map(|(number, rank)| router_of(version, number, rank * 8, interval_ms, preempt)).collect()
     })
 }
 
@@ -77,9 +87,9 @@ impl Trouble {
             Self::Pause(node, duration) => lan.pause(node % number, duration),
             Self::RefuseToHold(node) => lan.refuse_to_hold(node % number),
             Self::Reprioritise(node, priority) => {
-                let old = &lan.nodes[node % number].config;
-                let config = router(node % number, priority, old.interval().as_millis(), old.preempts());
-                lan.reconfigure(node % number, config);
+                let settings = lan.nodes[node % number].config.settings().clone();
+                let priority = Priority::new(priority).unwrap();
+                lan.reconfigure(node % number, Config::new(Settings { priority, ..settings }).unwrap());
             }
         }
     }
