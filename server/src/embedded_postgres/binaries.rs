@@ -55,7 +55,9 @@ pub(super) fn find(given: Option<&Path>, data: Option<&str>) -> Result<Binaries,
         Some(dir) => Binaries::in_dir(dir.to_owned()).into_iter().collect(),
         None => candidates().into_iter().filter_map(Binaries::in_dir).collect(),
     };
+    // Of one version the first that was found: where the distribution keeps it.
     found.sort_by_key(|binaries| binaries.major.parse::<u32>().ok());
+    found.dedup_by(|later, first| later.major == first.major);
     if found.is_empty() {
         return Err(BinariesError::Missing);
     }

@@ -198,7 +198,9 @@ fn wait_without_reaping(child: &Child) -> io::Result<()> {
 fn listen(stderr: ChildStderr, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("postgres-log".to_owned()).spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if ["ERROR:", "FATAL:", "PANIC:"].iter().any(|word| line.contains(word)) {
+            // While it starts it refuses every connection with this; we try until it does not.
+            let waits = line.contains("the database system is starting up");
+            if !waits && ["ERROR:", "FATAL:", "PANIC:"].iter().any(|word| line.contains(word)) {
                 tracing::warn!(target: "postgres", "{line}");
             } else {
                 tracing::debug!(target: "postgres", "{line}");
