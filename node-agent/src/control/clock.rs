@@ -33,7 +33,7 @@ mod tests {
 
     #[test]
     fn a_point_of_boottime_lies_as_long_ago_on_the_wall() {
-        let an_hour_ago = boottime_ns().checked_sub(3_600_000_000_000).unwrap_or_default();
+        let an_hour_ago = boottime_ns().saturating_sub(3_600_000_000_000);
         let expected = boottime_ns() - an_hour_ago;
         let seen = (wall_now() - wall_at(an_hour_ago).as_datetime()).num_nanoseconds().unwrap();
         let apart = seen.abs_diff(i64::try_from(expected).unwrap());

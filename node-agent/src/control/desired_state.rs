@@ -12,7 +12,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use api_types::channel::DesiredState;
+use api_types::channel::{DesiredState, Revision};
 use thiserror::Error;
 
 use super::durable_file;
@@ -24,8 +24,8 @@ const HEADER: &str = "baton-desired-state 1 crc32c=";
 pub struct DesiredStateStore {
     current: PathBuf,
     previous: PathBuf,
-    /// Whether the current file may become the previous one.
-    current_is_good: bool,
+    /// What the current file is known to hold; only then may it become the previous one.
+    holds: Option<(Revision, String)>,
 }
 
 /// What was on disk.
@@ -74,7 +74,7 @@ impl DesiredStateStore {
         Self {
             current: state_dir.join("desired-state"),
             previous: state_dir.join("desired-state.previous"),
-            current_is_good: false,
+            holds: None,
         }
     }
 
@@ -83,7 +83,7 @@ impl DesiredStateStore {
         let mut damage = Vec::new();
         match read(&self.current) {
             Ok(Some(state)) => {
-                self.current_is_good = true;
+                self.holds = Some((state.revision, state.digest.clone()));
                 return Loaded { state: Some(state), damage };
             }
             Ok(None) => {}
@@ -96,11 +96,16 @@ impl DesiredStateStore {
         Loaded { state, damage }
     }
 
-    /// Stores a state that the dataplane has accepted.
+    /// Stores a state that the dataplane has accepted. One that is stored already is left as it is, so that a restart
+    /// does not push out the generation before.
     ///
     /// # Errors
     /// When the disk refuses; then both generations are what they were.
     pub fn save(&mut self, state: &DesiredState) -> Result<(), DesiredStateError> {
+        let new = (state.revision, state.digest.clone());
+        if self.holds.as_ref() == Some(&new) {
+            return Ok(());
+        }
         let failed = |path: &Path, source| DesiredStateError::File { path: path.to_owned(), source };
         let json = serde_json::to_vec(state)
             .map_err(|source| DesiredStateError::Json { path: self.current.clone(), source })?;
@@ -109,13 +114,13 @@ impl DesiredStateStore {
 
         let beside = durable_file::write_beside(&self.current, &contents, durable_file::PRIVATE)
             .map_err(|source| failed(&self.current, source))?;
-        if self.current_is_good {
+        if self.holds.is_some() {
             std::fs::rename(&self.current, &self.previous)
                 .map_err(|source| failed(&self.previous, source))?;
-            self.current_is_good = false;
+            self.holds = None;
         }
         std::fs::rename(&beside, &self.current).map_err(|source| failed(&self.current, source))?;
-        self.current_is_good = true;
+        self.holds = Some(new);
         durable_file::sync_directory_of(&self.current).map_err(|source| failed(&self.current, source))
     }
 }
@@ -142,8 +147,6 @@ fn read(path: &Path) -> Result<Option<DesiredState>, DesiredStateError> {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
-
-    use api_types::channel::Revision;
 
     use super::*;
 
@@ -203,6 +206,19 @@ mod tests {
         assert_eq!(store.load().state, Some(state(1)));
         store.save(&state(3)).unwrap();
         std::fs::write(&path, "damaged again").unwrap();
+        assert_eq!(load(directory.path()).state, Some(state(1)));
+    }
+
+    #[test]
+    fn saving_what_is_stored_does_not_push_out_the_generation_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut store = DesiredStateStore::new(directory.path());
+        store.save(&state(1)).unwrap();
+        store.save(&state(2)).unwrap();
+        let mut store = DesiredStateStore::new(directory.path());
+        let restored = store.load().state.unwrap();
+        store.save(&restored).unwrap();
+        std::fs::write(directory.path().join("desired-state"), "damaged").unwrap();
         assert_eq!(load(directory.path()).state, Some(state(1)));
     }
 

@@ -113,10 +113,9 @@ mod tests {
         if let Some(date) = date {
             response = response.header(DATE, date);
         }
-        match refusal(&response.body(Some(body.as_bytes().to_vec())).unwrap()) {
-            DialError::Unauthenticated { server_time, .. } => server_time,
-            other => panic!("{other}"),
-        }
+        let refused = refusal(&response.body(Some(body.as_bytes().to_vec())).unwrap());
+        let DialError::Unauthenticated { server_time, .. } = refused else { panic!("{refused}") };
+        server_time
     }
 
     #[test]

@@ -164,7 +164,10 @@ fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(error) = cause {
-        text = format!("{text}: {error}");
+        text = match tls::mismatch(error) {
+            Some(mismatch) => format!("{text}: {mismatch}"),
+            None => format!("{text}: {error}"),
+        };
         cause = error.source();
     }
     text

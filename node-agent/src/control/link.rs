@@ -20,7 +20,7 @@ use super::enrolment::{EnrolmentError, enrol_once};
 use super::identity::{AgentKey, Identity};
 use super::join_token::JoinToken;
 use super::overview::Overview;
-use super::session::{Session, SessionContext};
+use super::session::{Session, SessionContext, told_to_finish};
 use super::tls;
 use crate::config::ServerConfig;
 
@@ -42,8 +42,8 @@ impl Link<'_> {
         tokio::select! {
             () = self.keep_connected(finish) => {}
             // A session ends itself, so that it can say goodbye.
-            _ = async {
-                let _ = finished.wait_for(|finish| *finish).await;
+            () = async {
+                told_to_finish(&mut finished).await;
                 tokio::time::sleep(Duration::from_millis(300)).await;
             } => {}
         }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, mpsc, watch};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
@@ -32,6 +32,8 @@ const PING: Duration = Duration::from_secs(5);
 pub(crate) const DEAD: Duration = Duration::from_secs(15);
 /// How long a server may take to commit a batch of transitions.
 const COMMIT: Duration = Duration::from_secs(30);
+/// How often both are looked at.
+const CHECK: Duration = Duration::from_secs(1);
 /// How often the status is sent when nothing changed.
 const REFRESH: Duration = Duration::from_secs(10);
 
@@ -136,9 +138,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let mut answers = self.context.answers.subscribe();
         let mut overview = self.context.overview.subscribe();
         let mut sendable = self.context.journal.watch_sendable();
-        let mut ping = interval(PING);
-        let mut refresh = interval(REFRESH);
-        let mut check = interval(Duration::from_secs(1));
+        let [mut ping, mut refresh, mut check] =
+            [PING, REFRESH, CHECK].map(|period| interval_at(Instant::now() + period, period));
         for timer in [&mut ping, &mut refresh, &mut check] {
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
@@ -165,7 +166,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Ok(()) = sendable.changed() => {}
                 _ = ping.tick() => self.transmit(Message::Ping(Vec::new().into())).await?,
                 _ = check.tick() => self.check()?,
-                _ = finish.wait_for(|finish| *finish) => return Err(SessionError::Stopping),
+                () = told_to_finish(finish) => return Err(SessionError::Stopping),
             }
         }
     }
@@ -282,6 +283,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => Ok(None),
         }
     }
+}
+
+/// Returns when `finish` turns true, or can never change again.
+pub(crate) async fn told_to_finish(finish: &mut watch::Receiver<bool>) {
+    let _ = finish.wait_for(|finish| *finish).await;
 }
 
 fn message_of(answer: Answer) -> AgentMessage {

@@ -75,6 +75,18 @@ pub fn trusting(ca_pem: &str) -> Result<ClientConfig, AuthorityError> {
     Ok(config)
 }
 
+/// The mismatch behind a failed handshake; rustls's own text shows only its name.
+pub(crate) fn mismatch<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a PinMismatch> {
+    // Each layer between puts the error of the one below into an `io::Error`.
+    let mut inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    while let Some(wrapped) = inner.downcast_ref::<std::io::Error>() {
+        inner = wrapped.get_ref()?;
+    }
+    let error = inner.downcast_ref::<Error>()?;
+    let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else { return None };
+    other.downcast_ref()
+}
+
 /// Whether `ca_pem` holds the authority that `pin` names.
 ///
 /// # Errors

@@ -1,0 +1,179 @@
+//! What a node runs: what the server says, what the disk says, and what is refused.
+
+use api_types::channel::DesiredState;
+use baton_agent::messages::{Command, Report};
+use tempfile::tempdir;
+
+use crate::agent::{Agent, config, enrolled, revision, state};
+use crate::authority::Authority;
+use crate::eventually::{eventually, within};
+use crate::server::Server;
+
+#[tokio::test]
+async fn a_desired_state_reaches_the_dataplane_and_its_answer_the_server() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let mut agent = Agent::start(&config).await;
+
+    let (mut session, hello) = server.welcome(&[]).await;
+    assert_eq!((hello.boot_id, hello.applied_revision), (agent.boot_id, None));
+    session.desire(state(1, 7)).await;
+    assert_eq!(agent.apply().await, revision(1, 7));
+    assert_eq!(session.applied().await, (revision(1, 7), state(1, 7).digest));
+
+    // The same again is answered without bothering the dataplane.
+    session.desire(state(1, 7)).await;
+    assert_eq!(session.applied().await.0, revision(1, 7));
+    assert!(agent.was_told_nothing());
+
+    drop(session);
+    let (_session, hello) = server.welcome(&[]).await;
+    assert_eq!(hello.applied_revision, Some(revision(1, 7)));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_older_altered_or_unreadable_is_refused_and_never_applied() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let mut agent = Agent::start(&config).await;
+    let (mut session, _) = server.welcome(&[]).await;
+    session.desire(state(2, 7)).await;
+    agent.apply().await;
+    session.applied().await;
+
+    for (older, why) in [(state(2, 6), "2.6 is older than 2.7"), (state(1, 99), "1.99 is older than 2.7")] {
+        session.desire(older.clone()).await;
+        let (revision, detail) = session.rejected().await;
+        assert_eq!(revision, older.revision);
+        assert!(detail.contains(why), "{detail}");
+    }
+    session.desire(DesiredState { digest: "0".repeat(64), ..state(2, 8) }).await;
+    let (refused, detail) = session.rejected().await;
+    assert!(refused == revision(2, 8) && detail.contains("digest"), "{detail}");
+
+    let unreadable =
+        r#"{"type":"desired_state","revision":{"epoch":2,"counter":8},"digest":"","groups":[{"vrid":0}]}"#;
+    session.send_text(unreadable.to_owned()).await;
+    assert_eq!(session.rejected().await.0, revision(2, 8));
+    session.send_text(r#"{"type":"of_a_later_version","x":1}"#.to_owned()).await;
+
+    assert!(agent.was_told_nothing());
+    session.desire(state(2, 8)).await;
+    assert_eq!(agent.apply().await, revision(2, 8), "the session has survived all of it");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_dataplane_rejects_is_told_to_the_server_and_not_stored() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let mut agent = Agent::start(&config).await;
+    let (mut session, _) = server.welcome(&[]).await;
+
+    session.desire(state(1, 1)).await;
+    let revision = agent.told_to_apply().await;
+    let reason =
+        api_types::node::RejectionReason { group: Some("web".to_owned()), detail: "no eth9".to_owned() };
+    agent.report(Report::Rejected { revision, reasons: vec![reason] }).await;
+    assert_eq!(session.rejected().await, (revision, "no eth9".to_owned()));
+    agent.stop().await;
+    assert!(!config.state_dir.join("desired-state").exists());
+}
+
+#[tokio::test]
+async fn without_a_server_an_agent_starts_from_the_last_good_state_on_disk() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let current = config.state_dir.join("desired-state");
+
+    let mut agent = Agent::start(&config).await;
+    let (mut session, _) = server.welcome(&[]).await;
+    for counter in 1..=2 {
+        session.desire(state(1, counter)).await;
+        agent.apply().await;
+        let stored = format!("\"counter\":{counter}");
+        eventually(
+            "the state is stored",
+            || std::fs::read_to_string(&current).unwrap_or_default(),
+            |text| text.contains(&stored),
+        )
+        .await;
+    }
+    agent.stop().await;
+    drop((session, server));
+
+    let mut agent = Agent::start(&config).await;
+    assert_eq!(agent.apply().await, revision(1, 2));
+    agent.stop().await;
+
+    std::fs::write(&current, "damaged").unwrap();
+    let mut agent = Agent::start(&config).await;
+    assert_eq!(agent.apply().await, revision(1, 1), "the generation before");
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_stored_state_is_not_undone_by_an_older_one_from_a_server() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    baton_agent::control::desired_state::DesiredStateStore::new(&config.state_dir)
+        .save(&state(3, 5))
+        .unwrap();
+
+    let mut agent = Agent::start(&config).await;
+    assert_eq!(agent.told_to_apply().await, revision(3, 5));
+    let (mut session, hello) = server.welcome(&[]).await;
+    assert_eq!(hello.applied_revision, None, "the dataplane has not answered yet");
+    session.desire(state(3, 4)).await;
+    assert_eq!(session.rejected().await.0, revision(3, 4));
+    agent.report(Report::Applied(revision(3, 5))).await;
+    assert_eq!(session.applied().await.0, revision(3, 5));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn while_one_state_is_being_applied_only_the_newest_of_those_that_follow_waits() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let mut agent = Agent::start(&config).await;
+    let (mut session, _) = server.welcome(&[]).await;
+
+    session.desire(state(1, 1)).await;
+    assert_eq!(agent.told_to_apply().await, revision(1, 1));
+    for counter in 2..=50 {
+        session.desire(state(1, counter)).await;
+    }
+    // The refusal of an older one shows that all of them have been read.
+    session.desire(state(1, 3)).await;
+    assert_eq!(session.rejected().await.0, revision(1, 3));
+    agent.report(Report::Applied(revision(1, 1))).await;
+    assert_eq!(agent.apply().await, revision(1, 50));
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_told_to_stop_applies_nothing_more() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let agent = Agent::start(&config).await;
+    let (mut session, _) = server.welcome(&[]).await;
+    let mut stopping = tokio::spawn(agent.stop());
+    session.desire(state(1, 1)).await;
+    within("the agent stops", &mut stopping).await.unwrap();
+    drop(Command::Stop);
+}
