@@ -46,7 +46,7 @@ done
 touch server/src/lib.rs
 socket=$(printf %s "$work/pg" | sed 's|/|%2F|g')
 DATABASE_URL="postgres://postgres@$socket/postgres" SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$work/queries" \
-    cargo check --quiet -p baton-server --all-targets
+    cargo check --quiet -p baton-server --lib
 
 if [ "${1:-}" = --check ]; then
     if ! diff -rq "$work/queries" .sqlx; then
