@@ -131,7 +131,8 @@ impl Hub {
     /// `begun` was taken by [`Hub::begun_sessions`] before the database was asked.
     #[must_use]
     pub fn reconcile(&self, begun: &[(Uuid, Uuid)], held: &[Held]) -> Vec<SessionKey> {
-        let known: HashMap<_, _> = held.iter().map(|held| ((held.node, held.session), held.desired)).collect();
+        let known: HashMap<_, _> =
+            held.iter().map(|held| ((held.node, held.session), held.desired)).collect();
         let live = self.live();
         for (node, session) in begun {
             let Some(live) = live.get(node).filter(|live| live.session == *session) else { continue };

@@ -136,7 +136,10 @@ fn report(result: Result<(), StoreError>) -> bool {
             false
         }
         Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the sessions of agents are not kept up");
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "the sessions of agents are not kept up"
+            );
             false
         }
     }

@@ -205,7 +205,8 @@ impl Session<'_> {
         let acknowledged = sessions::begin(&mut tx, self.key, &hello, now).await?.ok_or(End::Gone)?;
         commit(tx).await?;
         self.app.agents.begun(self.key);
-        let welcome = Welcome { node: self.node.name.clone(), server_time: self.app.clock.now(), acknowledged };
+        let welcome =
+            Welcome { node: self.node.name.clone(), server_time: self.app.clock.now(), acknowledged };
         say(socket, &ServerMessage::Welcome(welcome)).await
     }
 
@@ -330,7 +331,8 @@ async fn next_message(socket: &mut WebSocket) -> Result<Option<Utf8Bytes>, End> 
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
-    std::error::Error::source(error).is_some_and(|source| source.to_string().starts_with("Space limit exceeded"))
+    std::error::Error::source(error)
+        .is_some_and(|source| source.to_string().starts_with("Space limit exceeded"))
 }
 
 fn encode(message: &ServerMessage) -> Result<Utf8Bytes, End> {
@@ -359,6 +361,7 @@ async fn say_goodbye(mut socket: WebSocket, end: &End) {
     let frame = CloseFrame { code, reason: reason.into() };
     if send(&mut socket, Message::Close(Some(frame))).await.is_ok() {
         // The agent answers with its own close frame; then the connection may go.
-        let _ = timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        let _ =
+            timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
     }
 }

@@ -135,14 +135,21 @@ mod tests {
     const GONE: bool = false;
 
     fn kinds(members: Vec<Observed>) -> Vec<ConditionKind> {
-        of_group(&members, AdvertisementInterval::DEFAULT_V3).into_iter().map(|finding| finding.kind).collect()
+        of_group(&members, AdvertisementInterval::DEFAULT_V3)
+            .into_iter()
+            .map(|finding| finding.kind)
+            .collect()
     }
 
     #[test]
     fn a_group_has_one_holder_or_a_condition() {
         let nodes = |nodes: Vec<_>| nodes.into_iter().map(Observed::Node).collect::<Vec<_>>();
         let cases = [
-            ("all is well", nodes(vec![node(1, HERE, Some(State::Active)), obeying(2, [192, 0, 2, 1])]), vec![]),
+            (
+                "all is well",
+                nodes(vec![node(1, HERE, Some(State::Active)), obeying(2, [192, 0, 2, 1])]),
+                vec![],
+            ),
             ("nobody is there to say", nodes(vec![node(1, GONE, Some(State::Backup))]), vec![]),
             ("nobody has said yet", nodes(vec![node(1, HERE, None)]), vec![]),
             (

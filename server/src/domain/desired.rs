@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn peers_come_with_the_addresses_that_are_known() {
-        let groups = [group("web", vec![node("n1", 240), node("n2", 200), node("n3", 150), external("192.0.2.9")])];
+        let groups =
+            [group("web", vec![node("n1", 240), node("n2", 200), node("n3", 150), external("192.0.2.9")])];
         let interfaces = Interfaces::from([(
             name("n2"),
             vec![

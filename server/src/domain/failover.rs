@@ -61,24 +61,26 @@ pub enum Router {
 /// Who advertises from which address, in one group.
 #[derive(Debug, Clone, Default)]
 pub struct Addresses {
-    routers: HashMap<IpAddr, Router>,
+    /// Those that came first count first.
+    routers: HashMap<IpAddr, Vec<Router>>,
     names: HashMap<Uuid, String>,
 }
 
 impl Addresses {
-    /// Says that the node advertises from this address. An external member that does so goes before.
+    /// Says that the node advertises, or has advertised, from this address. Who is added first counts first.
     pub fn add_node(&mut self, address: IpAddr, id: Uuid, name: &str) {
-        self.routers.entry(address).or_insert(Router::Node(id));
+        self.routers.entry(address).or_default().push(Router::Node(id));
         self.names.entry(id).or_insert_with(|| name.to_owned());
     }
 
-    /// Says that the external member advertises from this address.
+    /// Says that the external member advertises from this address. It goes before nodes.
     pub fn add_external(&mut self, address: IpAddr, name: &str) {
-        self.routers.insert(address, Router::External(name.to_owned()));
+        self.routers.entry(address).or_default().insert(0, Router::External(name.to_owned()));
     }
 
-    fn router_at(&self, address: IpAddr) -> Option<&Router> {
-        self.routers.get(&address)
+    /// Whom a node hears from this address: nobody hears itself.
+    fn heard_by(&self, node: Uuid, address: IpAddr) -> Option<&Router> {
+        self.routers.get(&address)?.iter().find(|router| **router != Router::Node(node))
     }
 }
 
@@ -188,7 +190,9 @@ impl<'a> Walk<'a> {
     fn external_move(&self, transition: &Recorded, all: &[&Recorded]) -> Option<Move> {
         let (external, heard) = self.external_seen(transition)?;
         let holder = self.holder.as_ref()?;
-        if holder.router == Router::External(external.to_owned()) || !self.is_after(&heard, holder, transition) {
+        if holder.router == Router::External(external.to_owned())
+            || !self.is_after(&heard, holder, transition)
+        {
             return None;
         }
         let left = self.last_leave(&holder.router, holder.since, all);
@@ -198,7 +202,8 @@ impl<'a> Walk<'a> {
         } else {
             left.map_or(FailoverCause::NoResponse, |left| cause_of_leaving(left.record.reason))
         };
-        let mut transitions: Vec<_> = left.filter(|_| !same_transition).map(|left| left.id).into_iter().collect();
+        let mut transitions: Vec<_> =
+            left.filter(|_| !same_transition).map(|left| left.id).into_iter().collect();
         transitions.push(transition.id);
         Some(Move {
             transition: transition.id,
@@ -279,7 +284,9 @@ impl<'a> Walk<'a> {
     /// The external member that the transition shows as a holder.
     fn external_seen(&self, transition: &Recorded) -> Option<(&'a str, Heard)> {
         let heard = timeline::heard(transition).filter(|heard| heard.priority > 0)?;
-        let Some(Router::External(name)) = self.addresses.router_at(heard.source) else { return None };
+        let Some(Router::External(name)) = self.addresses.heard_by(transition.node_id, heard.source) else {
+            return None;
+        };
         let was_obeyed = match transition.record.from {
             State::Backup => self.heard_a_holder(transition, &heard),
             State::Active => timeline::shows_successor(&transition.record, &heard),
@@ -310,7 +317,7 @@ impl<'a> Walk<'a> {
                 return Some(holder.router.clone());
             }
         }
-        let known = self.addresses.router_at(heard.source).cloned();
+        let known = self.addresses.heard_by(transition.node_id, heard.source).cloned();
         known
             .or_else(|| others.map(|holder| holder.router.clone()))
             .or_else(|| Some(Router::External(heard.source.to_string())))
@@ -343,7 +350,12 @@ impl<'a> Walk<'a> {
     }
 
     /// The first transition with which a router let go after it began to hold.
-    fn last_leave<'t>(&self, router: &Router, since: Timestamp, all: &[&'t Recorded]) -> Option<&'t Recorded> {
+    fn last_leave<'t>(
+        &self,
+        router: &Router,
+        since: Timestamp,
+        all: &[&'t Recorded],
+    ) -> Option<&'t Recorded> {
         timeline::leaves_of(router, all).find(|leave| leave.record.at >= since)
     }
 

@@ -17,9 +17,9 @@ use crate::agents::session;
 use crate::app::App;
 use crate::auth::{Access, jwt};
 use crate::router::Routes;
+use crate::store::StoreError;
 use crate::store::audit::{self, Origin, Target};
 use crate::store::sessions::{self, Enrolled};
-use crate::store::StoreError;
 
 /// The route of the agent channel.
 #[must_use]

@@ -37,10 +37,12 @@ impl FromFields for EnrolmentRequest {
         let public_key: Option<String> = fields.required("public_key");
         let agent_version: Option<String> = fields.required("agent_version");
         if public_key.as_deref().is_some_and(|key| decode_key(key).is_none()) {
-            fields.refuse("public_key", "must be the 32 octets of an Ed25519 key in base64url without padding");
+            fields
+                .refuse("public_key", "must be the 32 octets of an Ed25519 key in base64url without padding");
         }
         if agent_version.as_deref().is_some_and(|text| text.chars().count() > AGENT_VERSION_MAX_CHARS) {
-            fields.refuse("agent_version", format!("at most {AGENT_VERSION_MAX_CHARS} characters are allowed"));
+            fields
+                .refuse("agent_version", format!("at most {AGENT_VERSION_MAX_CHARS} characters are allowed"));
         }
         Some(Self { join_token: join_token?, public_key: public_key?, agent_version: agent_version? })
     }
@@ -70,7 +72,9 @@ async fn enrol_agent(
     let (id, created, replaced) = match sessions::enrol(&mut tx, node, &public_key, now).await? {
         Enrolment::Done { id, created, replaced } => (id, created, replaced),
         Enrolment::KeyTaken => {
-            return Err(key_problem("belongs to the agent of another node: each agent makes a key of its own"));
+            return Err(key_problem(
+                "belongs to the agent of another node: each agent makes a key of its own",
+            ));
         }
     };
     if !join_tokens::mark_used(&mut tx, token.token.id, now).await? {
@@ -86,7 +90,8 @@ async fn enrol_agent(
         "key_replaced": replaced,
         "public_key": request.public_key,
     });
-    let entry = Entry::done(agent(&enrolled), origin, "node.enrol", Target::new("node", id, node)).after(&facts);
+    let entry =
+        Entry::done(agent(&enrolled), origin, "node.enrol", Target::new("node", id, node)).after(&facts);
     audit::record(&mut tx, now, &entry).await?;
     tx.commit().await?;
     metrics::counter!("baton_enrolments_total").increment(1);

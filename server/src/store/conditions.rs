@@ -26,7 +26,9 @@ pub async fn lock(conn: &mut PgConnection, subjects: &[Uuid]) -> Result<(), Stor
     subjects.sort_unstable();
     for subject in subjects {
         let key = format!("conditions/{subject}");
-        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key).execute(&mut *conn).await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key)
+            .execute(&mut *conn)
+            .await?;
     }
     Ok(())
 }
@@ -190,8 +192,7 @@ fn kind_of(word: &str, subject: Uuid) -> Result<ConditionKind, StoreError> {
         ConditionKind::ConfigRejected,
         ConditionKind::InterfaceUnverified,
     ];
-    kinds
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-        .ok_or_else(|| StoreError::inconsistent("conditions", subject, format!("there is no condition {word:?}")))
+    kinds.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| {
+        StoreError::inconsistent("conditions", subject, format!("there is no condition {word:?}"))
+    })
 }

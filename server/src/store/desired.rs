@@ -3,8 +3,8 @@
 use api_types::channel::{DesiredState, Revision};
 use api_types::node::Interface;
 use api_types::{Name, group::Member};
-use sqlx::{PgConnection, PgPool};
 use sqlx::types::Json;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::intent::stored_name;

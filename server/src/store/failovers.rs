@@ -74,11 +74,7 @@ pub async fn rejoin(
 
 /// Who advertises from which address in the group: its members, and the nodes whose transitions are looked at.
 /// Where an address had several owners, the last one that reported it counts.
-async fn addresses(
-    conn: &mut PgConnection,
-    group: Uuid,
-    since: Timestamp,
-) -> Result<Addresses, StoreError> {
+async fn addresses(conn: &mut PgConnection, group: Uuid, since: Timestamp) -> Result<Addresses, StoreError> {
     let mut addresses = Addresses::default();
     let externals = sqlx::query!(
         r#"SELECT external_name AS "name!", external_address AS "address!: IpNet" FROM members

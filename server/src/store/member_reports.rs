@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
+use api_types::Timestamp;
 use api_types::channel::GroupReport;
 use api_types::node::{Interface, Rejection};
 use api_types::transition::State;
-use api_types::Timestamp;
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use sqlx::PgConnection;
@@ -50,9 +50,8 @@ pub async fn replace(
         .fetch_optional(&mut *conn)
         .await?;
         let source = report.active_source.map(IpNet::from);
-        let is_news = before.is_none_or(|before| {
-            before.state != report.state.as_str() || before.active_source != source
-        });
+        let is_news = before
+            .is_none_or(|before| before.state != report.state.as_str() || before.active_source != source);
         let written = sqlx::query!(
             "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, active_source,
                                          addresses_present, reported_at)
@@ -114,7 +113,11 @@ pub async fn observed(
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
-pub async fn judge_groups(conn: &mut PgConnection, groups: &[Uuid], now: Timestamp) -> Result<(), StoreError> {
+pub async fn judge_groups(
+    conn: &mut PgConnection,
+    groups: &[Uuid],
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut groups = groups.to_vec();
     groups.sort_unstable();
     groups.dedup();

@@ -188,7 +188,8 @@ async fn store_interfaces(
         .execute(&mut *conn)
         .await?;
     }
-    let readdressed = readdressed_groups(conn, node, before.as_deref().unwrap_or_default(), interfaces).await?;
+    let readdressed =
+        readdressed_groups(conn, node, before.as_deref().unwrap_or_default(), interfaces).await?;
     let peers = sqlx::query_scalar!(
         r#"SELECT DISTINCT node_id AS "id!" FROM members
            WHERE group_id = ANY($1) AND node_id IS NOT NULL AND node_id <> $2"#,

@@ -1,7 +1,5 @@
 //! Transitions: appended once per (node, boot, sequence), never changed.
 
-use std::net::IpAddr;
-
 use api_types::Timestamp;
 use api_types::channel::Acknowledged;
 use api_types::transition::{AdvertisementHeard, Transition, TransitionReason, TransitionRecord};
@@ -223,11 +221,7 @@ pub struct History {
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
-pub async fn history(
-    conn: &mut PgConnection,
-    group: Uuid,
-    since: Timestamp,
-) -> Result<History, StoreError> {
+pub async fn history(conn: &mut PgConnection, group: Uuid, since: Timestamp) -> Result<History, StoreError> {
     let anchor = sqlx::query_scalar!(
         "SELECT at FROM transitions WHERE group_id = $1 AND to_state = 'active' AND at <= $2
          ORDER BY at DESC LIMIT 1",
@@ -364,7 +358,7 @@ impl TryFrom<TransitionRow> for Recorded {
         let wrong = |column: &str| StoreError::inconsistent("transitions", id, format!("its {column}"));
         let last_advertisement = match (row.heard_source, row.heard_priority, row.heard_at_boottime_ns) {
             (Some(source), Some(priority), Some(at)) => Some(AdvertisementHeard {
-                source: IpAddr::from(source.addr()),
+                source: source.addr(),
                 priority: u8::try_from(priority).map_err(|_| wrong("heard_priority"))?,
                 at_boottime_ns: unsigned(at),
             }),

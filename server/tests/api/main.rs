@@ -1,15 +1,22 @@
 //! The REST API on a real Postgres: one cluster for the process, one database for each test.
 
+#![expect(clippy::unwrap_used, reason = "what a helper of the tests cannot unwrap fails the test, as it should")]
+
+mod agent;
+mod agent_session;
 mod audit;
 mod auth;
 mod bad_input;
 mod embedded_postgres;
+mod enrolment;
+mod failovers;
 mod groups;
 mod harness;
 mod http;
 mod intent;
 mod join_tokens;
 mod jwt;
+mod listening;
 mod lists;
 mod nodes;
 mod openapi;

@@ -68,8 +68,7 @@ impl Node {
     }
 
     fn takes_over(self, at_ms: u64, reason: TransitionReason) -> Report {
-        let from =
-            if reason == TransitionReason::OwnerStarted { State::Initialize } else { State::Backup };
+        let from = if reason == TransitionReason::OwnerStarted { State::Initialize } else { State::Backup };
         self.moves(at_ms, from, State::Active, reason)
     }
 
@@ -203,7 +202,11 @@ fn a_holder_that_stops_hands_over_to_its_successor() {
         let transitions = [
             N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
             N2.takes_over(20_010, Reason::PriorityZero).having_heard("192.0.2.1", 0, 19_990),
-            N1.moves(released_at, State::Active, State::Initialize, reason).having_heard("192.0.2.2", 200, 20_009),
+            N1.moves(released_at, State::Active, State::Initialize, reason).having_heard(
+                "192.0.2.2",
+                200,
+                20_009,
+            ),
         ];
         let moves = joined(&transitions);
         assert_eq!(summary(&moves), [("n1", "n2", Cause::PriorityZero)]);
@@ -250,7 +253,11 @@ fn an_advertisement_from_before_its_own_reign_names_no_predecessor() {
     let transitions = [
         N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
         N2.takes_over(10_320, Reason::NoResponse).having_heard("192.0.2.1", 240, 10_000),
-        N2.moves(20_000, State::Active, State::Fault, Reason::InterfaceDown).having_heard("192.0.2.1", 240, 10_000),
+        N2.moves(20_000, State::Active, State::Fault, Reason::InterfaceDown).having_heard(
+            "192.0.2.1",
+            240,
+            10_000,
+        ),
         N2.takes_over(25_000, Reason::NoResponse).having_heard("192.0.2.1", 240, 10_000),
     ];
     assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
@@ -390,6 +397,16 @@ fn an_unknown_address_is_the_holder_of_that_time_if_there_is_one() {
         N2.takes_over(10_320, Reason::NoResponse).having_heard(STRANGER, 240, 10_000),
     ];
     assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
+}
+
+#[test]
+fn an_address_that_moved_between_nodes_is_never_the_one_that_heard_it() {
+    let mut addresses = Addresses::default();
+    for node in [N2, N1] {
+        addresses.add_node("192.0.2.1".parse().unwrap(), node.id(), &node.name());
+    }
+    let moves = join(&[], &a_death(), &addresses);
+    assert_eq!(summary(&moves), [("n1", "n2", Cause::NoResponse)]);
 }
 
 #[test]

@@ -22,7 +22,11 @@ pub(super) struct Moment {
 impl Moment {
     /// Within one boot the monotonic clock decides; a wall clock may have been set in between.
     pub(super) fn is_at_or_after(&self, other: &Self) -> bool {
-        if self.boot_id == other.boot_id { self.boottime_ns >= other.boottime_ns } else { self.at >= other.at }
+        if self.boot_id == other.boot_id {
+            self.boottime_ns >= other.boottime_ns
+        } else {
+            self.at >= other.at
+        }
     }
 }
 

@@ -1,0 +1,97 @@
+//! A server that listens on a socket and pushes, for agents that really connect.
+
+use std::net::SocketAddr;
+
+use api_types::Timestamp;
+use baton_server::agents;
+use baton_server::app::{App, Stopping};
+use baton_server::clock::Clock;
+use baton_server::router::router;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::harness::{Request, TestApp};
+
+/// A server on a loopback address. Its tasks end with the runtime of the test.
+pub(crate) struct Server {
+    inner: TestApp,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        let inner = TestApp::start().await;
+        let (stop, stopping) = watch::channel(false);
+        let app = App { stopping: Stopping::following(stopping), ..inner.app.clone() };
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });
+        tokio::spawn(agents::push::run(app));
+        Self { inner, address, stop }
+    }
+
+    pub(crate) const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) const fn db(&self) -> &sqlx::PgPool {
+        &self.inner.app.db
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// In whole seconds since 1970, as JWTs count.
+    pub(crate) fn now_s(&self) -> i64 {
+        self.now().as_datetime().timestamp()
+    }
+
+    pub(crate) fn advance(&self, by: TimeDelta) {
+        self.inner.clock.advance(by);
+    }
+
+    /// What SIGTERM does.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// A request without credential, to be completed.
+    pub(crate) fn anonymous(&self, method: &str, path: &str) -> Request {
+        self.inner.request(method, path).anonymous()
+    }
+
+    /// What is at `path`.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let answer = self.inner.get(path).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.body
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Value {
+        let answer = self.inner.put(path, body).await;
+        assert!(matches!(answer.status, 200 | 201), "{path}: {}", answer.text);
+        answer.body
+    }
+
+    pub(crate) async fn delete(&self, path: &str) {
+        let answer = self.inner.delete(path).await;
+        assert_eq!(answer.status, 204, "{path}: {}", answer.text);
+    }
+
+    /// The secret of a new join token.
+    pub(crate) async fn join_token(&self, node: &str, ttl_ms: i64) -> String {
+        let answer = self.inner.post("/api/v1/join-tokens", json!({"node": node, "ttl_ms": ttl_ms})).await;
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.body["secret"].as_str().unwrap().to_owned()
+    }
+
+    /// The audit log, the newest entry first.
+    pub(crate) async fn audit(&self) -> Vec<Value> {
+        self.inner.audit().await
+    }
+}
