@@ -1,5 +1,6 @@
 //! What an agent answers on its local socket (`baton-agent status`), with or without a server.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,10 @@ pub struct LocalStatus {
     pub interfaces: Vec<Interface>,
     /// The groups that run, by name.
     pub groups: Vec<LocalGroupStatus>,
+    /// How many packets were dropped since the worker started, by cause: `checksum`, `version`, `vrid`, `ttl`,
+    /// `length`, `type`, `interval`, `address_list`, `family`.
+    #[serde(default)]
+    pub dropped_packets: BTreeMap<String, u64>,
 }
 
 /// The session with the server.

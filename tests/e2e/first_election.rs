@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use api_types::transition::{State, Transition};
 use e2e::{ArpProber, BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober};
 
@@ -21,8 +21,9 @@ fn the_highest_priority_holds_the_address_and_answers_for_it() -> Result<()> {
         }
         let (first, _) = adverts[0];
         let announced = site.capture.announcements(VIP, begun);
-        ensure!(announced.iter().any(|(_, mac)| *mac == n2.mac), "nobody announced {VIP} at {}", n2.mac);
-        ensure!(announced.iter().all(|(at, _)| *at >= first), "announced before it was advertised");
+        let by_n2 = announced.iter().find(|(_, mac)| *mac == n2.mac);
+        let (announced_at, _) = by_n2.with_context(|| format!("{} never announced {VIP}", n2.mac))?;
+        ensure!(*announced_at >= first, "announced before it was advertised");
 
         let asked = Moment::now();
         let _asking = ArpProber::start(&site.observer, VIP, Duration::from_millis(10))?;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
+use api_types::node::Node as NodeResource;
 use e2e::{ArpProber, BOUND, Lab, Moment, Site, VIP, VRID, eventually};
 
 #[test]
@@ -11,6 +12,12 @@ fn an_owner_that_returns_has_its_address_to_itself_again() -> Result<()> {
         let site = Site::start(lab, &["n1", "n2"])?;
         let (n1, n2) = (site.node("n1")?, site.node("n2")?);
         n1.host.add_address(VIP)?;
+        eventually("n1 reports its address", BOUND, || {
+            let node: NodeResource = site.api.get("nodes/n1")?;
+            let interfaces = node.status.interfaces.unwrap_or_default();
+            ensure!(interfaces.iter().any(|one| one.has_address(VIP.into())), "{interfaces:?}");
+            Ok(())
+        })?;
         site.settle(&Site::group(&[("n1", 255), ("n2", 150)]), "n1")?;
 
         let died = Moment::now();

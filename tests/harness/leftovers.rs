@@ -116,7 +116,8 @@ fn sweep_when_interrupted() {
         }
     });
     let Some(status) = status else { return };
-    for prefix in lock_live().clone() {
+    let live = lock_live().clone();
+    for prefix in live {
         sweep(&prefix);
     }
     std::process::exit(status);

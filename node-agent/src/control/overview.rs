@@ -115,6 +115,8 @@ impl Overview {
             fault: group.fault.clone(),
             counters: group.counters,
         };
+        let dropped = self.snapshot.dropped_packets.iter();
+        let dropped = dropped.map(|(cause, count)| ((*cause).to_owned(), *count));
         LocalStatus {
             node: self.node.clone(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -133,6 +135,12 @@ impl Overview {
             realtime: self.snapshot.realtime.clone().unwrap_or_else(not_known_yet),
             interfaces: self.snapshot.interfaces.clone(),
             groups: self.snapshot.groups.iter().map(group).collect(),
+            dropped_packets: self
+                .snapshot
+                .dropped_packets
+                .iter()
+                .map(|(cause, n)| ((*cause).to_owned(), *n))
+                .collect(),
         }
     }
 }
