@@ -56,6 +56,8 @@ struct Binding {
     bound: BTreeSet<HostAddress>,
     /// What is there without our mark: used while wanted, never removed.
     foreign: BTreeSet<HostAddress>,
+    /// Whether an owner's addresses were found since it asked.
+    found: bool,
     /// What somebody else removed.
     missing: BTreeSet<HostAddress>,
     busy: bool,
@@ -88,6 +90,7 @@ struct Round {
     group: GroupHandle,
     added: Vec<(HostAddress, Added)>,
     removed: Vec<HostAddress>,
+    found: bool,
     failed_to_hold: Option<AddressError>,
     failed_to_remove: bool,
 }
@@ -125,8 +128,7 @@ impl Binder {
             }
         }
         binding.wish = Some(wish);
-        binding.asked = true;
-        binding.releasing = false;
+        (binding.asked, binding.found, binding.releasing) = (true, false, false);
         self.enqueue(group);
     }
 
@@ -232,7 +234,7 @@ impl Binder {
         let Some(binding) = self.bindings.get_mut(&group) else { return };
         let surplus = binding.surplus();
         let looks = match &binding.wish {
-            Some(wish) if wish.owner && binding.asked => Some(wish.addresses.clone()),
+            Some(wish) if wish.owner && binding.asked && !binding.found => Some(wish.addresses.clone()),
             _ => None,
         };
         let lacking = match &binding.wish {
@@ -248,6 +250,7 @@ impl Binder {
         self.busy.push(Box::pin(async move {
             let mut round = Round { group, ..Round::default() };
             if let Some(addresses) = looks {
+                round.found = true;
                 round.failed_to_hold = look_for(&*table, &addresses).await.err();
             }
             add_all(&*table, &lacking, &mut round).await;
@@ -257,9 +260,10 @@ impl Binder {
     }
 
     fn finish(&mut self, round: Round) {
-        let Round { group, added, removed, failed_to_hold, failed_to_remove } = round;
+        let Round { group, added, removed, found, failed_to_hold, failed_to_remove } = round;
         let Some(binding) = self.bindings.get_mut(&group) else { return };
         binding.busy = false;
+        binding.found |= found;
         let mut restored = Vec::new();
         for (address, added) in added {
             let was_missing = binding.missing.remove(&address);
@@ -348,3 +352,6 @@ async fn remove_all(table: &dyn AddressTable, surplus: &[HostAddress], round: &m
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -66,3 +66,89 @@ fn is_adoptable(slot: &Slot, now: Instant) -> bool {
 fn expiry(slot: &Slot) -> Instant {
     slot.last_sent + slot.interval * INTERVALS
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use api_types::group::Checksum;
+    use uuid::Uuid;
+    use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+
+    use super::*;
+    use crate::shared_memory::SlotKey;
+
+    const SENT: Duration = Duration::from_secs(100);
+
+    fn at(after_sent: Duration) -> Instant {
+        Instant::from_origin(SENT + after_sent)
+    }
+
+    fn memory(role: Role, bound: bool) -> SharedMemory {
+        let memory = SharedMemory::create(Uuid::nil()).unwrap();
+        let key = SlotKey {
+            group_id: Uuid::from_u128(1),
+            ifindex: 3,
+            family: Family::Ipv4,
+            vrid: Vrid::new(51).unwrap(),
+        };
+        let (last_sent, since) = (Instant::from_origin(SENT), Instant::from_origin(SENT / 2));
+        memory.write(0, &Slot { key, role, bound, last_sent, since, interval: Duration::from_millis(100) });
+        memory
+    }
+
+    fn desired() -> DesiredGroup {
+        DesiredGroup {
+            id: Uuid::from_u128(1),
+            name: "web".parse().unwrap(),
+            generation: 1,
+            interface: "eth0".to_owned(),
+            family: Family::Ipv4,
+            vrid: Vrid::new(51).unwrap(),
+            version: Version::V3,
+            advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
+            preempt_mode: true,
+            checksum: Checksum::Auto,
+            virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
+            priority: Priority::new(240).unwrap(),
+            peers: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_was_active_is_adopted_until_a_backup_may_have_moved() {
+        let memory = memory(Role::Active, true);
+        let just_in_time = at(Duration::from_millis(299));
+        let mut predecessor = Predecessor::read(&memory, just_in_time);
+        assert_eq!(predecessor.adopt_until(), Some(at(Duration::from_millis(300))));
+        let slot = predecessor.claim(&desired(), 3, just_in_time).expect("adopted");
+        assert_eq!(slot.last_sent, Instant::from_origin(SENT));
+
+        let too_late = at(Duration::from_millis(300));
+        assert_eq!(Predecessor::read(&memory, too_late).claim(&desired(), 3, too_late), None);
+    }
+
+    #[test]
+    fn nothing_else_is_adopted() {
+        let now = at(Duration::from_millis(1));
+        let claim = |memory: &SharedMemory, desired: &DesiredGroup, ifindex| {
+            Predecessor::read(memory, now).claim(desired, ifindex, now)
+        };
+        let active = memory(Role::Active, true);
+        assert_eq!(claim(&memory(Role::Backup, false), &desired(), 3), None, "it was not Active");
+        assert_eq!(claim(&memory(Role::Active, false), &desired(), 3), None, "it held nothing");
+        assert_eq!(claim(&active, &desired(), 4), None, "another interface");
+        let another = DesiredGroup { id: Uuid::from_u128(2), ..desired() };
+        assert_eq!(claim(&active, &another, 3), None, "another group");
+    }
+
+    #[test]
+    fn the_wait_for_control_ends_once() {
+        let mut predecessor = Predecessor::read(&memory(Role::Active, true), at(Duration::ZERO));
+        assert!(!predecessor.is_overdue(at(Duration::from_millis(299))));
+        assert!(predecessor.is_overdue(at(Duration::from_millis(300))));
+        assert!(predecessor.give_up());
+        assert!(!predecessor.give_up());
+        assert!(!predecessor.is_overdue(at(Duration::from_secs(9))));
+    }
+}

@@ -59,3 +59,92 @@ pub(super) fn advertisement(octets: &[u8]) -> Result<Advertisement, Dropped> {
 
 /// The family of every packet that [`advertisement`] reads.
 pub(super) const FAMILY: Family = Family::Ipv4;
+
+#[cfg(test)]
+mod tests {
+    use vrrp::Claim;
+
+    use super::*;
+
+    /// An advertisement of keepalived 2.2.7, captured with `tcpdump -i eth0 proto 112`, from the IPv4 header on:
+    /// 10.66.0.1, VRID 51, priority 200, 100 ms, two addresses.
+    const KEEPALIVED: [u8; 36] = [
+        0x45, 0xc0, 0x00, 0x24, 0x00, 0x01, 0x00, 0x00, 0xff, 0x70, 0xd0, 0x53, 0x0a, 0x42, 0x00, 0x01, 0xe0, 0x00,
+        0x00, 0x12, 0x31, 0x33, 0xc8, 0x02, 0x00, 0x0a, 0x04, 0xff, 0x0a, 0x42, 0x01, 0x33, 0x0a, 0x42, 0x01, 0x34,
+    ];
+
+    /// The capture with some octets changed and the header checksum made right again.
+    fn altered(changes: &[(usize, u8)]) -> Vec<u8> {
+        let mut octets = KEEPALIVED.to_vec();
+        for &(index, value) in changes {
+            octets[index] = value;
+        }
+        octets[10..12].fill(0);
+        let sum: u32 = octets[..20].chunks(2).map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+        let folded = (sum & 0xffff) + (sum >> 16);
+        let checksum = !u16::try_from((folded & 0xffff) + (folded >> 16)).unwrap();
+        octets[10..12].copy_from_slice(&checksum.to_be_bytes());
+        octets
+    }
+
+    fn cause(octets: &[u8]) -> (&'static str, Option<u8>) {
+        let dropped = advertisement(octets).expect_err("dropped");
+        (dropped.cause, dropped.vrid.map(Vrid::get))
+    }
+
+    #[test]
+    fn an_advertisement_of_keepalived_is_heard() {
+        let heard = advertisement(&KEEPALIVED).unwrap();
+        assert_eq!(heard.vrid.get(), 51);
+        assert_eq!(heard.claim, Claim::from_octet(200));
+        assert_eq!(heard.source, IpAddr::from([10, 66, 0, 1]));
+    }
+
+    #[test]
+    fn what_ethernet_pads_a_short_frame_with_is_no_part_of_the_packet() {
+        let mut padded = KEEPALIVED.to_vec();
+        padded.extend([0; 10]);
+        assert_eq!(advertisement(&padded).unwrap(), advertisement(&KEEPALIVED).unwrap());
+    }
+
+    #[test]
+    fn options_of_the_header_are_skipped() {
+        let mut octets = altered(&[(0, 0x46), (3, 40)]);
+        octets.splice(20..20, [1, 1, 1, 0]);
+        let options = u32::from(u16::from_be_bytes([1, 1])) + u32::from(u16::from_be_bytes([1, 0]));
+        let sum = u32::from(!u16::from_be_bytes([octets[10], octets[11]])) + options;
+        let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
+        octets[10..12].copy_from_slice(&checksum.to_be_bytes());
+        assert!(advertisement(&octets).is_ok());
+    }
+
+    #[test]
+    fn a_bad_packet_is_dropped_by_its_cause_and_named_by_its_vrid() {
+        assert_eq!(cause(&altered(&[(8, 254)])), ("ttl", Some(51)));
+        assert_eq!(cause(&altered(&[(20, 0x41)])), ("version", Some(51)));
+        assert_eq!(cause(&altered(&[(20, 0x32)])), ("type", Some(51)));
+        assert_eq!(cause(&altered(&[(26, 0)])), ("checksum", Some(51)));
+        assert_eq!(cause(&altered(&[(23, 3)])), ("length", Some(51)));
+        assert_eq!(cause(&altered(&[(6, 0x20)])), ("length", Some(51)), "more fragments follow");
+        assert_eq!(cause(&altered(&[(7, 1)])), ("length", Some(51)), "not the first fragment");
+    }
+
+    #[test]
+    fn a_header_that_cannot_be_believed_names_nobody() {
+        let mut wrong_checksum = KEEPALIVED;
+        wrong_checksum[11] ^= 1;
+        assert_eq!(cause(&wrong_checksum), ("checksum", None));
+        assert_eq!(cause(&altered(&[(0, 0x65)])), ("family", None));
+        assert_eq!(cause(&altered(&[(0, 0x44)])), ("length", None));
+        assert_eq!(cause(&altered(&[(3, 37)])), ("length", None), "longer than what came");
+        assert_eq!(cause(&KEEPALIVED[..19]), ("length", None));
+        assert_eq!(cause(&[]), ("length", None));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_octets_make_it_fail(octets in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
+            let _outcome = advertisement(&octets);
+        }
+    }
+}

@@ -63,3 +63,58 @@ fn frame(mac: [u8; 6], source: Ipv4Addr, group: Ipv4Addr, message: &[u8]) -> Opt
     header.set_checksum(checksum);
     Some(octets)
 }
+
+#[cfg(test)]
+mod tests {
+    use vrrp::{AdvertisementInterval, Family, Priority, Settings, Version, Vrid};
+
+    use super::*;
+
+    const MAC: [u8; 6] = [0x02, 0x00, 0x5e, 0x10, 0x20, 0x30];
+
+    /// What keepalived 2.2.7 sent for the same settings (`vrrp_version 3`, `advert_int 0.1`, `priority 200`),
+    /// captured with `tcpdump -i eth0 proto 112`.
+    const KEEPALIVED: [u8; 50] = [
+        0x01, 0x00, 0x5e, 0x00, 0x00, 0x12, 0x02, 0x00, 0x5e, 0x10, 0x20, 0x30, 0x08, 0x00, // Ethernet
+        0x45, 0xc0, 0x00, 0x24, 0x00, 0x01, 0x00, 0x00, 0xff, 0x70, 0xd0, 0x53, // IPv4
+        0x0a, 0x42, 0x00, 0x01, 0xe0, 0x00, 0x00, 0x12, // 10.66.0.1 to 224.0.0.18
+        0x31, 0x33, 0xc8, 0x02, 0x00, 0x0a, 0x04, 0xff, // VRRP
+        0x0a, 0x42, 0x01, 0x33, 0x0a, 0x42, 0x01, 0x34, // 10.66.1.51, 10.66.1.52
+    ];
+
+    fn config() -> Config {
+        Config::new(Settings {
+            version: Version::V3,
+            family: Family::Ipv4,
+            vrid: Vrid::new(51).unwrap(),
+            priority: Priority::new(200).unwrap(),
+            interval: AdvertisementInterval::DEFAULT_V3,
+            preempt: true,
+            addresses: vec!["10.66.1.51".parse().unwrap(), "10.66.1.52".parse().unwrap()],
+            source: "10.66.0.1".parse().unwrap(),
+        })
+        .unwrap()
+    }
+
+    #[test]
+    fn an_advertisement_is_the_one_of_keepalived_but_for_the_identification() {
+        let claim = Claim::Holds(Priority::new(200).unwrap());
+        let ours = PrebuiltAdvertisement::build(&config(), claim, ChecksumForm::Rfc5798, MAC).unwrap();
+        let mut expected = KEEPALIVED;
+        // No identification, "don't fragment", and the header checksum that follows: 0xd053 + 1 - 0x4000.
+        expected[18..22].copy_from_slice(&[0x00, 0x00, 0x40, 0x00]);
+        expected[24..26].copy_from_slice(&[0x90, 0x54]);
+        assert_eq!(*ours.octets, expected);
+    }
+
+    #[test]
+    fn a_resignation_differs_in_the_priority_and_the_checksum_only() {
+        let claim = Claim::Holds(Priority::new(200).unwrap());
+        let holds = PrebuiltAdvertisement::build(&config(), claim, ChecksumForm::Rfc5798, MAC).unwrap();
+        let resigns =
+            PrebuiltAdvertisement::build(&config(), Claim::Resigns, ChecksumForm::Rfc5798, MAC).unwrap();
+        let differing: Vec<_> = (0..50).filter(|&index| holds.octets[index] != resigns.octets[index]).collect();
+        assert_eq!(differing, [36, 40]);
+        assert_eq!(resigns.octets[36], 0);
+    }
+}

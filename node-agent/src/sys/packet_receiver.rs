@@ -114,7 +114,7 @@ fn membership(ifindex: u32, group: [u8; 6]) -> packet_mreq {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "PACKET_MR_MULTICAST is 0")]
+#[expect(clippy::cast_possible_truncation, reason = "PACKET_MR_MULTICAST is 0")]
 const MULTICAST: u16 = libc::PACKET_MR_MULTICAST as u16;
 
 fn bind_to_ipv4(socket: &Socket) -> io::Result<()> {

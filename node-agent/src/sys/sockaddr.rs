@@ -16,5 +16,5 @@ pub(super) fn link_layer(ifindex: u32, ethertype: u16) -> sockaddr_ll {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "AF_PACKET is 17")]
+#[expect(clippy::cast_possible_truncation, reason = "AF_PACKET is 17")]
 const FAMILY: c_ushort = libc::AF_PACKET as c_ushort;

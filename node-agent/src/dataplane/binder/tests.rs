@@ -1,0 +1,218 @@
+use std::sync::Mutex;
+
+use super::*;
+
+/// Addresses in memory, with faults to order.
+#[derive(Default)]
+struct FakeTable {
+    addresses: Mutex<BTreeMap<HostAddress, bool>>,
+    refuses_to_add: Mutex<BTreeSet<HostAddress>>,
+    refusals_to_remove: Mutex<u32>,
+}
+
+impl FakeTable {
+    fn all(&self) -> Vec<HostAddress> {
+        self.addresses.lock().unwrap().keys().copied().collect()
+    }
+
+    fn steal(&self, address: HostAddress) {
+        self.addresses.lock().unwrap().remove(&address).expect("it was there");
+    }
+
+    fn put(&self, address: HostAddress, ours: bool) {
+        self.addresses.lock().unwrap().insert(address, ours);
+    }
+}
+
+impl AddressTable for FakeTable {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ListedAddress>, AddressError>> {
+        Box::pin(async {
+            let addresses = self.addresses.lock().unwrap();
+            Ok(addresses.iter().map(|(at, ours)| ListedAddress { at: *at, prefix_length: 32, ours: *ours }).collect())
+        })
+    }
+
+    fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            if self.refuses_to_add.lock().unwrap().contains(&address) {
+                return Err(AddressError::Refused(std::io::Error::from_raw_os_error(libc::ENOBUFS)));
+            }
+            let mut addresses = self.addresses.lock().unwrap();
+            Ok(match addresses.get(&address) {
+                Some(true) => Added::AlreadyOurs,
+                Some(false) => Added::Foreign,
+                None => {
+                    addresses.insert(address, true);
+                    Added::New
+                }
+            })
+        })
+    }
+
+    fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>> {
+        Box::pin(async move {
+            tokio::task::yield_now().await;
+            let mut refusals = self.refusals_to_remove.lock().unwrap();
+            if *refusals > 0 {
+                *refusals -= 1;
+                return Err(AddressError::Refused(std::io::Error::from_raw_os_error(libc::ENOBUFS)));
+            }
+            self.addresses.lock().unwrap().remove(&address);
+            Ok(())
+        })
+    }
+}
+
+fn address(last: u8) -> HostAddress {
+    HostAddress { ifindex: 3, address: [192, 0, 2, last].into() }
+}
+
+fn wish(lasts: &[u8]) -> Wish {
+    Wish { addresses: lasts.iter().map(|last| address(*last)).collect(), owner: false }
+}
+
+fn binder(leftovers: &[u8]) -> (Arc<FakeTable>, Binder) {
+    let table = Arc::new(FakeTable::default());
+    leftovers.iter().for_each(|last| table.put(address(*last), true));
+    let binder = Binder::new(table.clone(), leftovers.iter().map(|last| address(*last)).collect());
+    (table, binder)
+}
+
+async fn next(binder: &mut Binder) -> Event {
+    tokio::time::timeout(Duration::from_secs(5), binder.next()).await.expect("an event")
+}
+
+#[tokio::test]
+async fn what_is_wanted_is_held_and_what_is_not_is_released() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1, 2]));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    assert_eq!(table.all(), [address(1), address(2)]);
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert_eq!(table.all(), []);
+    assert!(binder.is_idle());
+}
+
+#[tokio::test]
+async fn a_changed_wish_adds_and_removes_the_difference() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1, 2]));
+    next(&mut binder).await;
+    binder.hold(0, wish(&[2, 3]));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    assert_eq!(table.all(), [address(2), address(3)]);
+}
+
+#[tokio::test]
+async fn the_last_of_several_wishes_counts() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1]));
+    assert!(futures_util::FutureExt::now_or_never(binder.next()).is_none(), "the kernel is still at it");
+    binder.release(0);
+    binder.hold(0, wish(&[2]));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    assert_eq!(table.all(), [address(2)]);
+}
+
+#[tokio::test]
+async fn a_group_that_cannot_hold_all_holds_nothing() {
+    let (table, mut binder) = binder(&[]);
+    table.refuses_to_add.lock().unwrap().insert(address(2));
+    binder.hold(0, wish(&[1, 2]));
+    assert!(matches!(next(&mut binder).await, Event::HoldFailed { group: 0, .. }));
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert_eq!(table.all(), []);
+}
+
+#[tokio::test]
+async fn what_a_stranger_removes_is_restored_and_counted() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1, 2]));
+    next(&mut binder).await;
+    table.steal(address(2));
+    binder.notice_removed(address(2));
+    let Event::Restored { group: 0, addresses } = next(&mut binder).await else { panic!("not restored") };
+    assert_eq!(addresses, [address(2)]);
+    assert_eq!(table.all(), [address(1), address(2)]);
+}
+
+#[tokio::test]
+async fn the_echo_of_an_own_removal_restores_nothing() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1]));
+    next(&mut binder).await;
+    binder.release(0);
+    next(&mut binder).await;
+    binder.hold(0, wish(&[1]));
+    next(&mut binder).await;
+    binder.notice_removed(address(1));
+    assert!(tokio::time::timeout(Duration::from_millis(50), binder.next()).await.is_err());
+    assert_eq!(table.all(), [address(1)]);
+}
+
+#[tokio::test]
+async fn a_foreign_copy_is_used_and_never_removed() {
+    let (table, mut binder) = binder(&[]);
+    table.put(address(1), false);
+    binder.hold(0, wish(&[1]));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert_eq!(table.all(), [address(1)]);
+}
+
+#[tokio::test]
+async fn leftovers_are_adopted_by_who_wants_them_and_removed_otherwise() {
+    let (table, mut binder) = binder(&[1, 2]);
+    binder.hold(0, wish(&[1]));
+    binder.remove_leftovers();
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    let settled = async {
+        while table.all() != [address(1)] {
+            let _event = tokio::time::timeout(Duration::from_millis(5), binder.next()).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), settled).await.expect("the other one is removed");
+}
+
+#[tokio::test]
+async fn a_removal_that_fails_is_tried_again() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1]));
+    next(&mut binder).await;
+    *table.refusals_to_remove.lock().unwrap() = 2;
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert_eq!(table.all(), []);
+}
+
+#[tokio::test]
+async fn an_owners_addresses_are_looked_for_and_left_alone() {
+    let (table, mut binder) = binder(&[]);
+    let owner = Wish { owner: true, ..wish(&[1]) };
+    binder.hold(0, owner.clone());
+    let Event::HoldFailed { group: 0, error: AddressError::NotThere } = next(&mut binder).await else {
+        panic!("an address that is not there cannot be held")
+    };
+    binder.release(0);
+    next(&mut binder).await;
+    table.put(address(1), false);
+    binder.hold(0, owner);
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert_eq!(table.all(), [address(1)]);
+}
+
+#[tokio::test]
+async fn a_mass_takeover_is_held_group_by_group() {
+    let (table, mut binder) = binder(&[]);
+    (0..200).for_each(|group| binder.hold(group, wish(&[u8::try_from(group).unwrap()])));
+    for _ in 0..200 {
+        assert!(matches!(next(&mut binder).await, Event::Held { .. }));
+    }
+    assert_eq!(table.all().len(), 200);
+}
