@@ -100,7 +100,7 @@ pub struct ServerUrlError {
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file could not be read.
-    #[error("cannot read the configuration {path}: {source}")]
+    #[error("cannot read the configuration {path}")]
     Read {
         /// Which file.
         path: PathBuf,
@@ -108,7 +108,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not what is allowed; the source shows the line.
-    #[error("in the configuration {path}: {source}")]
+    #[error("the configuration {path} cannot be used")]
     Parse {
         /// Which file.
         path: PathBuf,
@@ -124,7 +124,7 @@ pub enum ConfigError {
         detail: String,
     },
     /// A field that has no default is nowhere.
-    #[error("in the configuration {path}: {field} is missing: {allowed}")]
+    #[error("the configuration {path} cannot be used: {field} is missing: {allowed}")]
     Missing {
         /// Which file.
         path: PathBuf,

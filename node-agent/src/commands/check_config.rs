@@ -16,7 +16,7 @@ pub fn run(path: &Path) -> ExitCode {
     {
         Ok(text) => text,
         Err(error) => {
-            let _ = writeln!(std::io::stderr(), "baton-agent: {error}");
+            let _ = writeln!(std::io::stderr(), "baton-agent: {error:#}");
             return ExitCode::from(REFUSED);
         }
     };

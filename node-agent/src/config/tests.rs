@@ -5,7 +5,8 @@ const MINIMAL: &str = "[server]\nurl = \"https://baton.example:8443\"\n";
 fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
     let find =
         |name: &str| environment.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
-    Config::from_sources(Path::new("/etc/baton/agent.toml"), text, find).map_err(|error| error.to_string())
+    Config::from_sources(Path::new("/etc/baton/agent.toml"), text, find)
+        .map_err(|error| format!("{:#}", anyhow::Error::from(error)))
 }
 
 #[test]

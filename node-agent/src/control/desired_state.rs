@@ -41,7 +41,7 @@ pub struct Loaded {
 #[derive(Debug, Error)]
 pub enum DesiredStateError {
     /// It could not be read or written.
-    #[error("{path}: {source}")]
+    #[error("cannot read or write {path}")]
     File {
         /// Which file.
         path: PathBuf,
@@ -55,7 +55,7 @@ pub enum DesiredStateError {
     #[error("{0}: damaged, the checksum does not match")]
     Checksum(PathBuf),
     /// What was written is no desired state.
-    #[error("{path}: {source}")]
+    #[error("{path} is no desired state")]
     Json {
         /// Which file.
         path: PathBuf,

@@ -27,11 +27,11 @@ const STEP: Duration = Duration::from_secs(10);
 /// Why there is no connection.
 #[derive(Debug, Error)]
 pub(crate) enum DialError {
-    #[error("cannot connect: {0}")]
+    #[error("cannot connect")]
     Connect(#[source] std::io::Error),
     #[error("the server did not answer within {seconds} s while {0}", seconds = STEP.as_secs())]
     Timeout(&'static str),
-    #[error("TLS failed: {0}")]
+    #[error("TLS failed")]
     Tls(#[source] std::io::Error),
     #[error("{0:?} is not a host name that a certificate can be checked for")]
     HostName(String),
@@ -43,7 +43,7 @@ pub(crate) enum DialError {
     },
     #[error("the server refused the session (HTTP {status}): {detail}")]
     Refused { status: StatusCode, detail: String },
-    #[error("the server does not speak {SUBPROTOCOL}: {0}")]
+    #[error("the server does not speak {SUBPROTOCOL}")]
     Upgrade(#[source] Box<tungstenite::Error>),
     #[error("the JWT cannot stand in a header")]
     Token,

@@ -3,7 +3,6 @@
 //! The token is single-use, so it is sent only to a server that proved, in the TLS handshake, to be the one that the
 //! token names ([`tls::pinned`]).
 
-use std::error::Error as StdError;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,6 +12,7 @@ use reqwest::StatusCode;
 use thiserror::Error;
 
 use super::backoff::Backoff;
+use super::error_chain::chain;
 use super::identity::{AgentKey, Identity, IdentityError};
 use super::join_token::JoinToken;
 use super::tls::{self, AuthorityError};
@@ -25,7 +25,7 @@ const ATTEMPT: Duration = Duration::from_secs(15);
 #[derive(Debug, Error)]
 pub enum EnrolmentError {
     /// The server could not be reached, or is not the one that the token names.
-    #[error("cannot reach {url}: {}", chain(.source))]
+    #[error("cannot reach {url}")]
     Unreachable {
         /// The server.
         url: ServerUrl,
@@ -60,7 +60,7 @@ pub enum EnrolmentError {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// TLS could not be set up.
-    #[error("cannot set up TLS: {0}")]
+    #[error("cannot set up TLS")]
     Tls(#[source] rustls::Error),
 }
 
@@ -82,7 +82,7 @@ pub async fn enrol(url: &ServerUrl, token: &JoinToken, state_dir: &Path) -> Resu
         match enrol_once(url, token, state_dir).await {
             Err(error) if error.is_transient() => {
                 let pause = backoff.next_pause();
-                tracing::warn!(%error, retry_in_ms = pause.as_millis(), "cannot enrol yet");
+                tracing::warn!(error = chain(&error), retry_in_ms = pause.as_millis(), "cannot enrol yet");
                 tokio::time::sleep(pause).await;
             }
             outcome => return outcome,
@@ -107,7 +107,7 @@ pub async fn enrol_once(
     };
     let enrolment = post(url, token, &request).await?;
     let answer = |detail: String| EnrolmentError::Answer { url: url.clone(), detail };
-    let explain = |error: AuthorityError| answer(format!("ca_pem: {error}"));
+    let explain = |error: AuthorityError| answer(format!("ca_pem: {}", chain(&error)));
     if !tls::holds_authority(&enrolment.ca_pem, token.pin()).map_err(explain)? {
         return Err(answer("ca_pem is not the authority that the join token names".to_owned()));
     }
@@ -157,18 +157,4 @@ async fn post(
     } else {
         EnrolmentError::Refused { url, detail }
     })
-}
-
-/// An error with its causes: reqwest's own text stops before the reason.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text = match tls::mismatch(error) {
-            Some(mismatch) => format!("{text}: {mismatch}"),
-            None => format!("{text}: {error}"),
-        };
-        cause = error.source();
-    }
-    text
 }

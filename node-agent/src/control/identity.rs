@@ -46,7 +46,7 @@ struct IdentityFile {
 #[derive(Debug, Error)]
 pub enum IdentityError {
     /// A file could not be read or written.
-    #[error("cannot {verb} {path}: {source}")]
+    #[error("cannot {verb} {path}")]
     File {
         /// `read`, `write` or `make`.
         verb: &'static str,
@@ -59,7 +59,7 @@ pub enum IdentityError {
     #[error("{0} holds no Ed25519 key (PKCS#8 DER); remove it and enrol again with a new join token")]
     NoKey(PathBuf),
     /// The identity file holds something else.
-    #[error("{path} holds no identity: {source}; remove it and enrol again with a new join token")]
+    #[error("{path} holds no identity; remove it and enrol again with a new join token")]
     NoIdentity {
         /// Which file.
         path: PathBuf,
@@ -70,7 +70,7 @@ pub enum IdentityError {
     #[error("cannot make an Ed25519 key")]
     Generate,
     /// The library could not sign.
-    #[error("cannot sign a JWT: {0}")]
+    #[error("cannot sign a JWT")]
     Sign(#[source] jsonwebtoken::errors::Error),
 }
 

@@ -34,7 +34,7 @@ pub struct CaPin(pub [u8; 32]);
 #[derive(Debug, Error)]
 pub enum JoinTokenError {
     /// The file could not be read.
-    #[error("cannot read the join token file {path}: {source}")]
+    #[error("cannot read the join token file {path}")]
     Read {
         /// Which file.
         path: PathBuf,

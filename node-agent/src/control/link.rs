@@ -17,6 +17,7 @@ use super::backoff::Backoff;
 use super::clock;
 use super::dial::{DialError, dial};
 use super::enrolment::{EnrolmentError, enrol_once};
+use super::error_chain::chain;
 use super::identity::{AgentKey, Identity};
 use super::join_token::JoinToken;
 use super::overview::Overview;
@@ -82,12 +83,12 @@ impl Link<'_> {
         sessions: &mut u64,
         finish: &watch::Receiver<bool>,
     ) -> Result<String, String> {
-        let key = AgentKey::load_or_make(self.state_dir).map_err(|error| error.to_string())?;
-        let config = tls::trusting(&identity.ca_pem).map_err(|error| format!("ca.pem: {error}"))?;
+        let key = AgentKey::load_or_make(self.state_dir).map_err(|error| chain(&error))?;
+        let config = tls::trusting(&identity.ca_pem).map_err(|error| format!("ca.pem: {}", chain(&error)))?;
         let connector = TlsConnector::from(Arc::new(config));
         let url = &self.server.url;
         let sign = |offset: TimeDelta| {
-            key.sign(identity.node_id, clock::wall_now() + offset).map_err(|error| error.to_string())
+            key.sign(identity.node_id, clock::wall_now() + offset).map_err(|error| chain(&error))
         };
 
         let mut dialled = dial(url, &connector, &sign(*clock_offset)?).await;
@@ -98,14 +99,14 @@ impl Link<'_> {
             *clock_offset = corrected;
             dialled = dial(url, &connector, &sign(corrected)?).await;
         }
-        let socket = dialled.map_err(|error| error.to_string())?;
+        let socket = dialled.map_err(|error| chain(&error))?;
         let (session, welcome) =
-            Session::open(socket, self.context.clone()).await.map_err(|error| error.to_string())?;
+            Session::open(socket, self.context.clone()).await.map_err(|error| chain(&error))?;
         *clock_offset = welcome.server_time.as_datetime() - clock::wall_now();
         *sessions += 1;
         tracing::info!(node = %welcome.node, %url, "session with the server");
         self.connected(*sessions);
-        Ok(session.run(finish.clone()).await.to_string())
+        Ok(chain(&session.run(finish.clone()).await))
     }
 
     fn connected(&self, sessions: u64) {
@@ -142,7 +143,7 @@ impl Link<'_> {
                 Ok(Some(identity)) => return identity,
                 Ok(None) => {}
                 Err(error) => {
-                    self.wait_without_identity(error.to_string(), LOOK_AGAIN).await;
+                    self.wait_without_identity(chain(&error), LOOK_AGAIN).await;
                     continue;
                 }
             }
@@ -154,7 +155,7 @@ impl Link<'_> {
             let token = match JoinToken::read(file) {
                 Ok(token) => token,
                 Err(error) => {
-                    self.wait_without_identity(format!("not enrolled: {error}"), LOOK_AGAIN).await;
+                    self.wait_without_identity(format!("not enrolled: {}", chain(&error)), LOOK_AGAIN).await;
                     continue;
                 }
             };
@@ -166,7 +167,7 @@ impl Link<'_> {
                 Ok(identity) => return identity,
                 Err(error) => {
                     let pause = self.after_failed_enrolment(&error, token, &mut refused, &mut backoff);
-                    self.wait_without_identity(format!("not enrolled: {error}"), pause).await;
+                    self.wait_without_identity(format!("not enrolled: {}", chain(&error)), pause).await;
                 }
             }
         }

@@ -162,6 +162,7 @@ fn group(group: &GroupSnapshot) {
         ("baton_vrrp_priority_zero_received_total", counters.priority_zero_received),
         ("baton_announcements_sent_total", counters.announcements_sent),
         ("baton_addresses_restored_total", counters.addresses_restored),
+        ("baton_vrrp_packets_dropped_total", counters.packets_dropped),
     ] {
         counter!(name, labels.clone()).absolute(value);
     }

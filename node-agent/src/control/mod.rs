@@ -19,6 +19,7 @@ pub mod desired_state;
 mod dial;
 mod durable_file;
 pub mod enrolment;
+mod error_chain;
 pub mod identity;
 pub mod join_token;
 pub mod journal;
@@ -42,6 +43,7 @@ use uuid::Uuid;
 
 use self::conductor::{Conductor, Course, DataplaneGone};
 use self::desired_state::DesiredStateStore;
+use self::error_chain::chain;
 use self::journal::Journal;
 use self::link::Link;
 use self::overview::{Fixed, Overview};
@@ -75,7 +77,7 @@ pub struct Start {
 #[derive(Debug, Error)]
 pub enum ControlError {
     /// There is no place for keys and the journal.
-    #[error("cannot make the state directory {path}: {source}")]
+    #[error("cannot make the state directory {path}")]
     StateDir {
         /// Which.
         path: PathBuf,
@@ -83,7 +85,7 @@ pub enum ControlError {
         source: std::io::Error,
     },
     /// The system gave no thread.
-    #[error("cannot start the journal: {0}")]
+    #[error("cannot start the journal")]
     Journal(#[source] std::io::Error),
     /// The dataplane ended by itself.
     #[error(transparent)]
@@ -170,7 +172,7 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
 fn restore(store: &mut DesiredStateStore) -> Option<DesiredState> {
     let loaded = store.load();
     for damage in &loaded.damage {
-        tracing::error!(error = %damage, "a stored desired state cannot be used");
+        tracing::error!(error = chain(damage), "a stored desired state cannot be used");
     }
     match &loaded.state {
         Some(state) if loaded.damage.is_empty() => {
@@ -211,7 +213,7 @@ async fn keep_stored(mut store: DesiredStateStore, mut newest: watch::Receiver<O
             store = returned;
             match outcome {
                 Ok(()) => break,
-                Err(error) => tracing::error!(%error, "the desired state cannot be stored"),
+                Err(error) => tracing::error!(error = chain(&error), "the desired state cannot be stored"),
             }
             tokio::time::sleep(STORE_AGAIN).await;
         }

@@ -42,7 +42,7 @@ const REFRESH: Duration = Duration::from_secs(10);
 pub(crate) enum SessionError {
     #[error("the server closed the session{0}")]
     Closed(String),
-    #[error("the connection failed: {0}")]
+    #[error("the connection failed")]
     Connection(#[source] Box<tungstenite::Error>),
     #[error("the server has been silent for {} s", DEAD.as_secs())]
     Silent,
@@ -52,7 +52,7 @@ pub(crate) enum SessionError {
     NoWelcome,
     #[error("the server acknowledges transitions {0} again and again without taking them")]
     NoProgress(String),
-    #[error("the server's message makes no sense: {0}")]
+    #[error("the server's message makes no sense")]
     Message(#[source] serde_json::Error),
     #[error("the agent is stopping")]
     Stopping,

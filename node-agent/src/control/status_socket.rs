@@ -13,6 +13,8 @@ use thiserror::Error;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{UnixListener, UnixStream};
 
+use super::error_chain::chain;
+
 /// How long a client may take to read the answer.
 const READER: Duration = Duration::from_secs(5);
 /// How often a socket that could not be made is tried again.
@@ -28,7 +30,7 @@ pub enum SocketError {
     #[error("{0} is there and is not a socket")]
     NotASocket(PathBuf),
     /// The system refused.
-    #[error("cannot make the socket {path}: {source}")]
+    #[error("cannot make the socket {path}")]
     Io {
         /// Which.
         path: PathBuf,
@@ -43,7 +45,7 @@ pub(crate) async fn serve(path: &Path, status: impl Fn() -> LocalStatus) {
     let listener = loop {
         match bind(path) {
             Ok(listener) => break listener,
-            Err(error) => tracing::error!(%error, "`baton-agent status` cannot be answered"),
+            Err(error) => tracing::error!(error = chain(&error), "`baton-agent status` cannot be answered"),
         }
         tokio::time::sleep(RETRY).await;
     };

@@ -5,6 +5,7 @@
 //! it has the CA certificate itself: [`trusting`] is ordinary verification with that one authority and no other. In
 //! both cases verification ends before the first octet of anything is sent.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -22,21 +23,28 @@ use thiserror::Error as ThisError;
 use super::join_token::CaPin;
 
 /// The server does not show the authority that the join token names.
-#[derive(Debug, ThisError)]
+#[derive(ThisError)]
 #[error(
     "the server shows no CA certificate with the key that the join token names: \
      this is another server, or somebody stands between"
 )]
 pub struct PinMismatch;
 
+/// rustls shows errors of a verifier by their `Debug`, and this is what a person gets to read.
+impl fmt::Debug for PinMismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
 /// Why a PEM file holds no authority.
 #[derive(Debug, ThisError)]
 pub enum AuthorityError {
     /// It is no PEM, or holds no certificate.
-    #[error("it holds no PEM certificate: {0}")]
+    #[error("it holds no PEM certificate")]
     Pem(#[source] rustls::pki_types::pem::Error),
     /// The certificate cannot be an authority, or TLS cannot be set up.
-    #[error("its certificate cannot be used: {0}")]
+    #[error("its certificate cannot be used")]
     Certificate(#[source] Error),
 }
 
@@ -73,18 +81,6 @@ pub fn trusting(ca_pem: &str) -> Result<ClientConfig, AuthorityError> {
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(config)
-}
-
-/// The mismatch behind a failed handshake; rustls's own text shows only its name.
-pub(crate) fn mismatch<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a PinMismatch> {
-    // Each layer between puts the error of the one below into an `io::Error`.
-    let mut inner = error.downcast_ref::<std::io::Error>()?.get_ref()?;
-    while let Some(wrapped) = inner.downcast_ref::<std::io::Error>() {
-        inner = wrapped.get_ref()?;
-    }
-    let error = inner.downcast_ref::<Error>()?;
-    let Error::InvalidCertificate(CertificateError::Other(OtherError(other))) = error else { return None };
-    other.downcast_ref()
 }
 
 /// Whether `ca_pem` holds the authority that `pin` names.

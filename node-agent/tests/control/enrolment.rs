@@ -64,6 +64,11 @@ async fn try_to_enrol(config: &Config, token: &str) -> Result<Identity, Enrolmen
     enrol_once(&config.server.url, &token.parse().unwrap(), &config.state_dir).await
 }
 
+/// The error with its causes.
+fn explained(error: EnrolmentError) -> String {
+    format!("{:#}", anyhow::Error::from(error))
+}
+
 async fn last_error(config: &Config) -> Option<String> {
     let status: Option<LocalStatus> = status_of(config).await;
     status?.server.last_error
@@ -115,10 +120,8 @@ async fn no_octet_of_the_token_reaches_a_server_under_another_authority() {
     assert_eq!(heard, b"", "nothing at all is said to an impostor");
     let error = attempt.expect_err("an impostor");
     assert!(error.is_transient(), "the right server may come back");
-    assert!(
-        error.to_string().contains("no CA certificate with the key that the join token names"),
-        "{error}"
-    );
+    let why = explained(error);
+    assert!(why.contains("no CA certificate with the key that the join token names"), "{why}");
     assert_eq!(Identity::load(&config.state_dir).unwrap(), None);
 }
 
@@ -160,7 +163,7 @@ async fn a_certificate_for_another_host_name_is_refused_even_under_the_right_aut
         assert!(server.acceptor.accept(stream).await.is_err());
     };
     let (attempt, ()) = within("the attempt", async { tokio::join!(attempt, listen) }).await;
-    assert!(attempt.expect_err("another name").to_string().contains("not valid for name"));
+    assert!(explained(attempt.expect_err("another name")).contains("not valid for name"));
 }
 
 #[tokio::test]
