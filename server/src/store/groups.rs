@@ -9,9 +9,10 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
-use super::intent::{expect_one_row, stored_name};
+use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
 use super::{StoreError, conditions, member_reports, members, virtual_addresses};
+use crate::domain::conflict::Kind;
 use crate::domain::holder::{self, Observed};
 
 struct GroupRow {
@@ -220,7 +221,8 @@ pub async fn insert(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<()
         now.as_datetime(),
     )
     .execute(&mut *conn)
-    .await?;
+    .await
+    .map_err(name_taken("groups_name_key", Kind::Group, &spec.name))?;
     insert_parts(conn, write).await
 }
 
@@ -253,7 +255,8 @@ pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(
         now.as_datetime(),
     )
     .execute(&mut *conn)
-    .await?;
+    .await
+    .map_err(name_taken("groups_name_key", Kind::Group, &spec.name))?;
     expect_one_row("groups", id, done.rows_affected())?;
     insert_parts(conn, write).await
 }

@@ -9,7 +9,8 @@ use api_types::Name;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::StoreError;
+use super::{Conflict, ConflictCode, StoreError, on_constraint};
+use crate::domain::conflict::{self, Kind};
 
 /// Any number that no other advisory lock of the database uses.
 const INTENT_LOCK: i64 = 0x0062_6174_6f6e_0001;
@@ -53,5 +54,23 @@ pub(super) fn expect_one_row(table: &'static str, id: Uuid, affected: u64) -> Re
     match affected {
         1 => Ok(()),
         other => Err(StoreError::inconsistent(table, id, format!("{other} rows have this id"))),
+    }
+}
+
+/// The error of writing an object whose name another one has, where that is what the constraint says. Who holds
+/// the lock has looked before; the constraint holds for everybody else.
+pub(super) fn name_taken(
+    constraint: &'static str,
+    kind: Kind,
+    name: &Name,
+) -> impl FnOnce(sqlx::Error) -> StoreError {
+    move |error| {
+        on_constraint(error, |violated| {
+            (violated == constraint).then(|| Conflict {
+                code: ConflictCode::NameTaken,
+                pointer: Some("/name".to_owned()),
+                detail: conflict::Conflict::NameTaken { kind, name: name.clone() }.to_string(),
+            })
+        })
     }
 }

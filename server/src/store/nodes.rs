@@ -9,9 +9,10 @@ use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::intent::{expect_one_row, stored_name};
+use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
 use super::{StoreError, conditions};
+use crate::domain::conflict::Kind;
 
 struct NodeRow {
     id: Uuid,
@@ -127,7 +128,7 @@ async fn with_conditions(conn: &mut PgConnection, rows: Vec<NodeRow>) -> Result<
 /// Adds a node of generation 1 that has not enrolled.
 ///
 /// # Errors
-/// When the database refuses it; a name that is taken is refused by `nodes_name_key`.
+/// [`StoreError::Conflict`] when the name is taken.
 pub async fn insert(
     conn: &mut PgConnection,
     id: Uuid,
@@ -145,7 +146,8 @@ pub async fn insert(
         now.as_datetime(),
     )
     .execute(conn)
-    .await?;
+    .await
+    .map_err(name_taken("nodes_name_key", Kind::Node, &spec.name))?;
     Ok(())
 }
 
@@ -169,7 +171,8 @@ pub async fn replace(
         now.as_datetime(),
     )
     .execute(conn)
-    .await?;
+    .await
+    .map_err(name_taken("nodes_name_key", Kind::Node, &spec.name))?;
     expect_one_row("nodes", id, done.rows_affected())
 }
 

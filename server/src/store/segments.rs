@@ -9,8 +9,9 @@ use std::net::IpAddr;
 use uuid::Uuid;
 
 use super::StoreError;
-use super::intent::{expect_one_row, stored_name};
+use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
+use crate::domain::conflict::Kind;
 
 struct SegmentRow {
     id: Uuid,
@@ -96,7 +97,7 @@ pub async fn list(
 /// Adds a segment of generation 1.
 ///
 /// # Errors
-/// When the database refuses it; a name that is taken is refused by `segments_name_key`.
+/// [`StoreError::Conflict`] when the name is taken.
 pub async fn insert(
     conn: &mut PgConnection,
     id: Uuid,
@@ -115,7 +116,8 @@ pub async fn insert(
         now.as_datetime(),
     )
     .execute(conn)
-    .await?;
+    .await
+    .map_err(name_taken("segments_name_key", Kind::Segment, &spec.name))?;
     Ok(())
 }
 
@@ -142,7 +144,8 @@ pub async fn replace(
         now.as_datetime(),
     )
     .execute(conn)
-    .await?;
+    .await
+    .map_err(name_taken("segments_name_key", Kind::Segment, &spec.name))?;
     expect_one_row("segments", id, done.rows_affected())
 }
 

@@ -16,7 +16,10 @@ fn good() -> Value {
     })
 }
 
-fn with(changes: &[(&str, Value)]) -> GroupSpec {
+/// Fields of [`good`] with other values.
+type Changes<'a> = &'a [(&'a str, Value)];
+
+fn with(changes: Changes<'_>) -> GroupSpec {
     let mut body = good();
     for (field, value) in changes {
         body[*field] = value.clone();
@@ -43,7 +46,7 @@ fn a_good_group_has_no_faults() {
 
 #[test]
 fn each_rule_names_its_field() {
-    let cases: [(&str, &[(&str, Value)], &[&str]); 15] = [
+    let cases: [(&str, Changes<'_>, &[&str]); 15] = [
         ("long description", &[("description", json!("x".repeat(501)))], &["/description"]),
         (
             "a v2 interval in a v3 group",
