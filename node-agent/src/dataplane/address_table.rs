@@ -129,7 +129,8 @@ impl AddressTable for NetlinkAddressTable {
             match request.execute().await {
                 Ok(()) => Ok(Added::New),
                 Err(error) if errno(&error) == Some(libc::EEXIST) => {
-                    let ours = |listed: &ListedAddress| listed.at == address && is_host(listed) && listed.ours;
+                    let ours =
+                        |listed: &ListedAddress| listed.at == address && is_host(listed) && listed.ours;
                     let found = self.dump().await?.iter().any(ours);
                     Ok(if found { Added::AlreadyOurs } else { Added::Foreign })
                 }

@@ -190,7 +190,8 @@ fn is_interface_name(name: &str) -> bool {
 
 /// An address to check the settings with; the interface's own may not be there yet.
 fn stand_in_source(group: &DesiredGroup) -> IpAddr {
-    let is_virtual = |address: &IpAddr| group.virtual_addresses.iter().any(|other| other.address() == *address);
+    let is_virtual =
+        |address: &IpAddr| group.virtual_addresses.iter().any(|other| other.address() == *address);
     (1..=u8::MAX)
         .map(|last| IpAddr::from(Ipv4Addr::new(192, 0, 2, last)))
         .find(|address| !is_virtual(address))

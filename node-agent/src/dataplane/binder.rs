@@ -148,7 +148,10 @@ impl Binder {
         if leftovers.is_empty() {
             return;
         }
-        tracing::info!(addresses = leftovers.len(), "removing addresses that an earlier life of this agent left");
+        tracing::info!(
+            addresses = leftovers.len(),
+            "removing addresses that an earlier life of this agent left"
+        );
         self.bindings.insert(LEFTOVERS, Binding { bound: leftovers, ..Binding::default() });
         self.enqueue(LEFTOVERS);
     }
@@ -303,7 +306,9 @@ impl Binder {
     /// The kernel is as the group wants it.
     fn settle(&mut self, group: GroupHandle) {
         let Some(binding) = self.bindings.get_mut(&group) else { return };
-        binding.foreign.retain(|address| binding.wish.as_ref().is_some_and(|wish| wish.addresses.contains(address)));
+        binding
+            .foreign
+            .retain(|address| binding.wish.as_ref().is_some_and(|wish| wish.addresses.contains(address)));
         if binding.wish.is_some() {
             if std::mem::take(&mut binding.asked) {
                 self.events.push_back(Event::Held { group });

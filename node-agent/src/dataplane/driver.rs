@@ -232,9 +232,10 @@ impl Driver {
         match change {
             Change::Interfaces => {}
             Change::AddressRemoved(address) => self.parts.binder.notice_removed(address),
-            Change::Everything => self.parts.binder.compare(|HostAddress { ifindex, address }| {
-                interfaces.has_address(ifindex, address)
-            }),
+            Change::Everything => self
+                .parts
+                .binder
+                .compare(|HostAddress { ifindex, address }| interfaces.has_address(ifindex, address)),
         }
         self.instances.follow_interfaces(interfaces, now, &mut self.effects);
         self.join_groups();
@@ -261,7 +262,12 @@ impl Driver {
     }
 
     /// Runs exactly these groups, or refuses them. `already_told` are the reasons that control knows from before.
-    fn apply(&mut self, revision: Revision, groups: Vec<DesiredGroup>, already_told: Option<&[RejectionReason]>) {
+    fn apply(
+        &mut self,
+        revision: Revision,
+        groups: Vec<DesiredGroup>,
+        already_told: Option<&[RejectionReason]>,
+    ) {
         let host = ThisHost(self.parts.monitor.interfaces());
         if let Err(reasons) = apply::check(&groups, &host) {
             if already_told != Some(&reasons) {
@@ -318,8 +324,12 @@ impl Driver {
     }
 
     fn join_groups(&mut self) {
-        let wanted: BTreeSet<_> =
-            self.instances.iter().filter_map(|(_, group)| group.footing()).map(|footing| footing.ifindex).collect();
+        let wanted: BTreeSet<_> = self
+            .instances
+            .iter()
+            .filter_map(|(_, group)| group.footing())
+            .map(|footing| footing.ifindex)
+            .collect();
         for ifindex in wanted.difference(&self.joined) {
             if let Err(error) = self.parts.receiver.join(*ifindex, MULTICAST_MAC) {
                 tracing::warn!(ifindex, %error, "cannot join the multicast group of VRRP");
@@ -372,7 +382,9 @@ impl Driver {
         let mut sent = Vec::with_capacity(batch.len());
         self.parts.sender.send(&batch, |index, outcome| match outcome {
             Ok(()) => sent.push(index),
-            Err(error) => tracing::debug!(ifindex = frames[index].2, %error, "an advertisement could not leave"),
+            Err(error) => {
+                tracing::debug!(ifindex = frames[index].2, %error, "an advertisement could not leave")
+            }
         });
         let at = clock::boottime();
         for index in sent {
@@ -384,7 +396,9 @@ impl Driver {
 
     fn announce(&mut self, now: Instant) {
         for handle in self.announcements.take_due(now) {
-            let Some((footing, addresses)) = self.instances.get(handle).and_then(|group| group.announcement()) else {
+            let Some((footing, addresses)) =
+                self.instances.get(handle).and_then(|group| group.announcement())
+            else {
                 self.announcements.cancel(handle);
                 continue;
             };

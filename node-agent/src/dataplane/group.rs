@@ -12,7 +12,8 @@ use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
 use api_types::transition::{AdvertisementHeard, State, TransitionReason};
 use vrrp::{
-    Action, Advertisement, Change, ChecksumForm, Claim, Config, Heard, Instance, Instant, Reason, Role, Settings,
+    Action, Advertisement, Change, ChecksumForm, Claim, Config, Heard, Instance, Instant, Reason, Role,
+    Settings,
 };
 
 use super::address_table::{AddressError, HostAddress};
@@ -172,7 +173,10 @@ impl Group {
 
     /// Whether it has left: nothing is held, nothing is to be said any more.
     pub(super) fn is_gone(&self) -> bool {
-        self.departure.is_some() && self.role() == Role::Initialize && !self.is_bound() && self.pending.is_empty()
+        self.departure.is_some()
+            && self.role() == Role::Initialize
+            && !self.is_bound()
+            && self.pending.is_empty()
     }
 
     /// Whether it wants its addresses now.
@@ -202,7 +206,12 @@ impl Group {
 
     /// The interface offers this footing, or this fault keeps it from offering any. Starts, stops and moves the
     /// instance accordingly.
-    pub(super) fn set_footing(&mut self, footing: Result<Footing, Fault>, now: Instant, effects: &mut Effects) {
+    pub(super) fn set_footing(
+        &mut self,
+        footing: Result<Footing, Fault>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
         match footing {
             Ok(footing) => self.stand_on(footing, now, effects),
             Err(_) if self.departure.is_some() => {
@@ -216,7 +225,14 @@ impl Group {
     }
 
     /// Goes on as Active where an earlier worker left off.
-    pub(super) fn adopt(&mut self, footing: Footing, last_sent: Instant, since: Instant, now: Instant, effects: &mut Effects) {
+    pub(super) fn adopt(
+        &mut self,
+        footing: Footing,
+        last_sent: Instant,
+        since: Instant,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
         let Some(config) = config(&self.desired, footing.source) else { return };
         let mut instance = Instance::new(config);
         instance.adopt(now, last_sent);
@@ -278,7 +294,9 @@ impl Group {
         effects: &mut Effects,
     ) -> Result<(), vrrp::Refusal> {
         let Some(instance) = &mut self.instance else { return Ok(()) };
-        instance.handle_advertisement(advertisement, now).inspect_err(|_| self.counters.packets_dropped += 1)?;
+        instance
+            .handle_advertisement(advertisement, now)
+            .inspect_err(|_| self.counters.packets_dropped += 1)?;
         self.counters.advertisements_received += 1;
         if advertisement.claim == Claim::Resigns {
             self.counters.priority_zero_received += 1;
@@ -439,8 +457,12 @@ impl Group {
 
     fn wish(&self) -> Wish {
         let ifindex = self.footing.map_or(0, |footing| footing.ifindex);
-        let addresses =
-            self.desired.virtual_addresses.iter().map(|a| HostAddress { ifindex, address: a.address() }).collect();
+        let addresses = self
+            .desired
+            .virtual_addresses
+            .iter()
+            .map(|a| HostAddress { ifindex, address: a.address() })
+            .collect();
         Wish { addresses, owner: self.desired.priority.is_owner() }
     }
 

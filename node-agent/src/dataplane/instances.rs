@@ -108,7 +108,8 @@ impl Instances {
         let Some(handle) = self.routers.get(&key).copied() else { return Err("vrid") };
         let mut outcome = Ok(());
         self.update(handle, |group| {
-            outcome = group.handle_advertisement(advertisement, now, effects).map_err(|refusal| refusal.cause());
+            outcome =
+                group.handle_advertisement(advertisement, now, effects).map_err(|refusal| refusal.cause());
         });
         outcome
     }
@@ -123,7 +124,8 @@ impl Instances {
 
     /// Acts on every deadline that has passed.
     pub(super) fn expire(&mut self, now: Instant, effects: &mut Effects) {
-        let due: Vec<_> = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, handle)| *handle).collect();
+        let due: Vec<_> =
+            self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, handle)| *handle).collect();
         for handle in due {
             self.update(handle, |group| group.handle_timeout(now, effects));
         }

@@ -11,9 +11,9 @@ use std::net::IpAddr;
 use futures_util::{FutureExt, StreamExt};
 use ipnet::IpNet;
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use rtnetlink::{Handle, MulticastGroup};
 
@@ -176,9 +176,7 @@ fn set_link(interfaces: &mut Interfaces, link: &LinkMessage) -> bool {
 fn address_of(message: &AddressMessage, agent: AgentNumber) -> Option<(u32, InterfaceAddress)> {
     let listed = address_table::parse(message, agent)?;
     let net = IpNet::new(listed.at.address, listed.prefix_length).ok()?;
-    let marked_secondary = |attribute: &AddressAttribute| {
-        matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Secondary))
-    };
+    let marked_secondary = |attribute: &AddressAttribute| matches!(attribute, AddressAttribute::Flags(flags) if flags.contains(AddressFlags::Secondary));
     // The same bit says "temporary" of an IPv6 address.
     let secondary = matches!(listed.at.address, IpAddr::V4(_))
         && (message.header.flags.contains(AddressHeaderFlags::Secondary)

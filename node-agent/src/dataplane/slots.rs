@@ -63,7 +63,11 @@ impl Slots {
 
     /// Forgets every group that an earlier worker wrote and this one has not recorded.
     pub(super) fn clear_unused(&self) {
-        let unused = self.memory.slots().map(|(index, _)| index).filter(|index| !self.used.values().any(|used| used == index));
+        let unused = self
+            .memory
+            .slots()
+            .map(|(index, _)| index)
+            .filter(|index| !self.used.values().any(|used| used == index));
         unused.for_each(|index| self.memory.clear(index));
     }
 

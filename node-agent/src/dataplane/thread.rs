@@ -108,7 +108,8 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         let Settings { agent, memory, seams, commands, reports } = settings;
         let open = |what| move |source| DataplaneError::Open { what, source };
         let monitor = LinkMonitor::open(agent).await.map_err(open("the netlink connection that listens"))?;
-        let table = (seams.address_table)(agent).map_err(open("the netlink connection that changes addresses"))?;
+        let table =
+            (seams.address_table)(agent).map_err(open("the netlink connection that changes addresses"))?;
         let parts = Parts {
             receiver: PacketReceiver::open().map_err(open("the packet socket that receives"))?,
             sender: PacketSender::open().map_err(open("the packet socket that sends"))?,

@@ -34,7 +34,8 @@ pub(super) struct PrebuiltAdvertisement {
 impl PrebuiltAdvertisement {
     /// The frame of an advertisement that leaves from `mac`; `None` for a family that cannot be sent.
     pub(super) fn build(config: &Config, claim: Claim, checksum: ChecksumForm, mac: [u8; 6]) -> Option<Self> {
-        let (IpAddr::V4(source), IpAddr::V4(group)) = (config.source(), config.family().multicast_group()) else {
+        let (IpAddr::V4(source), IpAddr::V4(group)) = (config.source(), config.family().multicast_group())
+        else {
             return None;
         };
         let outgoing = Outgoing { config, claim, destination: group.into(), checksum };
@@ -113,7 +114,8 @@ mod tests {
         let holds = PrebuiltAdvertisement::build(&config(), claim, ChecksumForm::Rfc5798, MAC).unwrap();
         let resigns =
             PrebuiltAdvertisement::build(&config(), Claim::Resigns, ChecksumForm::Rfc5798, MAC).unwrap();
-        let differing: Vec<_> = (0..50).filter(|&index| holds.octets[index] != resigns.octets[index]).collect();
+        let differing: Vec<_> =
+            (0..50).filter(|&index| holds.octets[index] != resigns.octets[index]).collect();
         assert_eq!(differing, [36, 40]);
         assert_eq!(resigns.octets[36], 0);
     }

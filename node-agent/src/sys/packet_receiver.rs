@@ -120,8 +120,9 @@ const MULTICAST: u16 = libc::PACKET_MR_MULTICAST as u16;
 fn bind_to_ipv4(socket: &Socket) -> io::Result<()> {
     let address = link_layer(0, ETHERTYPE_IPV4);
     // SAFETY: `address` is a complete `sockaddr_ll`, it outlives the call, and the length is its own.
-    let outcome =
-        unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), socklen_of::<libc::sockaddr_ll>()) };
+    let outcome = unsafe {
+        libc::bind(socket.as_raw_fd(), (&raw const address).cast(), socklen_of::<libc::sockaddr_ll>())
+    };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
@@ -129,13 +130,7 @@ fn set_option<T>(socket: &impl AsFd, name: c_int, value: &T) -> io::Result<()> {
     let value = (&raw const *value).cast::<c_void>();
     // SAFETY: `value` points to a live `T`, the length is that of a `T`, and the kernel only reads it.
     let outcome = unsafe {
-        libc::setsockopt(
-            socket.as_fd().as_raw_fd(),
-            libc::SOL_PACKET,
-            name,
-            value,
-            socklen_of::<T>(),
-        )
+        libc::setsockopt(socket.as_fd().as_raw_fd(), libc::SOL_PACKET, name, value, socklen_of::<T>())
     };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }

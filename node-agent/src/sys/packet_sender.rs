@@ -73,7 +73,8 @@ impl PacketSender {
         let frames = &frames[..frames.len().min(BATCH)];
         for (index, frame) in frames.iter().enumerate() {
             addresses[index] = link_layer(frame.ifindex, frame.ethertype);
-            parts[index] = iovec { iov_base: frame.octets.as_ptr().cast_mut().cast(), iov_len: frame.octets.len() };
+            parts[index] =
+                iovec { iov_base: frame.octets.as_ptr().cast_mut().cast(), iov_len: frame.octets.len() };
         }
         for index in 0..frames.len() {
             let header = &mut messages[index].msg_hdr;

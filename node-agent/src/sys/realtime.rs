@@ -32,8 +32,9 @@ pub(crate) fn request() -> RealtimeStatus {
 fn schedule_fifo() -> io::Result<()> {
     let parameters = libc::sched_param { sched_priority: PRIORITY };
     // SAFETY: thread 0 is the calling one, and `parameters` outlives the call.
-    let outcome =
-        unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameters) };
+    let outcome = unsafe {
+        libc::sched_setscheduler(0, libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK, &raw const parameters)
+    };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 

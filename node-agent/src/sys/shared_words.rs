@@ -37,7 +37,10 @@ impl SharedWords {
     pub(crate) fn open(fd: OwnedFd, words: usize) -> io::Result<Self> {
         let found = fstat(&fd)?.st_size;
         if usize::try_from(found) != Ok(words * size_of::<u64>()) {
-            return Err(io::Error::other(format!("it has {found} octets, wanted {}", words * size_of::<u64>())));
+            return Err(io::Error::other(format!(
+                "it has {found} octets, wanted {}",
+                words * size_of::<u64>()
+            )));
         }
         Self::map(fd, words)
     }

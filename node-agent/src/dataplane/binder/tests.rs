@@ -28,7 +28,10 @@ impl AddressTable for FakeTable {
     fn list(&self) -> BoxFuture<'_, Result<Vec<ListedAddress>, AddressError>> {
         Box::pin(async {
             let addresses = self.addresses.lock().unwrap();
-            Ok(addresses.iter().map(|(at, ours)| ListedAddress { at: *at, prefix_length: 32, ours: *ours }).collect())
+            Ok(addresses
+                .iter()
+                .map(|(at, ours)| ListedAddress { at: *at, prefix_length: 32, ours: *ours })
+                .collect())
         })
     }
 

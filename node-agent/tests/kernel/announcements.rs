@@ -1,0 +1,49 @@
+//! What neighbours learn.
+
+use api_types::transition::State;
+
+use crate::eventually::eventually;
+use crate::lab::Lab;
+use crate::router::{Router, VIP, group};
+use crate::wire::Capture;
+
+#[test]
+fn a_neighbours_arp_table_follows_the_address() {
+    let lab = Lab::new(2);
+    // A neighbour that believes somebody else to have it, as after a failover.
+    lab.ip(2, &["neighbour", "replace", VIP, "lladdr", "02:00:00:00:00:99", "nud", "stale", "dev", "eth0"]);
+    let capture = Capture::start(&lab, 2, "arp");
+    let router = Router::running(&lab, 1, group(240));
+    router.reaches(State::Active, 1);
+    let learnt = |table: &String| table.contains("lladdr 02:00:00:00:00:01");
+    eventually("the neighbour has learnt it", || lab.ip(2, &["neighbour", "show", VIP]), learnt);
+
+    // At once, and after 10, 50, 200 ms and 1 s; a request and a reply each.
+    let requests = capture.sees(5, &["Request who-has 10.66.1.51", "tell 10.66.1.51"]);
+    let replies = capture.sees(5, &["Reply 10.66.1.51 is-at 02:00:00:00:00:01"]);
+    assert!(
+        requests
+            .iter()
+            .chain(&replies)
+            .all(|line| { line.text.starts_with("02:00:00:00:00:01 > ff:ff:ff:ff:ff:ff") })
+    );
+    let after: Vec<_> = requests.iter().map(|line| (line.at - requests[0].at).as_millis()).collect();
+    for (seen, planned) in after.iter().zip([0, 10, 50, 200, 1_000]) {
+        assert!((planned..planned + 100).contains(&(*seen + 1)), "announced after {after:?} ms");
+    }
+}
+
+#[test]
+fn nobody_announces_who_holds_no_longer() {
+    let lab = Lab::new(2);
+    let capture = Capture::start(&lab, 2, "arp or proto 112");
+    let router = Router::running(&lab, 1, group(240));
+    router.reaches(State::Active, 1);
+    capture.sees(1, &["Reply 10.66.1.51 is-at"]);
+    router.apply(2, Vec::new());
+    router.reaches(State::Initialize, 1);
+    let released = capture.with(&["Reply 10.66.1.51 is-at"]).len();
+    // The last repetition would be due a second after the first announcement.
+    std::thread::sleep(std::time::Duration::from_millis(1_200));
+    assert_eq!(capture.with(&["Reply 10.66.1.51 is-at"]).len(), released);
+}

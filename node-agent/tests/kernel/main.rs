@@ -1,0 +1,14 @@
+//! The dataplane and the process tree on the real kernel, in network namespaces that each test makes and removes.
+//!
+//! What happened is judged by `ip`, by captured packets and by a neighbour's ARP table, not by what the agent says
+//! of itself. The tests need root and run one after the other, because they measure time.
+
+mod addresses;
+mod advertisements;
+mod announcements;
+mod eventually;
+mod faults;
+mod lab;
+mod process_tree;
+mod router;
+mod wire;

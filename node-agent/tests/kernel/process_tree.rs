@@ -1,0 +1,263 @@
+//! The parent, the worker, and what the death of either does to an address.
+
+use std::fs;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use api_types::channel::{DesiredState, Revision};
+use baton_agent::control::desired_state::DesiredStateStore;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::eventually::eventually;
+use crate::lab::Lab;
+use crate::router::{VIP, group};
+use crate::wire::Capture;
+
+const AGENT: &str = env!("CARGO_BIN_EXE_baton-agent");
+
+/// The real agent in a namespace, started from a desired state on disk, with no server to reach.
+struct Agent {
+    parent: Child,
+    directory: TempDir,
+}
+
+impl Agent {
+    fn start(lab: &Lab, host: u8, priority: u8) -> Self {
+        Self::start_without(lab, host, priority, "")
+    }
+
+    /// Starts it without a capability that root has.
+    fn start_without(lab: &Lab, host: u8, priority: u8, capability: &str) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let state =
+            DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group(priority)]).expect("JSON");
+        DesiredStateStore::new(directory.path()).save(&state).expect("stored");
+        let path = directory.path().display();
+        let config = format!(
+            "state_dir = \"{path}\"\nsocket = \"{path}/agent.sock\"\n[server]\nurl = \"https://10.66.0.250:8443\"\n"
+        );
+        fs::write(directory.path().join("agent.toml"), config).expect("written");
+        let parent = run(lab, host, directory.path(), capability);
+        Self { parent, directory }
+    }
+
+    fn start_again(&mut self, lab: &Lab, host: u8) {
+        self.parent = run(lab, host, self.directory.path(), "");
+    }
+
+    /// The process id of the worker that lives now.
+    fn worker(&self) -> Option<i32> {
+        worker_of(&self.config_file())
+    }
+
+    fn config_file(&self) -> PathBuf {
+        self.directory.path().join("agent.toml")
+    }
+
+    /// What `baton-agent status` answers; null while there is no answer.
+    fn status(&self) -> serde_json::Value {
+        let output = Command::new(AGENT)
+            .arg("--config")
+            .arg(self.config_file())
+            .args(["status", "-o", "json"])
+            .output();
+        serde_json::from_slice(&output.expect("the status runs").stdout).unwrap_or_default()
+    }
+
+    fn kill_worker(&self) -> i32 {
+        let worker = eventually("a worker", || self.worker(), Option::is_some).expect("a worker");
+        kill(Pid::from_raw(worker), Signal::SIGKILL).expect("killed");
+        worker
+    }
+
+    fn kill_parent(&mut self) {
+        self.parent.kill().expect("killed");
+        self.parent.wait().expect("reaped");
+    }
+
+    fn stop(&mut self, signal: Signal) -> ExitStatus {
+        kill(Pid::from_raw(i32::try_from(self.parent.id()).expect("a pid")), signal).expect("sent");
+        eventually("the agent ends", || self.parent.try_wait().expect("a child"), Option::is_some)
+            .expect("ended")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _killed = self.parent.kill();
+        let _reaped = self.parent.wait();
+        while let Some(worker) = self.worker() {
+            let _killed = kill(Pid::from_raw(worker), Signal::SIGKILL);
+        }
+    }
+}
+
+fn run(lab: &Lab, host: u8, directory: &Path, without: &str) -> Child {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &lab.host(host)]);
+    if !without.is_empty() {
+        command.args(["setpriv", &format!("--bounding-set=-{without}"), "--"]);
+    }
+    command
+        .args([AGENT, "run", "--config"])
+        .arg(directory.join("agent.toml"))
+        .stderr(fs::File::options().create(true).append(true).open(directory.join("log")).expect("a log"))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the agent starts")
+}
+
+/// The worker that was started with this configuration, as `/proc` shows it.
+fn worker_of(config: &Path) -> Option<i32> {
+    let config = config.to_str()?;
+    fs::read_dir("/proc").ok()?.filter_map(Result::ok).find_map(|entry| {
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        let arguments: Vec<_> = command.split(|octet| *octet == 0).collect();
+        let is_it = arguments.contains(&b"worker".as_slice()) && arguments.contains(&config.as_bytes());
+        is_it.then(|| entry.file_name().to_str()?.parse().ok()).flatten()
+    })
+}
+
+/// Two agents of which the first is Active, and a capture on a third host.
+fn two_agents(lab: &Lab) -> (Agent, Agent, Capture) {
+    let capture = Capture::start(lab, 3, "proto 112");
+    let (first, second) = (Agent::start(lab, 1, 240), Agent::start(lab, 2, 200));
+    let settled = || (lab.has(1, VIP), lab.has(2, VIP));
+    eventually("the first one holds", settled, |holders| *holders == (true, false));
+    capture.sees(3, &["10.66.0.1 > 224.0.0.18", "prio 240"]);
+    (first, second, capture)
+}
+
+#[test]
+fn a_killed_worker_is_replaced_and_no_address_moves() {
+    let lab = Lab::new(3);
+    let (first, _second, capture) = two_agents(&lab);
+    let monitor = Monitor::start(&lab, 1);
+    let before = capture.with(&["10.66.0.2 > 224.0.0.18"]).len();
+    let killed = first.kill_worker();
+    eventually("another worker", || first.worker(), |worker| worker.is_some_and(|worker| worker != killed));
+    let sent = capture.with(&["10.66.0.1 > 224.0.0.18", "prio 240"]).len();
+    capture.sees(sent + 5, &["10.66.0.1 > 224.0.0.18", "prio 240"]);
+    assert_eq!(capture.with(&["10.66.0.2 > 224.0.0.18"]).len(), before, "the Backup has noticed nothing");
+    assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (true, false));
+    assert!(!monitor.finish().contains(VIP), "the kernel has seen no change of the address");
+}
+
+#[test]
+fn a_worker_goes_on_when_its_parent_is_killed_and_keeps_a_second_agent_out() {
+    let lab = Lab::new(3);
+    let (mut first, _second, capture) = two_agents(&lab);
+    let worker = first.worker();
+    first.kill_parent();
+    let sent = capture.with(&["10.66.0.1 > 224.0.0.18", "prio 240"]).len();
+    capture.sees(sent + 5, &["10.66.0.1 > 224.0.0.18", "prio 240"]);
+    assert_eq!(first.worker(), worker);
+    first.start_again(&lab, 1);
+    let status =
+        eventually("the second agent ends", || first.parent.try_wait().expect("a child"), Option::is_some);
+    assert_eq!(status.and_then(|status| status.code()), Some(1));
+    let log = fs::read_to_string(first.directory.path().join("log")).expect("a log");
+    assert!(log.contains("another agent runs on the state directory"), "{log}");
+    assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (true, false));
+}
+
+#[test]
+fn what_a_killed_agent_left_is_removed_when_it_comes_back() {
+    let lab = Lab::new(3);
+    let (mut first, _second, _capture) = two_agents(&lab);
+    first.kill_parent();
+    first.kill_worker();
+    eventually("the other one holds it too", || lab.has(2, VIP), |has| *has);
+    assert!(lab.has(1, VIP), "nothing has removed it yet");
+    let monitor = Monitor::start(&lab, 1);
+    first.start_again(&lab, 1);
+    eventually(
+        "the first one holds alone",
+        || (lab.has(1, VIP), lab.has(2, VIP)),
+        |holders| *holders == (true, false),
+    );
+    let changes = monitor.finish();
+    let removed = changes.find("Deleted").expect("it was removed");
+    let added = changes.rfind(VIP).expect("it was added again");
+    assert!(removed < added, "first removed, later taken again: {changes}");
+}
+
+#[test]
+fn an_agent_that_is_told_to_stop_hands_over_and_exits_with_0() {
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let lab = Lab::new(3);
+        let (mut first, _second, capture) = two_agents(&lab);
+        let status = first.stop(signal);
+        assert_eq!((status.code(), status.signal()), (Some(0), None));
+        assert_eq!(first.worker(), None);
+        assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (false, true));
+        capture.sees(1, &["10.66.0.1 > 224.0.0.18", "prio 0"]);
+    }
+}
+
+#[test]
+fn an_agent_that_may_not_open_its_sockets_says_so_and_exits_with_1() {
+    let lab = Lab::new(1);
+    let mut agent = Agent::start_without(&lab, 1, 240, "net_raw");
+    let status = eventually("the agent ends", || agent.parent.try_wait().expect("a child"), Option::is_some);
+    let log = fs::read_to_string(agent.directory.path().join("log")).expect("a log");
+    assert_eq!(status.and_then(|status| status.code()), Some(1), "{log}");
+    assert!(log.contains("cannot open the packet socket"), "{log}");
+}
+
+#[test]
+fn a_member_that_may_not_bind_is_in_fault_and_never_advertises() {
+    let lab = Lab::new(2);
+    let capture = Capture::start(&lab, 2, "proto 112 or arp");
+    let agent = Agent::start_without(&lab, 1, 240, "net_admin");
+    let state = || agent.status().pointer("/groups/0/state").cloned();
+    eventually("a fault", state, |state| *state == Some("fault".into()));
+    let fault = agent.status().pointer("/groups/0/fault").cloned().unwrap_or_default().to_string();
+    assert!(fault.contains("could not be bound to interface eth0: the kernel refused"), "{fault}");
+    // It tries again, and fails again.
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    assert!(!lab.has(1, VIP));
+    assert!(capture.lines().is_empty(), "{:?}", capture.lines());
+}
+
+/// `ip monitor address` in a namespace.
+struct Monitor {
+    ip: Child,
+    output: PathBuf,
+    _directory: TempDir,
+}
+
+impl Monitor {
+    fn start(lab: &Lab, host: u8) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let output = directory.path().join("output");
+        let ip = Command::new("ip")
+            .args(["-n", &lab.host(host), "monitor", "address"])
+            .stdout(fs::File::create(&output).expect("a file"))
+            .spawn()
+            .expect("ip runs");
+        // It says nothing when it is ready, so it is shown a change until it tells of it.
+        let change = ["address", "replace", "10.66.9.9/32", "dev", "lo"];
+        eventually(
+            "ip monitor listens",
+            || {
+                lab.ip(host, &change);
+                lab.ip(host, &["address", "del", "10.66.9.9/32", "dev", "lo"]);
+                fs::read_to_string(&output).expect("readable")
+            },
+            |seen| seen.contains("10.66.9.9"),
+        );
+        Self { ip, output, _directory: directory }
+    }
+
+    /// What it has told of `eth0`.
+    fn finish(mut self) -> String {
+        self.ip.kill().expect("killed");
+        self.ip.wait().expect("reaped");
+        let seen = fs::read_to_string(&self.output).expect("readable");
+        seen.lines().filter(|line| line.contains("eth0")).collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,172 @@
+//! A dataplane in a namespace, driven by the test as control would.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use api_types::channel::{DesiredGroup, Revision};
+use api_types::group::Checksum;
+use api_types::transition::State;
+use baton_agent::dataplane::{AgentNumber, Dataplane, Seams, Settings};
+use baton_agent::messages::{Command, GroupSnapshot, ObservedTransition, Report, Snapshot};
+use baton_agent::shared_memory::SharedMemory;
+use tokio::sync::mpsc;
+use uuid::Uuid;
+use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+
+use crate::eventually::eventually;
+use crate::lab::Lab;
+
+/// The VRID of every group here.
+pub(crate) const VRID: u8 = 51;
+/// The address of every group here.
+pub(crate) const VIP: &str = "10.66.1.51";
+
+/// A group with the address [`VIP`], every 100 ms.
+pub(crate) fn group(priority: u8) -> DesiredGroup {
+    DesiredGroup {
+        id: Uuid::from_u128(51),
+        name: "web".parse().expect("a name"),
+        generation: 1,
+        interface: "eth0".to_owned(),
+        family: Family::Ipv4,
+        vrid: Vrid::new(VRID).expect("a VRID"),
+        version: Version::V3,
+        advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
+        preempt_mode: true,
+        checksum: Checksum::Auto,
+        virtual_addresses: vec![format!("{VIP}/16").parse().expect("an address")],
+        priority: Priority::new(priority).expect("a priority"),
+        peers: Vec::new(),
+    }
+}
+
+/// The number of the agents that [`Router::start`] runs.
+pub(crate) const AGENT: AgentNumber = AgentNumber(0x0bad_cafe);
+
+/// A running dataplane.
+pub(crate) struct Router {
+    dataplane: Option<Dataplane>,
+    commands: mpsc::Sender<Command>,
+    reports: RefCell<mpsc::Receiver<Report>>,
+    seen: RefCell<Seen>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Seen {
+    answers: Vec<Report>,
+    transitions: Vec<ObservedTransition>,
+    snapshot: Snapshot,
+}
+
+impl Router {
+    /// Starts a dataplane on a host of the lab.
+    pub(crate) fn start(lab: &Lab, host: u8) -> Self {
+        let memory = SharedMemory::create(Uuid::from_u128(host.into())).expect("shared memory");
+        let (commands, commands_out) = mpsc::channel(16);
+        let (reports_in, reports) = mpsc::channel(1024);
+        let settings = Settings {
+            agent: AGENT,
+            memory: Arc::new(memory),
+            seams: Seams::real(),
+            commands: commands_out,
+            reports: reports_in,
+        };
+        let dataplane = lab.inside(host, || Dataplane::start(settings)).expect("the dataplane starts");
+        let (reports, seen) = (RefCell::new(reports), RefCell::default());
+        Self { dataplane: Some(dataplane), commands, reports, seen }
+    }
+
+    /// Starts a dataplane that runs `group`.
+    pub(crate) fn running(lab: &Lab, host: u8, group: DesiredGroup) -> Self {
+        let router = Self::start(lab, host);
+        router.apply(1, vec![group]);
+        router
+    }
+
+    /// Applies a desired state and returns the answer.
+    pub(crate) fn apply(&self, counter: i64, groups: Vec<DesiredGroup>) -> Report {
+        let before = self.look(|seen| seen.answers.len());
+        let revision = Revision { epoch: 1, counter };
+        self.commands.try_send(Command::Apply { revision, groups }).expect("the dataplane takes commands");
+        let answers = eventually("an answer", || self.answers(), |answers| answers.len() > before);
+        answers.last().cloned().expect("an answer")
+    }
+
+    /// Every answer so far.
+    pub(crate) fn answers(&self) -> Vec<Report> {
+        self.look(|seen| seen.answers.clone())
+    }
+
+    /// Every transition so far.
+    pub(crate) fn transitions(&self) -> Vec<ObservedTransition> {
+        self.look(|seen| seen.transitions.clone())
+    }
+
+    /// How the only group stands.
+    pub(crate) fn group(&self) -> Option<GroupSnapshot> {
+        self.look(|seen| seen.snapshot.groups.first().cloned())
+    }
+
+    /// How often packets were dropped for this cause.
+    pub(crate) fn dropped(&self, cause: &str) -> u64 {
+        self.look(|seen| {
+            seen.snapshot
+                .dropped_packets
+                .iter()
+                .find(|(known, _)| *known == cause)
+                .map_or(0, |(_, count)| *count)
+        })
+    }
+
+    /// Waits until the member has reached `state` at least `times` times, and returns the last transition into it.
+    pub(crate) fn reaches(&self, state: State, times: usize) -> ObservedTransition {
+        let into = |transitions: &Vec<ObservedTransition>| {
+            transitions.iter().filter(|transition| transition.to == state).count() >= times
+        };
+        let transitions =
+            eventually(&format!("a transition to {}", state.as_str()), || self.transitions(), into);
+        transitions.into_iter().rfind(|transition| transition.to == state).expect("there is one")
+    }
+
+    /// Begins to stop.
+    pub(crate) fn ask_to_stop(&self) {
+        // A dataplane that has stopped already takes nothing.
+        let _taken = self.commands.try_send(Command::Stop);
+    }
+
+    /// Stops and waits until the thread has ended.
+    pub(crate) fn stop(mut self) -> Vec<ObservedTransition> {
+        self.finish();
+        self.transitions()
+    }
+
+    fn finish(&mut self) {
+        if let Some(dataplane) = self.dataplane.take() {
+            self.ask_to_stop();
+            eventually("the end", || self.answers(), |answers| answers.contains(&Report::Stopped));
+            dataplane.join().expect("the dataplane ends well");
+        }
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&Seen) -> T) -> T {
+        let mut seen = self.seen.borrow_mut();
+        while let Ok(report) = self.reports.borrow_mut().try_recv() {
+            match report {
+                Report::Transition(transition) => seen.transitions.push(transition),
+                Report::Snapshot(snapshot) => seen.snapshot = snapshot,
+                answer @ (Report::Applied(_) | Report::Rejected { .. } | Report::Stopped) => {
+                    seen.answers.push(answer)
+                }
+            }
+        }
+        at(&seen)
+    }
+}
+
+impl Drop for Router {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.finish();
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! What is on the wire: captures by `tcpdump`, and packets that no router of ours would send.
+
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+use crate::eventually::eventually;
+use crate::lab::Lab;
+
+/// A running `tcpdump` on a host's `eth0`.
+pub(crate) struct Capture {
+    tcpdump: Child,
+    lines: Arc<Mutex<Vec<Line>>>,
+}
+
+/// One captured frame as `tcpdump -e -n -tt -v` words it, on one line.
+#[derive(Debug, Clone)]
+pub(crate) struct Line {
+    /// When, as seconds since 1970.
+    pub(crate) at: Duration,
+    /// The rest.
+    pub(crate) text: String,
+}
+
+impl Capture {
+    /// Captures what matches `filter`. Returns once it listens.
+    pub(crate) fn start(lab: &Lab, host: u8, filter: &str) -> Self {
+        let mut tcpdump = Command::new("ip")
+            .args(["netns", "exec", &lab.host(host), "tcpdump", "-i", "eth0", "-e", "-n", "-tt", "-v", "-l"])
+            .args(["--immediate-mode", filter])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("tcpdump runs");
+        let lines = Arc::new(Mutex::new(Vec::new()));
+        let (output, captured) = (tcpdump.stdout.take().expect("its output"), Arc::clone(&lines));
+        std::thread::spawn(move || {
+            for text in BufReader::new(output).lines().map_while(Result::ok) {
+                let mut lines = captured.lock().unwrap_or_else(PoisonError::into_inner);
+                match text.split_once(' ').and_then(|(at, text)| Some((parse_time(at)?, text))) {
+                    Some((at, text)) => lines.push(Line { at, text: text.to_owned() }),
+                    // The second line of a packet, indented.
+                    None => {
+                        lines.last_mut().into_iter().for_each(|line: &mut Line| line.text.push_str(&text))
+                    }
+                }
+            }
+        });
+        let listens = BufReader::new(tcpdump.stderr.take().expect("its messages"))
+            .lines()
+            .map_while(Result::ok)
+            .any(|line| line.contains("listening on"));
+        assert!(listens, "tcpdump does not listen");
+        Self { tcpdump, lines }
+    }
+
+    /// Everything captured so far.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.lines.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// What was captured so far and contains each of these words.
+    pub(crate) fn with(&self, words: &[&str]) -> Vec<Line> {
+        self.lines().into_iter().filter(|line| words.iter().all(|word| line.text.contains(word))).collect()
+    }
+
+    /// Waits until `count` lines contain each of these words.
+    pub(crate) fn sees(&self, count: usize, words: &[&str]) -> Vec<Line> {
+        eventually(
+            &format!("{count} × {words:?} on the wire"),
+            || self.with(words),
+            |lines| lines.len() >= count,
+        )
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        let _killed = self.tcpdump.kill();
+        let _reaped = self.tcpdump.wait();
+    }
+}
+
+fn parse_time(text: &str) -> Option<Duration> {
+    let (seconds, micros) = text.split_once('.')?;
+    Some(Duration::new(seconds.parse().ok()?, micros.parse::<u32>().ok()? * 1_000))
+}
+
+/// An advertisement of VRID 51 for 10.66.1.51 every 100 ms, with a correct RFC 5798 checksum when sent from
+/// 10.66.0.2 at priority 250.
+pub(crate) fn advertisement_from_2() -> Vec<u8> {
+    let mut message = vec![0x31, 51, 250, 1, 0, 10, 0, 0, 10, 66, 1, 51];
+    let pseudo_header = [10, 66, 0, 2, 224, 0, 0, 18, 0, 112, 0, 12];
+    let words = pseudo_header.chunks(2).chain(message.chunks(2));
+    let sum: u32 = words.map(|pair| u32::from(pair[0]) << 8 | u32::from(pair[1])).sum();
+    let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).expect("folded");
+    message[6..8].copy_from_slice(&checksum.to_be_bytes());
+    message
+}
+
+/// Sends `message` as protocol 112 from 10.66.0.2 with this TTL, from host 2.
+pub(crate) fn send_from_2(lab: &Lab, ttl: u8, message: &[u8]) {
+    let source = Ipv4Addr::new(10, 66, 0, 2);
+    let group = Ipv4Addr::new(224, 0, 0, 18);
+    let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, ttl, 112, 0, 0];
+    packet.extend(source.octets());
+    packet.extend(group.octets());
+    packet.extend(message);
+    lab.inside(2, || {
+        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("a raw socket");
+        socket.set_header_included_v4(true).expect("own header");
+        socket.set_multicast_if_v4(&source).expect("the interface");
+        socket.send_to(&packet, &SocketAddrV4::new(group, 0).into()).expect("sent");
+    });
+}
