@@ -1,5 +1,7 @@
 # Everything a developer or a visitor runs. `make help` lists it.
 
+BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test serve build openapi sqlx lint fmt clean dependencies
 
@@ -8,14 +10,14 @@ help: ## List the targets
 
 demo: dependencies ## Show a real failover in namespaces (root); writes target/demo/report.json
 	cargo build --workspace --bins
-	@cargo run --quiet --package e2e --bin baton-demo
+	@BATON_BIN_DIR=$(BUILT) exec $(BUILT)/baton-demo
 
 test: ## Check style, lints and generated files, then run every test (root)
 	@scripts/test.sh
 
 serve: dependencies ## Run a server on 127.0.0.1 with embedded Postgres, state in target/serve/
-	cargo build --package baton-server --bin baton-server
-	@exec scripts/serve.sh
+	cargo build --workspace --bins
+	@exec scripts/serve.sh $(BUILT)/baton-server
 
 build: ## Build the three programs for release
 	cargo build --release --package baton-server --package baton-agent --package baton-cli

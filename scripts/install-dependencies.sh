@@ -10,6 +10,7 @@ NEEDED='
 cc build-essential
 cmake cmake
 make make
+curl curl
 ip iproute2
 nft nftables
 haproxy haproxy

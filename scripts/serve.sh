@@ -1,17 +1,24 @@
-#!/bin/sh
+#!/bin/bash
 # Runs a server on 127.0.0.1 with its own embedded Postgres, to try the API: `make serve`.
 #
-# All state is in target/serve/. When the server is ready it holds three files: `url`, `ca.pem` (trust this) and
-# `token` (an admin's API token). PORT chooses the port, 8443 by default. SIGINT or SIGTERM stops it cleanly.
-set -eu
+# All state is in target/serve/. While the server is ready, three files there say how to reach it: `url`, `ca.pem`
+# (trust this) and `token` (an admin's API token). PORT chooses the port, 8443 by default. SIGINT and SIGTERM stop
+# it cleanly.
+set -euo pipefail
 cd "$(dirname "$0")/.."
 
+program=${1:-$PWD/target/debug/baton-server}
 directory=$PWD/target/serve
 port=${PORT:-8443}
-program=${CARGO_TARGET_DIR:-$PWD/target}/debug/baton-server
+url=https://127.0.0.1:$port
+parent=$PPID
+
+forget() {
+    rm -f "$directory/url" "$directory/ca.pem" "$directory/token"
+}
 
 mkdir -p "$directory/state"
-rm -f "$directory/url" "$directory/ca.pem" "$directory/token"
+forget
 cat >"$directory/server.toml" <<END
 listen = "127.0.0.1:$port"
 state_dir = "$directory/state"
@@ -20,37 +27,52 @@ END
 
 "$program" run --config "$directory/server.toml" &
 server=$!
-status=0
 stop() {
     kill -TERM "$server" 2>/dev/null || true
 }
 trap stop INT TERM HUP
+trap forget EXIT
 
-url=https://127.0.0.1:$port
+runs() {
+    [ -n "$(jobs -rp)" ]
+}
+
 is_ready() {
     [ -s "$directory/state/ca.pem" ] && [ -s "$directory/state/admin-token" ] &&
         curl --silent --fail --noproxy '*' --cacert "$directory/state/ca.pem" --output /dev/null "$url/readyz"
 }
+
+# A make that was told to stop by SIGINT waits for us without telling us. It shows: it no longer catches SIGINT.
+make_was_interrupted() {
+    local name caught
+    read -r name <"/proc/$parent/comm" || return 0
+    [ "$name" = make ] || return 1
+    caught=$(sed -n 's/^SigCgt:\t*//p' "/proc/$parent/status")
+    [ $((0x$caught & 2)) -eq 0 ]
+} 2>/dev/null
+
+ready=false
 tries=0
-while kill -0 "$server" 2>/dev/null; do
-    if is_ready; then
+while runs; do
+    if [ "$ready" = false ] && is_ready; then
+        ready=true
         cp "$directory/state/ca.pem" "$directory/ca.pem"
-        (umask 077 && cp "$directory/state/admin-token" "$directory/token")
-        echo "$url" >"$directory/url.new" && mv "$directory/url.new" "$directory/url"
-        echo "ready: $url (CA $directory/ca.pem, token $directory/token)"
-        break
+        install -m 600 "$directory/state/admin-token" "$directory/token"
+        echo "$url" >"$directory/url.new"
+        mv "$directory/url.new" "$directory/url"
+        echo "ready: $url (CA in $directory/ca.pem, token in $directory/token)"
     fi
     tries=$((tries + 1))
-    if [ "$tries" -gt 600 ]; then
-        echo "the server is not ready after a minute" >&2
+    if [ "$ready" = false ] && [ "$tries" -gt 600 ]; then
+        echo "the server is not ready after two minutes" >&2
         stop
     fi
-    sleep 0.1
+    if make_was_interrupted; then
+        stop
+    fi
+    sleep 0.2
 done
 
-# A trapped signal ends `wait` early; the server is waited for until it is gone.
-while kill -0 "$server" 2>/dev/null; do
-    wait "$server" && status=0 || status=$?
-done
-rm -f "$directory/url" "$directory/ca.pem" "$directory/token"
+status=0
+wait "$server" || status=$?
 exit "$status"

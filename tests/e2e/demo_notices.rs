@@ -23,16 +23,19 @@ const REPORT_FIELDS: [&str; 11] = [
     "seconds",
 ];
 
-fn demo(report: &Path) -> Command {
+/// The demo with the programs that the tests have built.
+fn demo(report: &Path) -> Result<Command> {
+    let server = binaries::program("baton-server")?;
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton-demo"));
+    command.env(binaries::READY, server.parent().context("a program without a directory")?);
     command.arg("--report").arg(report);
-    command
+    Ok(command)
 }
 
 fn with_agent(example: &str) -> Result<Output> {
     let report = std::env::temp_dir().join(format!("{example}-{}.json", std::process::id()));
     let agent = binaries::program(&format!("examples/{example}"))?;
-    let output = demo(&report).arg("--agent").arg(agent).output()?;
+    let output = demo(&report)?.arg("--agent").arg(agent).output()?;
     ensure!(!report.exists(), "a demo that failed wrote a report");
     Ok(output)
 }
@@ -40,7 +43,7 @@ fn with_agent(example: &str) -> Result<Output> {
 #[test]
 fn it_succeeds_and_reports_with_the_agent_as_it_is() -> Result<()> {
     let report = std::env::temp_dir().join(format!("baton-demo-{}.json", std::process::id()));
-    let output = demo(&report).output()?;
+    let output = demo(&report)?.output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&report)?)?;
@@ -77,7 +80,7 @@ fn it_fails_with_an_agent_that_never_announces() -> Result<()> {
 #[test]
 fn it_removes_everything_when_it_is_interrupted() -> Result<()> {
     let report = std::env::temp_dir().join(format!("baton-demo-interrupted-{}.json", std::process::id()));
-    let mut running = demo(&report).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    let mut running = demo(&report)?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     let prefix = eventually("a server runs in its laboratory", Duration::from_secs(300), || {
         let prefix = prefix_owned_by(running.id()).context("it has no laboratory yet")?;
         let namespaces = Namespace::with_prefix(&prefix);

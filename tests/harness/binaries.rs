@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 
 use anyhow::{Context, Result, bail, ensure};
 
-/// Names a directory with ready programs, so that nothing is built.
-const READY: &str = "BATON_BIN_DIR";
+/// The environment variable that names a directory with ready programs, so that nothing is built.
+pub const READY: &str = "BATON_BIN_DIR";
 
 /// The path of a program of the workspace: `baton-server`, `baton-agent`, `baton`, or `examples/…`.
 ///

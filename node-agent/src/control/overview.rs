@@ -135,12 +135,7 @@ impl Overview {
             realtime: self.snapshot.realtime.clone().unwrap_or_else(not_known_yet),
             interfaces: self.snapshot.interfaces.clone(),
             groups: self.snapshot.groups.iter().map(group).collect(),
-            dropped_packets: self
-                .snapshot
-                .dropped_packets
-                .iter()
-                .map(|(cause, n)| ((*cause).to_owned(), *n))
-                .collect(),
+            dropped_packets: dropped.collect(),
         }
     }
 }
