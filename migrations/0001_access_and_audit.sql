@@ -1,11 +1,13 @@
 -- Why: who may call, with what the server proves who it is, and what was done must be kept before there is
 -- anything to do; and the role that serves requests must be unable to rewrite the past.
 
--- The role that serves requests. Where the owner may not create roles, an administrator creates it before.
+-- The role that serves requests. Where the owner may not create roles, an administrator creates it before. A login
+-- that does both, owning and serving, is a member, so that it can serve with no more rights than this.
 DO $$
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'baton_app') THEN
         CREATE ROLE baton_app NOLOGIN;
+        EXECUTE format('GRANT baton_app TO %I', current_user);
     END IF;
 END
 $$;

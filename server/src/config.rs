@@ -155,12 +155,9 @@ impl Config {
     ///
     /// # Errors
     /// [`ConfigError`], naming the key and what is allowed.
-    pub fn load(
-        path: &Path,
-        environment: impl Fn(&str) -> Option<String>,
-    ) -> Result<Self, ConfigError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+    pub fn load(path: &Path, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let text =
+            fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
         Self::parse(&text, &path.display().to_string(), environment)
     }
 
@@ -231,10 +228,8 @@ fn lay_over(table: &mut toml::Table, key: &str, value: &str) -> Result<(), Strin
         return Ok(());
     };
     let section = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-    match section {
-        toml::Value::Table(section) => section.insert(key.to_owned(), value),
-        _ => return Err("the file has something else there than a section".to_owned()),
-    };
+    let section = section.as_table_mut().ok_or("the file has something else there than a section")?;
+    section.insert(key.to_owned(), value);
     Ok(())
 }
 

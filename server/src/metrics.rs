@@ -40,6 +40,15 @@ fn describe() {
         "From the head of a request to the head of its answer"
     );
     metrics::describe_counter!("baton_refusals_total", "Attempts refused for want of identity or permission");
+    metrics::describe_counter!("baton_enrolments_total", "Agents that got an identity");
+    metrics::describe_gauge!("baton_agent_sessions", "Sessions of agents with this server");
+    metrics::describe_counter!(
+        "baton_agent_sessions_ended_total",
+        "Sessions of agents that ended, by reason"
+    );
+    metrics::describe_counter!("baton_desired_pushes_total", "Desired states sent to agents");
+    metrics::describe_counter!("baton_transitions_total", "Transitions recorded");
+    metrics::describe_counter!("baton_failovers_total", "Failovers joined, by cause");
     metrics::describe_gauge!("baton_db_pool_connections", "Connections to the database");
 }
 

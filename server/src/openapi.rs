@@ -40,10 +40,7 @@ fn preamble() -> OpenApi {
         )
     };
     let components = ComponentsBuilder::new()
-        .schema(
-            api_types::problem::Problem::name(),
-            <api_types::problem::Problem as PartialSchema>::schema(),
-        )
+        .schema(api_types::problem::Problem::name(), <api_types::problem::Problem as PartialSchema>::schema())
         .schema(
             api_types::problem::FieldProblem::name(),
             <api_types::problem::FieldProblem as PartialSchema>::schema(),

@@ -156,7 +156,10 @@ fn declare(access: Access, operation: &mut Operation) {
         Access::Open(_) => (Some(vec![SecurityRequirement::default()]), "none"),
     };
     operation.security = security;
-    operation.extensions.get_or_insert_default().merge(ExtensionsBuilder::new().add("x-permission", who).build());
+    operation
+        .extensions
+        .get_or_insert_default()
+        .merge(ExtensionsBuilder::new().add("x-permission", who).build());
     let problem = ResponseBuilder::new()
         .description("A problem: why the request was refused, with every bad field")
         .content(

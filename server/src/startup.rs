@@ -187,11 +187,7 @@ async fn certificate(
 
 /// Makes an API token for an admin when no admin's is valid: at the first start, and when the last one is lost.
 /// The file is written before the token counts, so that a token never exists that nobody has.
-async fn make_first_admin(
-    conn: &mut PgConnection,
-    path: &Path,
-    now: Timestamp,
-) -> Result<(), StartupError> {
+async fn make_first_admin(conn: &mut PgConnection, path: &Path, now: Timestamp) -> Result<(), StartupError> {
     if tokens::any_admin(conn, now).await? {
         return Ok(());
     }
@@ -199,8 +195,7 @@ async fn make_first_admin(
     let name = format!("admin-{}", now.as_datetime().format("%Y%m%d-%H%M%S"));
     let token = Token {
         id: secret.id(),
-        name: Name::try_from(name)
-            .map_err(|error| StoreError::inconsistent("tokens", secret.id(), error))?,
+        name: Name::try_from(name).map_err(|error| StoreError::inconsistent("tokens", secret.id(), error))?,
         role: Role::Admin,
         created_at: now,
         expires_at: (now.as_datetime() + TimeDelta::days(ADMIN_TOKEN_DAYS)).into(),

@@ -22,8 +22,7 @@ pub struct Identity {
 
 impl From<&Token> for Identity {
     fn from(token: &Token) -> Self {
-        let actor =
-            Actor { kind: ActorKind::Token, name: Some(token.name.to_string()), id: Some(token.id) };
+        let actor = Actor { kind: ActorKind::Token, name: Some(token.name.to_string()), id: Some(token.id) };
         Self { actor, role: token.role }
     }
 }
@@ -80,8 +79,7 @@ pub async fn authenticate(app: &App, credential: &str) -> Result<Identity, Authe
 /// # Errors
 /// [`AuthenticateError`], whatever is wrong with it.
 pub async fn redeem(app: &App, text: &str) -> Result<Token, AuthenticateError> {
-    let presented =
-        SecretToken::parse(TokenPrefix::Api, text).ok_or(AuthenticateError::UnknownToken)?;
+    let presented = SecretToken::parse(TokenPrefix::Api, text).ok_or(AuthenticateError::UnknownToken)?;
     let mut conn = app.db.acquire().await.map_err(StoreError::from)?;
     let stored = store::tokens::find(&mut conn, presented.id()).await?;
     let stored = stored

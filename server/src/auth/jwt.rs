@@ -168,7 +168,10 @@ fn header(token: &str) -> Result<Header, JwtError> {
 
 fn refusal(error: &jsonwebtoken::errors::Error) -> JwtError {
     use jsonwebtoken::errors::ErrorKind;
-    #[expect(clippy::wildcard_enum_match_arm, reason = "the enum of the library is open; all else is malformed")]
+    #[expect(
+        clippy::wildcard_enum_match_arm,
+        reason = "the enum of the library is open; all else is malformed"
+    )]
     match error.kind() {
         ErrorKind::InvalidSignature => JwtError::Signature,
         ErrorKind::InvalidAudience | ErrorKind::InvalidIssuer => JwtError::Audience,

@@ -7,8 +7,8 @@ use api_types::Timestamp;
 use api_types::audit::Actor;
 use chrono::TimeDelta;
 use serde_json::json;
-use sqlx::PgPool;
 
+use crate::app::App;
 use crate::store::audit::{self, Entry, Origin, Target};
 
 /// How many refusals are recorded in a minute.
@@ -30,8 +30,7 @@ impl RefusalLog {
     /// the entry, never the answer; the server's log has it all the same.
     pub async fn record(
         &self,
-        db: &PgPool,
-        now: Timestamp,
+        app: &App,
         actor: Actor,
         origin: Origin,
         action: &'static str,
@@ -47,6 +46,7 @@ impl RefusalLog {
             "refused"
         );
         metrics::counter!("baton_refusals_total", "action" => action).increment(1);
+        let now = app.clock.now();
         let Some(left_out) = self.admit(now) else { return };
         let reason = if left_out == 0 {
             json!({"reason": reason})
@@ -55,7 +55,7 @@ impl RefusalLog {
         };
         let entry = Entry::refused(actor, origin, action, target, &reason);
         let recorded = async {
-            let mut conn = db.acquire().await?;
+            let mut conn = app.db.acquire().await?;
             audit::record(&mut conn, now, &entry).await
         };
         if let Err(error) = recorded.await {

@@ -21,7 +21,9 @@ pub(super) struct Binaries {
 #[derive(Debug, Error)]
 pub enum BinariesError {
     /// Postgres is not installed.
-    #[error("there is no Postgres on this machine: install it (Debian: apt install postgresql) or set database.url")]
+    #[error(
+        "there is no Postgres on this machine: install it (Debian: apt install postgresql) or set database.url"
+    )]
     Missing,
     /// The data was written by another major version.
     #[error(
@@ -64,9 +66,11 @@ pub(super) fn find(given: Option<&Path>, data: Option<&str>) -> Result<Binaries,
     let installed = || found.iter().map(|binaries| binaries.major.as_str()).collect::<Vec<_>>().join(", ");
     match data {
         None => found.pop().ok_or(BinariesError::Missing),
-        Some(data) => found.iter().find(|binaries| binaries.major == data).cloned().ok_or_else(|| {
-            BinariesError::OtherVersion { data: data.to_owned(), installed: installed() }
-        }),
+        Some(data) => found
+            .iter()
+            .find(|binaries| binaries.major == data)
+            .cloned()
+            .ok_or_else(|| BinariesError::OtherVersion { data: data.to_owned(), installed: installed() }),
     }
 }
 

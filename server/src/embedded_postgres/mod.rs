@@ -135,7 +135,8 @@ impl EmbeddedPostgres {
         }
         cluster::write_access_rules(&account, &data_dir)?;
 
-        let command = keeper::PostgresCommand { binaries, account, data_dir, run_dir: run_dir.clone(), durable };
+        let command =
+            keeper::PostgresCommand { binaries, account, data_dir, run_dir: run_dir.clone(), durable };
         let keeper = Keeper::start(command).map_err(StartError::Thread)?;
         let postgres = Self { run_dir, keeper, _lock: lock };
         postgres.wait_until_it_answers().await?;

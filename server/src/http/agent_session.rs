@@ -19,7 +19,7 @@ use crate::auth::{Access, jwt};
 use crate::router::Routes;
 use crate::store::StoreError;
 use crate::store::audit::{self, Origin, Target};
-use crate::store::sessions::{self, Enrolled};
+use crate::store::identities::{self, Enrolled};
 
 /// The route of the agent channel.
 #[must_use]
@@ -45,7 +45,7 @@ async fn open_agent_session(
         Err(Refusal::Refused { actor, reason }) => {
             let now = app.clock.now();
             let target = Target::named("request", "GET /api/v1/agent/session");
-            app.refusals.record(&app.db, now, actor, origin, "authenticate", target, &reason).await;
+            app.refusals.record(&app, actor, origin, "authenticate", target, &reason).await;
             return Err(Problem::unauthenticated(reason, now));
         }
     };
@@ -93,7 +93,7 @@ async fn identify(app: &App, headers: &HeaderMap) -> Result<Enrolled, Refusal> {
     let not_accepted = |error: jwt::JwtError| refused(format!("the JWT is not accepted: {error}"));
     let id = jwt::key_id(token).map_err(not_accepted)?;
     let mut conn = app.db.acquire().await.map_err(StoreError::from)?;
-    let node = sessions::find_enrolled(&mut conn, id).await?;
+    let node = identities::find_enrolled(&mut conn, id).await?;
     drop(conn);
     let node = node.ok_or_else(|| not_accepted(jwt::JwtError::UnknownKey))?;
     let claims = jwt::verify_agent(token, &node.public_key, app.clock.now()).map_err(not_accepted)?;

@@ -52,7 +52,7 @@ async fn exchange_token(
             let target = Target::named("request", "POST /api/v1/auth/token");
             let reason = error.to_string();
             let actor = audit::anonymous();
-            app.refusals.record(&app.db, now, actor, origin, "authenticate", target, &reason).await;
+            app.refusals.record(&app, actor, origin, "authenticate", target, &reason).await;
             return Err(Problem::unauthenticated(reason, now));
         }
     };

@@ -70,19 +70,20 @@ async fn admit(app: &App, access: Access, request: &mut Request) -> Result<(), P
         Ok(identity) => identity,
         Err(Refusal { problem, recorded: None }) => return Err(problem),
         Err(Refusal { problem, recorded: Some(reason) }) => {
-            let now = app.clock.now();
             let actor = audit::anonymous();
-            app.refusals.record(&app.db, now, actor, origin, "authenticate", what, &reason).await;
+            app.refusals.record(app, actor, origin, "authenticate", what, &reason).await;
             return Err(problem);
         }
     };
     if let Some(permission) = permission
         && !allows(identity.role, permission)
     {
-        let reason =
-            format!("the role {} does not have the permission {}", identity.role.as_str(), permission.as_str());
-        let (now, actor) = (app.clock.now(), identity.actor);
-        app.refusals.record(&app.db, now, actor, origin, "authorise", what, &reason).await;
+        let reason = format!(
+            "the role {} does not have the permission {}",
+            identity.role.as_str(),
+            permission.as_str()
+        );
+        app.refusals.record(app, identity.actor, origin, "authorise", what, &reason).await;
         return Err(Problem::forbidden(reason));
     }
     request.extensions_mut().insert(Caller { identity, origin });

@@ -1,6 +1,9 @@
 //! Reads a request body: JSON of at most [`MAX_BODY_OCTETS`], with every bad field listed.
 
+use std::time::Duration;
+
 use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, FailedToBufferBody};
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, header};
 
@@ -9,6 +12,9 @@ use super::problem::Problem;
 
 /// The largest body that is read.
 pub const MAX_BODY_OCTETS: usize = 256 * 1024;
+
+/// How long a body may take to arrive.
+const ARRIVAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// The body of a request, read as `T`.
 #[derive(Debug)]
@@ -21,11 +27,23 @@ impl<S: Send + Sync, T: FromFields> FromRequest<S> for Body<T> {
         if !is_json(request.headers()) {
             return Err(Problem::unsupported_media_type());
         }
-        let octets =
-            Bytes::from_request(request, state).await.map_err(|_| Problem::too_large(MAX_BODY_OCTETS))?;
+        let octets = tokio::time::timeout(ARRIVAL_LIMIT, Bytes::from_request(request, state))
+            .await
+            .map_err(|_| Problem::too_slow(ARRIVAL_LIMIT))?
+            .map_err(|rejection| unread(&rejection))?;
         let document =
             serde_json::from_slice(&octets).map_err(|error| Problem::malformed_json(error.to_string()))?;
         fields::read(document).map(Self).map_err(Problem::invalid)
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "the enum of axum is open; all else is a broken body")]
+fn unread(rejection: &BytesRejection) -> Problem {
+    match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => {
+            Problem::too_large(MAX_BODY_OCTETS)
+        }
+        _ => Problem::malformed_json("the body did not arrive whole"),
     }
 }
 

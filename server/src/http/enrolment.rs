@@ -18,8 +18,8 @@ use crate::app::App;
 use crate::auth::{Access, SecretToken, TokenPrefix};
 use crate::router::Routes;
 use crate::store::audit::{self, Entry, Origin, Target};
+use crate::store::identities::{self, Enrolled, Enrolment};
 use crate::store::join_tokens::{self, StoredJoinToken};
-use crate::store::sessions::{self, Enrolled, Enrolment};
 use api_types::Timestamp;
 use api_types::problem::FieldProblem;
 
@@ -69,7 +69,7 @@ async fn enrol_agent(
         }
     };
     let node = &token.token.node;
-    let (id, created, replaced) = match sessions::enrol(&mut tx, node, &public_key, now).await? {
+    let (id, created, replaced) = match identities::enrol(&mut tx, node, &public_key, now).await? {
         Enrolment::Done { id, created, replaced } => (id, created, replaced),
         Enrolment::KeyTaken => {
             return Err(key_problem(
@@ -164,6 +164,6 @@ async fn record_refusal(app: &App, origin: Origin, now: Timestamp, refusal: &Ref
         None => Target::named("request", "POST /api/v1/enrolment"),
     };
     let reason = refusal.reason.to_string();
-    app.refusals.record(&app.db, now, audit::anonymous(), origin, "node.enrol", target, &reason).await;
+    app.refusals.record(app, audit::anonymous(), origin, "node.enrol", target, &reason).await;
     Problem::unauthenticated(reason, now)
 }

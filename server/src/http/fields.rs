@@ -41,11 +41,7 @@ pub fn read<T: FromFields>(document: Value) -> Result<T, Vec<FieldProblem>> {
     read.filter(|_| errors.is_empty()).ok_or(errors)
 }
 
-fn read_object<T: FromFields>(
-    value: Value,
-    pointer: String,
-    errors: &mut Vec<FieldProblem>,
-) -> Option<T> {
+fn read_object<T: FromFields>(value: Value, pointer: String, errors: &mut Vec<FieldProblem>) -> Option<T> {
     let Value::Object(object) = value else {
         errors.push(FieldProblem { pointer, detail: format!("must be an object, not {}", kind_of(&value)) });
         return None;

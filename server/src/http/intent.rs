@@ -74,7 +74,7 @@ impl<'a> Attempt<'a> {
         {
             let (actor, origin) = (caller.identity.actor.clone(), caller.origin.clone());
             let reason = format!("{}: {}", problem.code(), problem.detail());
-            app.refusals.record(&app, actor, origin, action, target, &reason).await;
+            app.refusals.record(app, actor, origin, action, target, &reason).await;
         }
         outcome
     }

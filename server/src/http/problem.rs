@@ -39,6 +39,7 @@ enum Kind {
     InUse,
     PreconditionFailed,
     TooLarge,
+    TooSlow,
     UnsupportedMediaType,
     Invalid,
     Internal,
@@ -51,9 +52,7 @@ impl Kind {
             Self::MalformedJson => (StatusCode::BAD_REQUEST, "malformed_json", "The body is not JSON"),
             Self::InvalidQuery => (StatusCode::BAD_REQUEST, "invalid_query", "A query parameter is wrong"),
             Self::InvalidHeader => (StatusCode::BAD_REQUEST, "invalid_header", "A header is wrong"),
-            Self::Unauthenticated => {
-                (StatusCode::UNAUTHORIZED, "unauthenticated", "The caller is not known")
-            }
+            Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "unauthenticated", "The caller is not known"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "The caller may not do this"),
             Self::NotFound => (StatusCode::NOT_FOUND, "not_found", "There is no such thing"),
             Self::MethodNotAllowed => {
@@ -66,6 +65,7 @@ impl Kind {
             Self::PreconditionFailed => {
                 (StatusCode::PRECONDITION_FAILED, "precondition_failed", "The object is not as expected")
             }
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too_slow", "The body took too long to arrive"),
             Self::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too_large", "The body is too large"),
             Self::UnsupportedMediaType => {
                 (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", "The body is not JSON")
@@ -153,6 +153,12 @@ impl Problem {
     #[must_use]
     pub fn too_large(limit: usize) -> Self {
         Self::new(Kind::TooLarge, format!("at most {limit} octets are allowed"))
+    }
+
+    /// The body did not arrive within `limit`.
+    #[must_use]
+    pub fn too_slow(limit: std::time::Duration) -> Self {
+        Self::new(Kind::TooSlow, format!("the body must arrive within {} s", limit.as_secs()))
     }
 
     /// The body is not declared as JSON.
@@ -291,7 +297,9 @@ impl From<Vec<conflict::Conflict>> for Problem {
             Some(conflict::Conflict::NameTaken { .. } | conflict::Conflict::ExternalNameTaken { .. }) => {
                 Kind::NameTaken
             }
-            Some(conflict::Conflict::InUse { .. } | conflict::Conflict::PrefixInUse { .. }) | None => Kind::InUse,
+            Some(conflict::Conflict::InUse { .. } | conflict::Conflict::PrefixInUse { .. }) | None => {
+                Kind::InUse
+            }
         };
         let detail = conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let errors = conflicts

@@ -84,9 +84,13 @@ impl<S: Send + Sync, T: FromParams> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let AxumQuery(pairs) = AxumQuery::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|error| {
-            Problem::invalid_query(vec![FieldProblem { pointer: "?".to_owned(), detail: error.body_text() }])
-        })?;
+        let AxumQuery(pairs) =
+            AxumQuery::<Vec<(String, String)>>::try_from_uri(&parts.uri).map_err(|error| {
+                Problem::invalid_query(vec![FieldProblem {
+                    pointer: "?".to_owned(),
+                    detail: error.body_text(),
+                }])
+            })?;
         let mut params = Params { pairs, known: Vec::new(), errors: Vec::new() };
         let read = T::from_params(&mut params);
         params.refuse_unknown();

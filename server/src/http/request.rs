@@ -24,10 +24,7 @@ pub async fn identify(mut request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = given_id(&request).unwrap_or_else(|| Uuid::now_v7().to_string());
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(peer)| *peer);
-    let origin = Origin {
-        source: peer.map(|peer| peer.ip().to_canonical()),
-        request_id: Some(id.clone()),
-    };
+    let origin = Origin { source: peer.map(|peer| peer.ip().to_canonical()), request_id: Some(id.clone()) };
     request.extensions_mut().insert(origin);
     let method = request.method().clone();
     let path = request.uri().path().to_owned();

@@ -1,10 +1,10 @@
 //! Versions of objects over HTTP: the generation as a strong `ETag`, `If-Match` and `If-None-Match: *`.
 
+use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::Json;
 use headers::{ETag, HeaderMapExt, IfMatch, IfNoneMatch};
 use serde::Serialize;
 
@@ -48,7 +48,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Preconditions {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let wrong = |name: &str| Problem::invalid_header(format!("{name}: write it like \"3\", quotes included, or *"));
+        let wrong = |name: &str| {
+            Problem::invalid_header(format!("{name}: write it like \"3\", quotes included, or *"))
+        };
         Ok(Self {
             if_match: parts.headers.typed_try_get().map_err(|_| wrong("If-Match"))?,
             if_none_match: parts.headers.typed_try_get().map_err(|_| wrong("If-None-Match"))?,

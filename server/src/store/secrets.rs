@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::StoreError;
 
 /// The advisory lock under which the shared secrets are made. Any constant does.
-const LOCK: i64 = 0x6261_746f_6e;
+const LOCK: i64 = 0x0062_6174_6f6e;
 
 /// A signing key as the database keeps it.
 #[derive(Debug, Clone)]

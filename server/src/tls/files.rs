@@ -56,7 +56,8 @@ pub fn certificate_from_files(files: &TlsFiles) -> Result<Certificate, FilesErro
     let mut chain = CertificateDer::pem_slice_iter(&read(&files.certificate)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(not_pem(&files.certificate, "certificate"))?;
-    let key = PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(not_pem(&files.key, "private key"))?;
+    let key =
+        PrivateKeyDer::from_pem_slice(&read(&files.key)?).map_err(not_pem(&files.key, "private key"))?;
     let ca_pem = read(&files.ca)?;
     let ca = CertificateDer::from_pem_slice(&ca_pem).map_err(not_pem(&files.ca, "certificate"))?;
     let parsed = EndEntityCert::try_from(&ca)

@@ -51,7 +51,11 @@ async fn a_refusal_says_why_and_is_recorded_with_who_and_where() {
     assert_eq!(entry["actor"]["name"], "looker");
     assert_eq!(entry["target_name"], "POST /api/v1/tokens");
     assert_eq!(entry["request_id"], "req-7");
-    assert_eq!(app.get("/api/v1/tokens").await.body["items"].as_array().unwrap().len(), 2, "nothing was made");
+    assert_eq!(
+        app.get("/api/v1/tokens").await.body["items"].as_array().unwrap().len(),
+        2,
+        "nothing was made"
+    );
 }
 
 #[tokio::test]

@@ -77,16 +77,13 @@ async fn it_is_durable_and_reachable_through_its_socket_only() {
             .unwrap();
         assert_eq!(actual, value, "{setting}");
     }
-    let listens: String = sqlx::query_scalar("SELECT current_setting('listen_addresses')")
+    let listens: String =
+        sqlx::query_scalar("SELECT current_setting('listen_addresses')").fetch_one(&mut conn).await.unwrap();
+    assert_eq!(listens, "");
+    let is_superuser: bool = sqlx::query_scalar("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
         .fetch_one(&mut conn)
         .await
         .unwrap();
-    assert_eq!(listens, "");
-    let is_superuser: bool =
-        sqlx::query_scalar("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-            .fetch_one(&mut conn)
-            .await
-            .unwrap();
     assert!(!is_superuser, "requests are not served by a superuser");
 }
 

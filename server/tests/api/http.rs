@@ -21,7 +21,12 @@ async fn a_body_that_is_not_json_is_a_problem() {
     json().send().await.problem(400, "malformed_json");
     json().body("[]").send().await.problem(422, "invalid");
     post().body("{}").send().await.problem(415, "unsupported_media_type");
-    post().header("content-type", "text/plain").body("{}").send().await.problem(415, "unsupported_media_type");
+    post()
+        .header("content-type", "text/plain")
+        .body("{}")
+        .send()
+        .await
+        .problem(415, "unsupported_media_type");
     json().body(vec![b' '; 256 * 1024 + 1]).send().await.problem(413, "too_large");
 }
 

@@ -61,7 +61,10 @@ async fn a_jwt_is_as_good_as_its_token_for_ten_minutes() {
     assert_eq!(claims["aud"], "baton-api");
 
     let me = app.request("GET", "/api/v1/auth/self").bearer(jwt).send().await;
-    assert_eq!(me.body, json!({"actor": {"kind": "token", "name": "writer", "id": claims["sub"]}, "role": "editor"}));
+    assert_eq!(
+        me.body,
+        json!({"actor": {"kind": "token", "name": "writer", "id": claims["sub"]}, "role": "editor"})
+    );
     app.clock.advance(TimeDelta::seconds(614));
     assert_eq!(status(&app, jwt).await, 200, "a clock may be 15 s off");
     app.clock.advance(TimeDelta::seconds(1));
@@ -71,7 +74,8 @@ async fn a_jwt_is_as_good_as_its_token_for_ten_minutes() {
 #[tokio::test]
 async fn a_jwt_never_outlives_its_token() {
     let app = TestApp::start().await;
-    let created = app.post("/api/v1/tokens", json!({"name": "short", "role": "viewer", "ttl_ms": 60_000})).await;
+    let created =
+        app.post("/api/v1/tokens", json!({"name": "short", "role": "viewer", "ttl_ms": 60_000})).await;
     let jwt = app.exchange(created.body["secret"].as_str().unwrap()).await;
     let (_, claims) = parts(&jwt);
     assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 60);

@@ -1,6 +1,9 @@
 //! The REST API on a real Postgres: one cluster for the process, one database for each test.
 
-#![expect(clippy::unwrap_used, reason = "what a helper of the tests cannot unwrap fails the test, as it should")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a helper of the tests cannot unwrap fails the test, as it should"
+)]
 
 mod agent;
 mod agent_session;
@@ -20,7 +23,9 @@ mod listening;
 mod lists;
 mod nodes;
 mod openapi;
+mod permissions;
 mod preconditions;
+mod process;
 mod routes;
 mod segments;
 mod tokens;

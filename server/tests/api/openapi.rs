@@ -11,7 +11,10 @@ use crate::harness::TestApp;
 fn the_committed_document_is_what_the_code_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/baton.json");
     let committed = std::fs::read_to_string(path).unwrap();
-    assert!(committed == openapi::text().unwrap(), "openapi/baton.json is stale: run `make openapi` and commit it");
+    assert!(
+        committed == openapi::text().unwrap(),
+        "openapi/baton.json is stale: run `make openapi` and commit it"
+    );
 }
 
 #[tokio::test]

@@ -9,7 +9,9 @@ use crate::harness::TestApp;
 
 fn concrete(path: &str) -> String {
     path.split('/')
-        .map(|segment| if segment.starts_with('{') { "018f4e6e-7c1a-7000-8000-000000000000" } else { segment })
+        .map(
+            |segment| if segment.starts_with('{') { "018f4e6e-7c1a-7000-8000-000000000000" } else { segment },
+        )
         .collect::<Vec<_>>()
         .join("/")
 }

@@ -36,8 +36,9 @@ async fn a_token_is_created_shown_listed_and_deleted() {
 #[tokio::test]
 async fn everything_that_is_wrong_with_a_token_is_named_at_once() {
     let app = TestApp::start().await;
-    let answer =
-        app.post("/api/v1/tokens", json!({"name": "Not Good", "role": "king", "ttl_ms": 59_999, "x": 1})).await;
+    let answer = app
+        .post("/api/v1/tokens", json!({"name": "Not Good", "role": "king", "ttl_ms": 59_999, "x": 1}))
+        .await;
     answer.problem(422, "invalid");
     assert_eq!(answer.pointers(), ["/name", "/role", "/ttl_ms", "/x"]);
     let detail = answer.body["errors"][1]["detail"].as_str().unwrap();

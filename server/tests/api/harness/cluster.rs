@@ -59,8 +59,7 @@ fn cluster() -> &'static EmbeddedPostgres {
             let settings = Settings { dir, bin_dir: None, durable: false };
             let postgres = EmbeddedPostgres::start(settings).await.expect("a Postgres for the tests");
             let template = postgres.owner().database(TEMPLATE);
-            let mut conn =
-                PgConnection::connect_with(&postgres.owner().database("postgres")).await.unwrap();
+            let mut conn = PgConnection::connect_with(&postgres.owner().database("postgres")).await.unwrap();
             conn.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {TEMPLATE}"))).await.unwrap();
             conn.close().await.unwrap();
             database::migrate(&template).await.unwrap();

@@ -37,7 +37,8 @@ impl TestApp {
         let database = TestDatabase::create().await;
         let state_dir = tempfile::tempdir().unwrap();
         let config: Config =
-            toml::from_str(&format!("state_dir = {:?}\ndatabase.max_connections = 6", state_dir.path())).unwrap();
+            toml::from_str(&format!("state_dir = {:?}\ndatabase.max_connections = 6", state_dir.path()))
+                .unwrap();
         let clock = TestClock::default();
         let at = Database { embedded: None, owner: database.owner(), app: database.app() };
         let (app, _certificate) =
