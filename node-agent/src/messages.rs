@@ -33,7 +33,8 @@ pub enum Command {
 pub enum Report {
     /// The groups of this revision run.
     Applied(Revision),
-    /// The revision was refused whole; what ran before runs on.
+    /// The revision was refused whole; what ran before runs on. While no other revision comes the dataplane tries
+    /// it again whenever the interfaces change, and then says [`Report::Applied`], or why not if the reasons differ.
     Rejected {
         /// Which.
         revision: Revision,

@@ -51,6 +51,8 @@ pub(crate) struct Course {
     applied: Option<(Revision, String)>,
     /// Was sent to the dataplane, which has not answered.
     in_flight: Option<DesiredState>,
+    /// Was rejected. The dataplane tries it again by itself when the interfaces change.
+    rejected: Option<DesiredState>,
     /// Goes next.
     waiting: Option<DesiredState>,
 }
@@ -128,13 +130,17 @@ impl Course {
 
     /// The state that the dataplane has accepted.
     fn accepted(&mut self, revision: Revision) -> Option<DesiredState> {
-        let state = self.in_flight.take_if(|state| state.revision == revision)?;
+        let is_it = |state: &mut DesiredState| state.revision == revision;
+        let state = self.in_flight.take_if(is_it).or_else(|| self.rejected.take_if(is_it))?;
+        self.rejected = None;
         self.applied = Some((state.revision, state.digest.clone()));
         Some(state)
     }
 
     fn rejected(&mut self, revision: Revision) {
-        self.in_flight.take_if(|state| state.revision == revision);
+        if let Some(state) = self.in_flight.take_if(|state| state.revision == revision) {
+            self.rejected = Some(state);
+        }
     }
 }
 
