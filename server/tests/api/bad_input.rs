@@ -12,7 +12,7 @@ async fn refused(api: &TestApp, body: &Value, status: u16, code: &str) -> Vec<(V
     let refusals = api.audited().await.iter().filter(|(_, outcome, _)| outcome == "refused").count();
     let mut answers = Vec::new();
     for (method, path) in [("POST", "/api/v1/groups"), ("PUT", "/api/v1/groups/web")] {
-        let answer = api.call(method, path, &[], Some(body)).await.is_problem(status, code);
+        let answer = api.call(method, path, &[], Some(body)).await.refused_as(status, code);
         let pointers = answer.pointers().into_iter().map(str::to_owned).collect();
         answers.push((pointers, answer.said()));
     }
@@ -73,7 +73,7 @@ async fn addresses_must_be_canonical_hosts_of_the_segment_once() {
         let before = api.everything().await;
         let body = free("virtual_addresses", addresses);
         let answer = api.post("/api/v1/groups", &body).await;
-        let answer = answer.is_problem(422, "invalid");
+        let answer = answer.refused_as(422, "invalid");
         assert!(answer.pointers().contains(&pointer), "{body:#}: {:?}", answer.pointers());
         assert!(answer.said().contains(said), "{said:?} is not in: {}", answer.said());
         assert_eq!(api.everything().await, before, "nothing changed");
@@ -122,7 +122,7 @@ async fn members_must_exist_once_with_one_owner() {
         let before = api.everything().await;
         let body = free("members", members);
         let answer = api.post("/api/v1/groups", &body).await;
-        let answer = answer.is_problem(422, "invalid");
+        let answer = answer.refused_as(422, "invalid");
         assert_eq!(answer.pointers()[0], pointer, "{body:#}: {:#}", answer.body);
         assert!(answer.said().contains(said), "{said:?} is not in: {}", answer.said());
         assert_eq!(api.everything().await, before, "nothing changed");
@@ -230,21 +230,21 @@ async fn what_another_group_has_is_taken_and_the_group_is_named() {
     let before = api.everything().await;
 
     let name = api.post("/api/v1/groups", &with(free("vrid", json!(98)), "name", json!("web"))).await;
-    assert_eq!(name.is_problem(409, "name_taken").pointers(), ["/name"]);
+    assert_eq!(name.refused_as(409, "name_taken").pointers(), ["/name"]);
 
     let vrid = api.post("/api/v1/groups", &free("vrid", json!(51))).await;
-    let vrid = vrid.is_problem(409, "vrid_taken");
+    let vrid = vrid.refused_as(409, "vrid_taken");
     assert_eq!(vrid.pointers(), ["/vrid"]);
     assert!(vrid.said().contains("group web"), "{}", vrid.said());
 
     let addresses = json!(["192.0.2.99/24", "192.0.2.10/32"]);
     let address = api.post("/api/v1/groups", &free("virtual_addresses", addresses)).await;
-    let address = address.is_problem(409, "address_taken");
+    let address = address.refused_as(409, "address_taken");
     assert_eq!(address.pointers(), ["/virtual_addresses/1"]);
     assert!(address.said().contains("192.0.2.10 belongs to group web"), "{}", address.said());
 
     let everything = api.post("/api/v1/groups", &group("copy")).await;
-    let everything = everything.is_problem(409, "vrid_taken");
+    let everything = everything.refused_as(409, "vrid_taken");
     assert_eq!(everything.pointers(), ["/vrid", "/virtual_addresses/0", "/virtual_addresses/1"]);
     assert_eq!(api.everything().await, before, "nothing changed");
 }
@@ -258,7 +258,7 @@ async fn another_segment_has_its_own_vrids_unless_the_wire_is_the_same() {
         with(with(group("db"), "segment", json!("backend")), "members", members)
     };
     let same_wire = api.post("/api/v1/groups", &on_backend("eth0")).await;
-    let same_wire = same_wire.is_problem(409, "vrid_taken");
+    let same_wire = same_wire.refused_as(409, "vrid_taken");
     assert!(same_wire.said().contains("group web on segment frontend"), "{}", same_wire.said());
     api.post("/api/v1/groups", &on_backend("eth1")).await.is(201);
 }
@@ -268,12 +268,12 @@ async fn a_body_that_is_no_json_is_no_request() {
     let api = TestApp::with_a_group().await;
     let before = api.everything().await;
     let array = api.post("/api/v1/groups", &json!([group("x")])).await;
-    assert_eq!(array.is_problem(422, "invalid").pointers(), [""]);
+    assert_eq!(array.refused_as(422, "invalid").pointers(), [""]);
     let none = api.call("POST", "/api/v1/groups", &[], None).await;
-    none.is_problem(415, "unsupported_media_type");
+    none.refused_as(415, "unsupported_media_type");
     let empty = api.call("PUT", "/api/v1/groups/web", &[("content-type", "application/json")], None).await;
-    empty.is_problem(400, "malformed_json");
+    empty.refused_as(400, "malformed_json");
     let large = with(group("web"), "description", json!("x".repeat(300_000)));
-    api.put("/api/v1/groups/web", &large).await.is_problem(413, "too_large");
+    api.put("/api/v1/groups/web", &large).await.refused_as(413, "too_large");
     assert_eq!(api.everything().await, before, "nothing changed");
 }

@@ -27,8 +27,8 @@ async fn a_group_is_created_shown_replaced_and_deleted() {
     assert_eq!((written(&replaced.body), replaced.etag()), (changed, "\"2\""));
 
     api.delete("/api/v1/groups/web").await.is(204);
-    api.get("/api/v1/groups/web").await.is_problem(404, "not_found");
-    api.delete("/api/v1/groups/web").await.is_problem(404, "not_found");
+    api.get("/api/v1/groups/web").await.refused_as(404, "not_found");
+    api.delete("/api/v1/groups/web").await.refused_as(404, "not_found");
     let done: Vec<_> = api
         .audited()
         .await
@@ -123,7 +123,7 @@ async fn a_group_may_be_renamed_and_moved_with_everything_in_one_put() {
     let id = api.get("/api/v1/groups/web").await.body["id"].clone();
     let answered = api.put("/api/v1/groups/web", &moved).await.is(200).body;
     assert_eq!((written(&answered), &answered["id"]), (moved, &id));
-    api.get("/api/v1/groups/web").await.is_problem(404, "not_found");
+    api.get("/api/v1/groups/web").await.refused_as(404, "not_found");
     api.get("/api/v1/groups/site").await.is(200);
 }
 

@@ -95,7 +95,7 @@ impl Answer {
 
     /// This answer, which must be a problem with this status and code.
     #[track_caller]
-    pub(crate) fn is_problem(self, status: u16, code: &str) -> Self {
+    pub(crate) fn refused_as(self, status: u16, code: &str) -> Self {
         self.problem(status, code);
         self
     }

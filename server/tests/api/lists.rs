@@ -12,17 +12,15 @@ fn names(page: &Answer) -> Vec<String> {
     items.iter().map(|item| item["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Follows the cursors of a list from its first page to its last, with what is created meanwhile.
+/// Follows the cursors of a list from its first page to its last.
 async fn walk(api: &TestApp, kind: &str, limit: usize) -> Vec<Vec<String>> {
     let mut pages = Vec::new();
     let mut path = format!("/api/v1/{kind}?limit={limit}");
     loop {
         let page = api.get(&path).await.is(200);
         pages.push(names(&page));
-        match &page.body["next_cursor"] {
-            Value::Null => return pages,
-            cursor => path = format!("/api/v1/{kind}?limit={limit}&cursor={}", cursor.as_str().unwrap()),
-        }
+        let Some(cursor) = page.body["next_cursor"].as_str() else { return pages };
+        path = format!("/api/v1/{kind}?limit={limit}&cursor={cursor}");
     }
 }
 
@@ -93,19 +91,19 @@ async fn what_is_no_page_of_a_list_is_refused() {
             ("limit=0&colour=blue", vec!["?limit", "?colour"]),
         ] {
             let refused = api.get(&format!("/api/v1/{list}?{query}")).await;
-            let refused = refused.is_problem(400, "invalid_query");
+            let refused = refused.refused_as(400, "invalid_query");
             assert_eq!(refused.pointers(), wanted, "{list}?{query}");
         }
     }
     for history in ["failovers", "transitions", "audit-events"] {
         let refused = api.get(&format!("/api/v1/{history}?group=Not%20A%20Name")).await;
-        assert_eq!(refused.is_problem(400, "invalid_query").pointers(), ["?group"]);
+        assert_eq!(refused.refused_as(400, "invalid_query").pointers(), ["?group"]);
     }
     for path in ["segments/frontend", "nodes/lb1", "groups/web"] {
         let refused = api.get(&format!("/api/v1/{path}?verbose=1")).await;
-        assert_eq!(refused.is_problem(400, "invalid_query").pointers(), ["?verbose"]);
+        assert_eq!(refused.refused_as(400, "invalid_query").pointers(), ["?verbose"]);
         let refused = api.delete(&format!("/api/v1/{path}?force=1")).await;
-        refused.is_problem(400, "invalid_query");
+        refused.refused_as(400, "invalid_query");
     }
     for path in [
         format!("failovers/{uuid}"),
@@ -114,7 +112,7 @@ async fn what_is_no_page_of_a_list_is_refused() {
         "failovers/web".to_owned(),
         "audit-events/first".to_owned(),
     ] {
-        api.get(&format!("/api/v1/{path}")).await.is_problem(404, "not_found");
+        api.get(&format!("/api/v1/{path}")).await.refused_as(404, "not_found");
     }
 }
 
@@ -123,14 +121,14 @@ async fn a_method_that_a_resource_does_not_have_is_answered_with_those_it_has() 
     let api = TestApp::with_a_group().await;
     for kind in ["segments/frontend", "nodes/lb1", "groups/web"] {
         let answer = api.call("PATCH", &format!("/api/v1/{kind}"), &[], Some(&json!({}))).await;
-        let answer = answer.is_problem(405, "method_not_allowed");
+        let answer = answer.refused_as(405, "method_not_allowed");
         let mut allowed: Vec<_> = answer.header("allow").unwrap().split(',').map(str::trim).collect();
         allowed.sort_unstable();
         assert_eq!(allowed, ["DELETE", "GET", "HEAD", "PUT"], "{kind}");
     }
     for list in ["failovers", "transitions", "audit-events"] {
         let answer = api.post(&format!("/api/v1/{list}"), &json!({})).await;
-        let answer = answer.is_problem(405, "method_not_allowed");
+        let answer = answer.refused_as(405, "method_not_allowed");
         assert!(
             answer.header("allow").unwrap().contains("GET")
                 && !answer.header("allow").unwrap().contains("POST")

@@ -25,8 +25,8 @@ async fn a_node_is_created_shown_replaced_and_deleted() {
     assert_eq!((written(&replaced.body), replaced.etag()), (changed, "\"2\""));
 
     api.delete("/api/v1/nodes/lb1").await.is(204);
-    api.get("/api/v1/nodes/lb1").await.is_problem(404, "not_found");
-    api.delete("/api/v1/nodes/lb1").await.is_problem(404, "not_found");
+    api.get("/api/v1/nodes/lb1").await.refused_as(404, "not_found");
+    api.delete("/api/v1/nodes/lb1").await.refused_as(404, "not_found");
 }
 
 #[tokio::test]
@@ -41,7 +41,7 @@ async fn bad_nodes_are_refused_field_by_field() {
     ];
     for (body, wanted) in cases {
         let refused = api.post("/api/v1/nodes", &body).await;
-        let refused = refused.is_problem(422, "invalid");
+        let refused = refused.refused_as(422, "invalid");
         assert_eq!(refused.pointers(), wanted, "{body}");
     }
     assert_eq!(api.everything().await, before, "nothing changed");
@@ -51,7 +51,7 @@ async fn bad_nodes_are_refused_field_by_field() {
 async fn a_member_of_a_group_cannot_be_deleted() {
     let api = TestApp::with_a_group().await;
     let before = api.everything().await;
-    let refused = api.delete("/api/v1/nodes/lb1").await.is_problem(409, "in_use");
+    let refused = api.delete("/api/v1/nodes/lb1").await.refused_as(409, "in_use");
     assert!(refused.said().contains("group web"), "{}", refused.said());
     assert_eq!(api.everything().await, before, "nothing changed");
     api.delete("/api/v1/groups/web").await.is(204);
@@ -76,12 +76,12 @@ async fn a_renamed_node_reaches_every_agent_that_knows_the_name() {
 #[tokio::test]
 async fn a_name_belongs_to_one_node_and_to_no_external_member() {
     let api = TestApp::with_a_segment_and_two_nodes().await;
-    api.post("/api/v1/nodes", &json!({"name": "lb1"})).await.is_problem(409, "name_taken");
-    api.put("/api/v1/nodes/lb2", &json!({"name": "lb1"})).await.is_problem(409, "name_taken");
+    api.post("/api/v1/nodes", &json!({"name": "lb1"})).await.refused_as(409, "name_taken");
+    api.put("/api/v1/nodes/lb2", &json!({"name": "lb1"})).await.refused_as(409, "name_taken");
 
     let members = json!([node_member("lb1", "eth0", 240), external_member("old", "192.0.2.4", 100)]);
     api.post("/api/v1/groups", &with(group("web"), "members", members)).await.is(201);
     let refused = api.post("/api/v1/nodes", &json!({"name": "old"})).await;
-    let refused = refused.is_problem(409, "name_taken");
+    let refused = refused.refused_as(409, "name_taken");
     assert!(refused.said().contains("group web"), "{}", refused.said());
 }

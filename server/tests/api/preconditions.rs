@@ -24,11 +24,11 @@ async fn a_change_of_another_version_is_refused_and_leaves_everything() {
     let api = TestApp::with_a_group().await;
     let before = api.everything().await;
     for (path, body) in changes() {
-        api.put_if_match(path, "\"7\"", &body).await.is_problem(412, "precondition_failed");
-        api.call("DELETE", path, &[("if-match", "\"7\"")], None).await.is_problem(412, "precondition_failed");
+        api.put_if_match(path, "\"7\"", &body).await.refused_as(412, "precondition_failed");
+        api.call("DELETE", path, &[("if-match", "\"7\"")], None).await.refused_as(412, "precondition_failed");
         api.call("PUT", path, &[("if-none-match", "*")], Some(&body))
             .await
-            .is_problem(412, "precondition_failed");
+            .refused_as(412, "precondition_failed");
     }
     assert_eq!(api.everything().await, before, "nothing changed");
     for (path, body) in changes() {
@@ -42,7 +42,7 @@ async fn a_change_of_another_version_is_refused_and_leaves_everything() {
 async fn put_by_name_creates_unless_the_caller_expects_it_to_be_there() {
     let api = TestApp::with_a_segment_and_two_nodes().await;
     let path = "/api/v1/groups/web";
-    api.put_if_match(path, "\"1\"", &group("web")).await.is_problem(412, "precondition_failed");
+    api.put_if_match(path, "\"1\"", &group("web")).await.refused_as(412, "precondition_failed");
     let created = api.call("PUT", path, &[("if-none-match", "*")], Some(&group("web"))).await.is(201);
     assert!(created.location().starts_with("/api/v1/groups/"));
     assert_eq!(created.etag(), "\"1\"");
@@ -59,14 +59,14 @@ async fn put_creates_only_under_the_name_of_the_body() {
     ];
     for (kind, body) in bodies {
         let other = api.put(&format!("/api/v1/{kind}/b"), &body).await;
-        assert_eq!(other.is_problem(422, "invalid").pointers(), ["/name"]);
+        assert_eq!(other.refused_as(422, "invalid").pointers(), ["/name"]);
         let id = format!("/api/v1/{kind}/018f4e6e-7c1a-7000-8000-000000000000");
-        api.put(&id, &body).await.is_problem(404, "not_found");
+        api.put(&id, &body).await.refused_as(404, "not_found");
         for no_name in ["Not%20A%20Name", "a%00b", "%F0%9F%8E%BC"] {
             let path = format!("/api/v1/{kind}/{no_name}");
-            api.put(&path, &body).await.is_problem(404, "not_found");
-            api.get(&path).await.is_problem(404, "not_found");
-            api.delete(&path).await.is_problem(404, "not_found");
+            api.put(&path, &body).await.refused_as(404, "not_found");
+            api.get(&path).await.refused_as(404, "not_found");
+            api.delete(&path).await.refused_as(404, "not_found");
         }
     }
     assert_eq!(api.everything().await, before, "nothing changed");

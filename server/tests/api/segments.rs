@@ -30,7 +30,7 @@ async fn a_segment_is_created_shown_replaced_and_deleted() {
     assert_eq!(replaced.body["created_at"], created.body["created_at"]);
 
     api.delete("/api/v1/segments/frontend").await.is(204);
-    api.get("/api/v1/segments/frontend").await.is_problem(404, "not_found");
+    api.get("/api/v1/segments/frontend").await.refused_as(404, "not_found");
     let audited = api.audited().await;
     let of_segments: Vec<_> = audited
         .iter()
@@ -77,7 +77,7 @@ async fn bad_segments_are_refused_field_by_field() {
     let before = api.everything().await;
     for (body, wanted) in cases {
         let refused = api.post("/api/v1/segments", &body).await;
-        let refused = refused.is_problem(422, "invalid");
+        let refused = refused.refused_as(422, "invalid");
         assert_eq!(refused.pointers(), wanted, "{body}");
     }
     let spelt = api.post("/api/v1/segments", &segment("a", &["010.0.0.0/8"])).await;
@@ -91,9 +91,9 @@ async fn a_name_belongs_to_one_segment() {
     api.post("/api/v1/segments", &segment("a", &["10.0.0.0/8"])).await.is(201);
     api.post("/api/v1/segments", &segment("b", &["10.0.0.0/8"])).await.is(201);
     let again = api.post("/api/v1/segments", &segment("a", &["10.0.0.0/8"])).await;
-    assert_eq!(again.is_problem(409, "name_taken").pointers(), ["/name"]);
+    assert_eq!(again.refused_as(409, "name_taken").pointers(), ["/name"]);
     let renamed = api.put("/api/v1/segments/b", &segment("a", &["10.0.0.0/8"])).await;
-    renamed.is_problem(409, "name_taken");
+    renamed.refused_as(409, "name_taken");
 }
 
 #[tokio::test]
@@ -101,11 +101,11 @@ async fn what_a_group_needs_of_its_segment_cannot_go() {
     let api = TestApp::with_a_group().await;
     let before = api.everything().await;
 
-    let deleted = api.delete("/api/v1/segments/frontend").await.is_problem(409, "in_use");
+    let deleted = api.delete("/api/v1/segments/frontend").await.refused_as(409, "in_use");
     assert!(deleted.said().contains("group web"), "{}", deleted.said());
 
     let narrowed = api.put("/api/v1/segments/frontend", &segment("frontend", &["198.51.100.0/24"])).await;
-    let narrowed = narrowed.is_problem(409, "in_use");
+    let narrowed = narrowed.refused_as(409, "in_use");
     assert_eq!(narrowed.pointers(), ["/prefixes"]);
     assert!(narrowed.said().contains("192.0.2.10 of group web"), "{}", narrowed.said());
     assert_eq!(api.everything().await, before, "nothing changed");
