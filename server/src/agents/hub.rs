@@ -11,7 +11,8 @@ use api_types::channel::Revision;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use uuid::Uuid;
 
-use crate::store::sessions::{Held, SessionKey};
+use crate::store::servers::Held;
+use crate::store::sessions::SessionKey;
 
 /// How many sessions may use the database at the same time; the rest wait, so that operators do not.
 const CONCURRENT_WRITES: usize = 6;

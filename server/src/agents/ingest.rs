@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::domain::failover::Recorded;
 use crate::store::audit::{self, Entry, Origin, Target};
 use crate::store::failovers::{self, Change};
-use crate::store::sessions::Enrolled;
+use crate::store::identities::Enrolled;
 use crate::store::transitions::{self, Appended};
 use crate::store::{StoreError, audit::server};
 

@@ -11,7 +11,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::hub::Hub;
 use crate::app::App;
-use crate::store::{StoreError, conditions, sessions};
+use crate::store::sessions::SessionKey;
+use crate::store::{StoreError, conditions, member_reports, servers, sessions};
 
 /// What the writers of intent notify.
 const CHANNEL: &str = "baton_desired";
@@ -98,11 +99,16 @@ async fn reconcile(app: &App) -> Result<(), StoreError> {
     let hub: &Hub = &app.agents;
     let begun = hub.begun_sessions();
     let mut conn = app.db.acquire().await?;
-    let held = sessions::held_by(&mut conn, hub.server()).await?;
+    let held = servers::held_by(&mut conn, hub.server()).await?;
     drop(conn);
-    for lost in hub.reconcile(&begun, &held) {
+    end(app, hub.reconcile(&begun, &held)).await
+}
+
+/// Ends sessions that nobody holds, each in a transaction of its own, so that none keeps rows that another needs.
+async fn end(app: &App, sessions: Vec<SessionKey>) -> Result<(), StoreError> {
+    for session in sessions {
         let mut tx = app.db.begin().await?;
-        sessions::end(&mut tx, lost, app.clock.now()).await?;
+        sessions::end(&mut tx, session, app.clock.now()).await?;
         tx.commit().await?;
     }
     Ok(())
@@ -111,11 +117,19 @@ async fn reconcile(app: &App) -> Result<(), StoreError> {
 async fn beat(app: &App, started: bool) -> Result<(), StoreError> {
     let now = app.clock.now();
     let mut tx = app.db.begin().await?;
-    sessions::heartbeat(&mut tx, app.agents.server(), now).await?;
+    let orphans = servers::heartbeat(&mut tx, app.agents.server(), now).await?;
     tx.commit().await?;
-    if !started {
+    end(app, orphans).await?;
+    if started {
+        return Ok(());
+    }
+    // A session may have ended while no server could store what follows from it.
+    let mut conn = app.db.acquire().await?;
+    let nodes = servers::enrolled_nodes(&mut conn).await?;
+    drop(conn);
+    for node in nodes {
         let mut tx = app.db.begin().await?;
-        sessions::judge_all(&mut tx, now).await?;
+        member_reports::judge_node(&mut tx, node, now).await?;
         tx.commit().await?;
     }
     Ok(())

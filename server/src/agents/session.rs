@@ -22,7 +22,8 @@ use super::ingest::{self, ingest};
 use super::protocol::{Conversation, Violation};
 use crate::app::App;
 use crate::store::audit::Origin;
-use crate::store::sessions::{self, Enrolled, SessionKey};
+use crate::store::identities::Enrolled;
+use crate::store::sessions::{self, SessionKey};
 use crate::store::{StoreError, desired, member_reports};
 
 /// How long a new connection may take to say hello.

@@ -1,110 +1,16 @@
-//! What nodes and their agents are to the server: identities, sessions, and what agents said about their hosts.
+//! The sessions of agents, and what agents said in them about their hosts.
 
+use api_types::Timestamp;
 use api_types::channel::{Acknowledged, Hello, Revision};
 use api_types::node::{Interface, Rejection};
-use api_types::{Name, Timestamp};
-use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
 
-use super::events::Subject;
-use super::intent::{self, stored_name};
 use super::member_reports::{self, family_of};
-use super::{StoreError, conditions, nodes, transitions};
-use crate::domain::condition::{self, ObservedLink};
+use super::{StoreError, intent, nodes, transitions};
 use crate::domain::desired::primary_address;
-
-/// A node that an agent has enrolled as.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Enrolled {
-    /// The node.
-    pub id: Uuid,
-    /// Its name.
-    pub name: Name,
-    /// The Ed25519 public key of its agent.
-    pub public_key: [u8; 32],
-}
-
-/// The node with this id, if an agent has enrolled as it.
-///
-/// # Errors
-/// When the database cannot be asked, or holds what it cannot hold.
-pub async fn find_enrolled(conn: &mut PgConnection, id: Uuid) -> Result<Option<Enrolled>, StoreError> {
-    let row = sqlx::query!(
-        r#"SELECT name, public_key AS "public_key!" FROM nodes WHERE id = $1 AND public_key IS NOT NULL"#,
-        id
-    )
-    .fetch_optional(conn)
-    .await?;
-    let Some(row) = row else { return Ok(None) };
-    let wrong = |_| StoreError::inconsistent("nodes", id, "its public key has a wrong length");
-    let public_key = row.public_key.try_into().map_err(wrong)?;
-    Ok(Some(Enrolled { id, name: stored_name("nodes", id, row.name)?, public_key }))
-}
-
-/// What enrolment came to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Enrolment {
-    /// The node has the key.
-    Done {
-        /// The node.
-        id: Uuid,
-        /// Whether the node was made for it.
-        created: bool,
-        /// Whether an older key was replaced.
-        replaced: bool,
-    },
-    /// Another node has the same key.
-    KeyTaken,
-}
-
-/// Gives the node of this name the key; makes the node when it is not there. A session of an older key ends.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn enrol(
-    conn: &mut PgConnection,
-    name: &Name,
-    public_key: &[u8; 32],
-    now: Timestamp,
-) -> Result<Enrolment, StoreError> {
-    intent::lock(conn).await?;
-    let taken = sqlx::query_scalar!(
-        r#"SELECT true AS "taken!" FROM nodes WHERE public_key = $1 AND name <> $2"#,
-        public_key.as_slice(),
-        name.as_str()
-    )
-    .fetch_optional(&mut *conn)
-    .await?;
-    if taken.is_some() {
-        return Ok(Enrolment::KeyTaken);
-    }
-    let found = sqlx::query!("SELECT id, public_key FROM nodes WHERE name = $1 FOR UPDATE", name.as_str())
-        .fetch_optional(&mut *conn)
-        .await?;
-    let (id, created, replaced) = match found {
-        Some(row) => (row.id, false, row.public_key.is_some()),
-        None => {
-            let id = Uuid::now_v7();
-            let spec = api_types::node::NodeSpec { name: name.clone(), description: String::new() };
-            nodes::insert(conn, id, &spec, now).await?;
-            (id, true, false)
-        }
-    };
-    sqlx::query!(
-        "UPDATE nodes SET public_key = $2, enrolled_at = $3, session_id = NULL, session_server_id = NULL
-         WHERE id = $1",
-        id,
-        public_key.as_slice(),
-        now.as_datetime(),
-    )
-    .execute(&mut *conn)
-    .await?;
-    member_reports::judge_node(conn, id, now).await?;
-    Ok(Enrolment::Done { id, created, replaced })
-}
 
 /// Names one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -352,92 +258,4 @@ async fn judge(conn: &mut PgConnection, node: Uuid, now: Timestamp) -> Result<()
     member_reports::judge_node(conn, node, now).await?;
     let groups = member_reports::groups_of(conn, node).await?;
     member_reports::judge_groups(conn, &groups, now).await
-}
-
-/// A session that the database says a server holds, and the revision its node shall run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// The node.
-    pub node: Uuid,
-    /// The session.
-    pub session: Uuid,
-    /// What the node shall run.
-    pub desired: Revision,
-}
-
-/// The sessions that this server holds.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn held_by(conn: &mut PgConnection, server: Uuid) -> Result<Vec<Held>, StoreError> {
-    let rows = sqlx::query!(
-        r#"SELECT id, session_id AS "session!", desired_epoch, desired_counter
-           FROM nodes WHERE session_server_id = $1"#,
-        server
-    )
-    .fetch_all(conn)
-    .await?;
-    let held = rows.into_iter().map(|row| Held {
-        node: row.id,
-        session: row.session,
-        desired: Revision { epoch: row.desired_epoch, counter: row.desired_counter },
-    });
-    Ok(held.collect())
-}
-
-/// A server that has said nothing for this long is dead.
-const DEAD_AFTER: TimeDelta = TimeDelta::seconds(20);
-
-/// Says that this server runs, and ends the sessions of servers that do not any more.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn heartbeat(conn: &mut PgConnection, server: Uuid, now: Timestamp) -> Result<(), StoreError> {
-    sqlx::query!(
-        "INSERT INTO servers (id, started_at, heartbeat_at) VALUES ($1, $2, $2)
-         ON CONFLICT (id) DO UPDATE SET heartbeat_at = excluded.heartbeat_at",
-        server,
-        now.as_datetime()
-    )
-    .execute(&mut *conn)
-    .await?;
-    let orphans = sqlx::query!(
-        r#"SELECT id, session_id AS "session!", session_server_id AS "server!" FROM nodes
-           WHERE session_id IS NOT NULL
-             AND NOT EXISTS (SELECT FROM servers WHERE id = session_server_id AND heartbeat_at > $1)
-           ORDER BY id"#,
-        now.as_datetime() - DEAD_AFTER
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in orphans {
-        let key = SessionKey { node: row.id, session: row.session, server: row.server };
-        end(conn, key, now).await?;
-    }
-    sqlx::query!("DELETE FROM servers WHERE heartbeat_at <= $1", now.as_datetime() - DEAD_AFTER)
-        .execute(conn)
-        .await?;
-    Ok(())
-}
-
-/// Finds the condition `agent_disconnected` of every node anew: a server that starts may find nodes whose
-/// sessions ended while no server ran.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn judge_all(conn: &mut PgConnection, now: Timestamp) -> Result<(), StoreError> {
-    let nodes = sqlx::query!(
-        r#"SELECT id, public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
-                  rejection AS "rejection: Json<Rejection>"
-           FROM nodes ORDER BY id"#
-    )
-    .fetch_all(&mut *conn)
-    .await?;
-    for row in nodes {
-        let rejection = row.rejection.map(|Json(rejection)| rejection);
-        let link = ObservedLink { enrolled: row.enrolled, connected: row.connected, rejection };
-        conditions::lock(conn, &[row.id]).await?;
-        conditions::settle(conn, Subject::Node(row.id), &condition::of_node(&link), now).await?;
-    }
-    Ok(())
 }

@@ -42,6 +42,11 @@ impl Server {
         &self.inner.app.db
     }
 
+    /// A connection as the owner of the database.
+    pub(crate) async fn owner(&self) -> sqlx::PgConnection {
+        self.inner.owner().await
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
