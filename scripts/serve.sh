@@ -42,14 +42,20 @@ is_ready() {
         curl --silent --fail --noproxy '*' --cacert "$directory/state/ca.pem" --output /dev/null "$url/readyz"
 }
 
-# A make that was told to stop by SIGINT waits for us without telling us. It shows: it no longer catches SIGINT.
-make_was_interrupted() {
+# Whether the process that started us is a make that would act on SIGINT.
+make_catches_interrupts() {
     local name caught
-    read -r name <"/proc/$parent/comm" || return 0
+    read -r name <"/proc/$parent/comm" || return 1
     [ "$name" = make ] || return 1
     caught=$(sed -n 's/^SigCgt:\t*//p' "/proc/$parent/status")
-    [ $((0x$caught & 2)) -eq 0 ]
+    [ $((0x$caught & 2)) -ne 0 ]
 } 2>/dev/null
+
+# A make that is told to stop by SIGINT waits for us without telling us. It shows: it no longer catches SIGINT.
+make_caught_interrupts=false
+if make_catches_interrupts; then
+    make_caught_interrupts=true
+fi
 
 ready=false
 tries=0
@@ -67,7 +73,7 @@ while runs; do
         echo "the server is not ready after two minutes" >&2
         stop
     fi
-    if make_was_interrupted; then
+    if [ "$make_caught_interrupts" = true ] && ! make_catches_interrupts; then
         stop
     fi
     sleep 0.2

@@ -13,7 +13,7 @@ use crate::report::Report;
 use crate::scene::Scene;
 
 /// The first election waits for three agents to enrol.
-const TIME_TO_ELECT: Duration = Duration::from_secs(30);
+const TIME_TO_ELECT: Duration = Duration::from_secs(20);
 /// A takeover takes a third of a second; a client that nobody tells of it would wait for its ARP cache, far longer.
 const TIME_TO_TAKE_OVER: Duration = Duration::from_secs(5);
 const TIME_TO_RECORD: Duration = Duration::from_secs(15);
