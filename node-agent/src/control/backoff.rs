@@ -2,37 +2,37 @@
 
 use std::time::Duration;
 
-/// Full jitter: a random time between nothing and a ceiling that doubles with each failure. A thousand agents that
-/// lost the same server at the same moment come back spread out, and one alone comes back at once.
+/// Full jitter: a random time between nothing and a ceiling that grows with how long the server has been away. A
+/// thousand agents that lost the same server at the same moment come back spread out, and a server that was only
+/// restarted is found again within about half of the time that this took.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
-    failures: u32,
+    /// Time spent waiting, less the time spent in sessions since.
+    away: Duration,
 }
 
-/// The ceiling of the first pause.
+/// The ceiling of the first pauses.
 const FIRST: Duration = Duration::from_millis(100);
 /// The ceiling of every pause.
 const LONGEST: Duration = Duration::from_secs(30);
-/// A session that lived this long makes earlier failures forgotten.
-const HEALTHY: Duration = Duration::from_secs(60);
+/// More than this makes no difference, so a session that lives as long makes everything before it forgotten.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(60);
 
 impl Backoff {
     /// The pause before the next attempt.
     pub(crate) fn next_pause(&mut self) -> Duration {
-        let ceiling = self.ceiling();
-        self.failures = self.failures.saturating_add(1);
-        ceiling.mul_f64(rand::random::<f64>())
+        let pause = self.ceiling().mul_f64(rand::random::<f64>());
+        self.away = (self.away + pause).min(FORGOTTEN_AFTER);
+        pause
     }
 
     /// Takes note of how long a session lived.
     pub(crate) fn session_lived(&mut self, life: Duration) {
-        if life >= HEALTHY {
-            self.failures = 0;
-        }
+        self.away = self.away.saturating_sub(life);
     }
 
     fn ceiling(&self) -> Duration {
-        FIRST.saturating_mul(2_u32.saturating_pow(self.failures)).min(LONGEST)
+        (self.away / 2).clamp(FIRST, LONGEST)
     }
 }
 
@@ -41,24 +41,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_ceiling_doubles_from_a_tenth_of_a_second_to_half_a_minute() {
+    fn pauses_stay_under_a_ceiling_that_ends_at_half_a_minute() {
         let mut backoff = Backoff::default();
-        let mut ceilings = Vec::new();
-        for _ in 0..40 {
+        assert_eq!(backoff.ceiling(), FIRST);
+        let mut waited = Duration::ZERO;
+        while backoff.ceiling() < LONGEST {
             let ceiling = backoff.ceiling();
-            assert!(backoff.next_pause() <= ceiling);
-            ceilings.push(ceiling.as_millis());
+            let pause = backoff.next_pause();
+            assert!(pause <= ceiling);
+            waited += pause;
+            assert!(backoff.ceiling() <= FIRST.max(waited / 2), "{waited:?}");
         }
-        assert_eq!(ceilings[..4], [100, 200, 400, 800]);
-        assert_eq!(ceilings[39], 30_000);
+        for _ in 0..100 {
+            assert!(backoff.next_pause() <= LONGEST);
+        }
     }
 
     #[test]
-    fn only_a_session_of_a_minute_makes_failures_forgotten() {
-        let mut backoff = Backoff { failures: 5 };
-        backoff.session_lived(Duration::from_secs(59));
-        assert_eq!(backoff.failures, 5);
-        backoff.session_lived(Duration::from_secs(60));
-        assert_eq!(backoff.failures, 0);
+    fn a_session_of_a_minute_makes_any_outage_forgotten_and_a_shorter_one_its_own_length() {
+        let mut backoff = Backoff { away: FORGOTTEN_AFTER };
+        backoff.session_lived(Duration::from_secs(20));
+        assert_eq!(backoff.ceiling(), Duration::from_secs(20));
+        backoff.session_lived(Duration::from_secs(40));
+        assert_eq!(backoff.ceiling(), FIRST);
     }
 }

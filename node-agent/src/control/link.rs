@@ -36,6 +36,12 @@ pub(crate) struct Link<'a> {
     pub(crate) context: SessionContext,
 }
 
+/// Why a session ended, and how long it lived.
+struct SessionEnd {
+    error: String,
+    life: Duration,
+}
+
 impl Link<'_> {
     /// Runs until `finish` turns true.
     pub(crate) async fn run(self, finish: watch::Receiver<bool>) {
@@ -59,30 +65,36 @@ impl Link<'_> {
         let mut clock_offset = TimeDelta::zero();
         let mut sessions: u64 = 0;
         loop {
-            let started = Instant::now();
             let outcome = self.session(&identity, &mut clock_offset, &mut sessions, &finish).await;
             let error = match outcome {
-                Ok(error) | Err(error) => error,
+                Ok(SessionEnd { error, life }) => {
+                    backoff.session_lived(life);
+                    error
+                }
+                Err(error) => error,
             };
             if *finish.borrow() {
                 return;
             }
-            backoff.session_lived(started.elapsed());
             let pause = backoff.next_pause();
-            tracing::warn!(error, retry_in_ms = pause.as_millis(), "no session with the server");
+            if self.is_news(&error) {
+                tracing::warn!(error, "no session with the server");
+            } else {
+                tracing::debug!(error, retry_in_ms = pause.as_millis(), "still no session with the server");
+            }
             self.disconnected(error);
             tokio::time::sleep(pause).await;
         }
     }
 
-    /// One session from beginning to end. Both results say why it ended; `Err` that it never began.
+    /// One session from beginning to end; an error when it never began.
     async fn session(
         &self,
         identity: &Identity,
         clock_offset: &mut TimeDelta,
         sessions: &mut u64,
         finish: &watch::Receiver<bool>,
-    ) -> Result<String, String> {
+    ) -> Result<SessionEnd, String> {
         let key = AgentKey::load_or_make(self.state_dir).map_err(|error| chain(&error))?;
         let config = tls::trusting(&identity.ca_pem).map_err(|error| format!("ca.pem: {}", chain(&error)))?;
         let connector = TlsConnector::from(Arc::new(config));
@@ -106,7 +118,9 @@ impl Link<'_> {
         *sessions += 1;
         tracing::info!(node = %welcome.node, %url, "session with the server");
         self.connected(*sessions);
-        Ok(chain(&session.run(finish.clone()).await))
+        let began = Instant::now();
+        let error = chain(&session.run(finish.clone()).await);
+        Ok(SessionEnd { error, life: began.elapsed() })
     }
 
     fn connected(&self, sessions: u64) {
@@ -188,9 +202,12 @@ impl Link<'_> {
         LOOK_AGAIN
     }
 
+    fn is_news(&self, error: &str) -> bool {
+        self.context.overview.borrow().last_error.as_deref() != Some(error)
+    }
+
     async fn wait_without_identity(&self, error: String, pause: Duration) {
-        let is_news = self.context.overview.borrow().last_error.as_ref() != Some(&error);
-        if is_news {
+        if self.is_news(&error) {
             tracing::warn!(error, "no identity");
             self.disconnected(error);
         }

@@ -146,7 +146,7 @@ async fn the_token_is_not_on_the_wire_in_the_clear_either() {
     no_tls.await.unwrap();
     let heard = wire.lock().unwrap().clone();
     assert!(!heard.is_empty());
-    let secret = token[44..87].as_bytes();
+    let secret = &token.as_bytes()[44..87];
     assert!(!heard.windows(secret.len()).any(|window| window == secret));
 }
 

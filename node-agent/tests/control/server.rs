@@ -68,14 +68,14 @@ impl Server {
 
     /// The next session, before its first message.
     pub(crate) async fn accept(&self) -> Session {
-        self.accept_if(|_| Ok(())).await.expect("nothing was refused")
+        self.accept_unless(|_| None).await.expect("nothing was refused")
     }
 
     /// The next request for a session, and the session unless the test refuses it.
     #[expect(clippy::result_large_err, reason = "the type of tungstenite's callback")]
-    pub(crate) async fn accept_if(
+    pub(crate) async fn accept_unless(
         &self,
-        judge: impl FnOnce(&str) -> Result<(), ErrorResponse> + Unpin,
+        refuse: impl FnOnce(&str) -> Option<ErrorResponse> + Unpin,
     ) -> Option<Session> {
         let token = Arc::new(Mutex::new(String::new()));
         let seen = Arc::clone(&token);
@@ -84,7 +84,9 @@ impl Server {
             assert_eq!(request.headers()["sec-websocket-protocol"], SUBPROTOCOL);
             let bearer = request.headers()["authorization"].to_str().unwrap();
             *seen.lock().unwrap() = bearer.strip_prefix("Bearer ").unwrap().to_owned();
-            judge(&seen.lock().unwrap())?;
+            if let Some(refusal) = refuse(&seen.lock().unwrap()) {
+                return Err(refusal);
+            }
             response.headers_mut().insert("sec-websocket-protocol", HeaderValue::from_static(SUBPROTOCOL));
             Ok(response)
         };
@@ -160,32 +162,33 @@ impl Session {
         .await
     }
 
+    /// The next message that is no status.
+    async fn next_but_status(&mut self) -> AgentMessage {
+        self.next_that("a message", |message| Some(message).filter(|m| !matches!(m, AgentMessage::Status(_))))
+            .await
+    }
+
     pub(crate) async fn applied(&mut self) -> (Revision, String) {
-        self.next_that("applied", |message| match message {
-            AgentMessage::Applied { revision, digest } => Some((revision, digest)),
-            AgentMessage::Status(_) => None,
-            other => panic!("{other:?}"),
-        })
-        .await
+        let message = self.next_but_status().await;
+        let AgentMessage::Applied { revision, digest } = message else { panic!("not applied: {message:?}") };
+        (revision, digest)
     }
 
     /// The revision that was refused and the first reason.
     pub(crate) async fn rejected(&mut self) -> (Revision, String) {
-        self.next_that("rejected", |message| match message {
-            AgentMessage::Rejected { revision, reasons } => Some((revision, reasons[0].detail.clone())),
-            AgentMessage::Status(_) => None,
-            other => panic!("{other:?}"),
-        })
-        .await
+        let message = self.next_but_status().await;
+        let AgentMessage::Rejected { revision, reasons } = message else {
+            panic!("not rejected: {message:?}")
+        };
+        (revision, reasons[0].detail.clone())
     }
 
     pub(crate) async fn transitions(&mut self) -> Vec<TransitionRecord> {
-        self.next_that("transitions", |message| match message {
-            AgentMessage::Transitions { transitions } => Some(transitions),
-            AgentMessage::Status(_) => None,
-            other => panic!("{other:?}"),
-        })
-        .await
+        let message = self.next_but_status().await;
+        let AgentMessage::Transitions { transitions } = message else {
+            panic!("no transitions: {message:?}")
+        };
+        transitions
     }
 
     /// The sequences of the next batch.
