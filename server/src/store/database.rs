@@ -17,6 +17,8 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 /// The role that serves requests.
 pub const APP_ROLE: &str = "baton_app";
 
+const TAKE_ON_ROLE: &str = "SET ROLE baton_app";
+
 /// How long a request waits for a connection before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -32,6 +34,15 @@ pub enum PrepareError {
          `CREATE ROLE baton_app NOLOGIN` and grants it to the login of the server first"
     )]
     Migrate(#[source] MigrateError),
+    /// No connection as the login that serves requests.
+    #[error("cannot connect to the database to serve requests")]
+    ConnectApp(#[source] sqlx::Error),
+    /// The login that serves requests may not act as the application role.
+    #[error(
+        "the login of database.url is neither baton_app nor a member of it: \
+         an administrator runs `GRANT baton_app TO <login>`"
+    )]
+    Role(#[source] sqlx::Error),
 }
 
 /// Applies the migrations that are missing, under an advisory lock, so that several servers may start at once.
@@ -47,6 +58,19 @@ pub async fn migrate(owner: &PgConnectOptions) -> Result<(), PrepareError> {
     Ok(())
 }
 
+/// Whether requests can be served over this login; a pool would only time out.
+///
+/// # Errors
+/// [`PrepareError`] when it cannot connect, or may not take on [`APP_ROLE`].
+pub async fn check_app(app: &PgConnectOptions) -> Result<(), PrepareError> {
+    let mut conn = PgConnection::connect_with(app).await.map_err(PrepareError::ConnectApp)?;
+    sqlx::query(TAKE_ON_ROLE).execute(&mut conn).await.map_err(PrepareError::Role)?;
+    if let Err(error) = conn.close().await {
+        tracing::debug!(%error, "the first connection did not end in order");
+    }
+    Ok(())
+}
+
 /// The pool that requests are served from. Connections are made when they are needed.
 #[must_use]
 pub fn pool(app: PgConnectOptions, max_connections: u32) -> PgPool {
@@ -55,7 +79,7 @@ pub fn pool(app: PgConnectOptions, max_connections: u32) -> PgPool {
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|conn, _| {
             Box::pin(async move {
-                sqlx::query("SET ROLE baton_app").execute(&mut *conn).await?;
+                sqlx::query(TAKE_ON_ROLE).execute(&mut *conn).await?;
                 sqlx::query("SET statement_timeout = '10s'").execute(conn).await?;
                 Ok(())
             })
