@@ -7,6 +7,7 @@
 
 mod agent;
 mod authority;
+mod command_line;
 mod desired_state;
 mod disk;
 mod enrolment;
