@@ -1,7 +1,8 @@
-//! What an agent is told by the people who run its host: one TOML file, with a few environment variables above it.
+//! What an agent is told by the people who run its host: one TOML file, with a few environment variables
+//! above it.
 //!
-//! Every path that an agent uses comes from here, so that several agents can share a host. What the cluster shall
-//! do (groups, priorities, intervals) never stands here: that is the server's desired state.
+//! Every path that an agent uses comes from here, so that several agents can share a host. What the cluster
+//! shall do (groups, priorities, intervals) never stands here: that is the server's desired state.
 //!
 //! | Variable | Stands above |
 //! |---|---|
@@ -58,7 +59,8 @@ pub struct ServerConfig {
 /// Where metrics can be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct MetricsConfig {
-    /// An address of this host with a port. Nobody is asked who they are: keep it to loopback or a trusted network.
+    /// An address of this host with a port. Nobody is asked who they are: keep it to loopback or a trusted
+    /// network.
     pub listen: SocketAddr,
 }
 

@@ -13,7 +13,8 @@ use crate::control::join_token::JoinToken;
 /// Enrols, and waits for a server that is away. An agent that is running notices its new identity by itself.
 ///
 /// # Errors
-/// When there is no usable token, when there is an identity that shall not be replaced, or when the server refuses.
+/// When there is no usable token, when there is an identity that shall not be replaced, or when the server
+/// refuses.
 pub async fn run(config: &Config, arguments: &EnrolArguments) -> anyhow::Result<()> {
     if let Some(identity) = Identity::load(&config.state_dir)?
         && !arguments.replace

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// Full jitter: a random time between nothing and a ceiling that grows with how long the server has been away. A
-/// thousand agents that lost the same server at the same moment come back spread out, and a server that was only
-/// restarted is found again within about half of the time that this took.
+/// Full jitter: a random time between nothing and a ceiling that grows with how long the server has been
+/// away. A thousand agents that lost the same server at the same moment come back spread out, and a server
+/// that was only restarted is found again within about half of the time that this took.
 #[derive(Debug, Default)]
 pub(crate) struct Backoff {
     /// Time spent waiting, less the time spent in sessions since.

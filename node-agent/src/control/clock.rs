@@ -1,7 +1,7 @@
 //! The two clocks of control, and how a point of one is named by the other.
 //!
-//! The dataplane counts in `CLOCK_BOOTTIME`, which no one can set. People and servers read the wall clock, which
-//! can be set at any time; so a wall-clock time is made as late as possible and never computed with.
+//! The dataplane counts in `CLOCK_BOOTTIME`, which no one can set. People and servers read the wall clock,
+//! which can be set at any time; so a wall-clock time is made as late as possible and never computed with.
 
 use api_types::Timestamp;
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,8 +1,9 @@
 //! The one place where control and dataplane meet: desired states go in, what happened comes out.
 //!
-//! The conductor never waits for a disk, a server or the dataplane. Desired states come from the disk at start and from
-//! the session later; a state goes to the dataplane only if it is newer than what runs, one at a time, and the newest
-//! waits its turn. What the dataplane accepted is handed on to be stored, and transitions to the journal.
+//! The conductor never waits for a disk, a server or the dataplane. Desired states come from the disk at
+//! start and from the session later; a state goes to the dataplane only if it is newer than what runs, one at
+//! a time, and the newest waits its turn. What the dataplane accepted is handed on to be stored, and
+//! transitions to the journal.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! The last good desired state on disk: what an agent starts from, before and without a server.
 //!
-//! Only a state that the dataplane has accepted is ever stored. There are two generations: a new one is written
-//! beside, synced, and then takes the place of the current one, which becomes the previous. Each file starts with a
-//! line that names its format and carries a CRC-32C, followed by the JSON of [`DesiredState`]:
+//! Only a state that the dataplane has accepted is ever stored. There are two generations: a new one is
+//! written beside, synced, and then takes the place of the current one, which becomes the previous. Each file
+//! starts with a line that names its format and carries a CRC-32C, followed by the JSON of [`DesiredState`]:
 //!
 //! ```text
 //! baton-desired-state 1 crc32c=9ae0daaf
@@ -96,8 +96,8 @@ impl DesiredStateStore {
         Loaded { state, damage }
     }
 
-    /// Stores a state that the dataplane has accepted. One that is stored already is left as it is, so that a restart
-    /// does not push out the generation before.
+    /// Stores a state that the dataplane has accepted. One that is stored already is left as it is, so that a
+    /// restart does not push out the generation before.
     ///
     /// # Errors
     /// When the disk refuses; then both generations are what they were.

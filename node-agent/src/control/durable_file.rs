@@ -10,8 +10,8 @@ pub(crate) const PRIVATE: u32 = 0o600;
 /// Anybody reads.
 pub(crate) const PUBLIC: u32 = 0o644;
 
-/// Puts a file with these contents in the place of the one at `path`: written beside it, synced, renamed, and the
-/// directory synced.
+/// Puts a file with these contents in the place of the one at `path`: written beside it, synced, renamed, and
+/// the directory synced.
 pub(crate) fn replace(path: &Path, contents: &[u8], mode: u32) -> io::Result<()> {
     let beside = write_beside(path, contents, mode)?;
     std::fs::rename(&beside, path)?;

@@ -1,7 +1,7 @@
 //! How an agent becomes known: one POST with the join token and the public key, answered with an identity.
 //!
-//! The token is single-use, so it is sent only to a server that proved, in the TLS handshake, to be the one that the
-//! token names ([`tls::pinned`]).
+//! The token is single-use, so it is sent only to a server that proved, in the TLS handshake, to be the one
+//! that the token names ([`tls::pinned`]).
 
 use std::path::Path;
 use std::time::Duration;

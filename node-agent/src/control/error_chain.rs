@@ -1,4 +1,5 @@
-//! An error with its causes in one line, for a log or a status: each error's own text stops before the reason.
+//! An error with its causes in one line, for a log or a status: each error's own text stops before the
+//! reason.
 
 use std::error::Error;
 

@@ -1,7 +1,8 @@
 //! Who the agent is: an Ed25519 key that never leaves the host, and the node that the server bound it to.
 //!
-//! The key is made once and outlives enrolments. Each session is opened with a JWT that lives a minute at most and is
-//! signed with this key, so nothing that is worth stealing ever crosses the wire or lies in a database.
+//! The key is made once and outlives enrolments. Each session is opened with a JWT that lives a minute at
+//! most and is signed with this key, so nothing that is worth stealing ever crosses the wire or lies in a
+//! database.
 
 use std::io;
 use std::path::{Path, PathBuf};

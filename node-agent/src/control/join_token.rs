@@ -4,7 +4,8 @@
 //! - secret: 32 random octets in base64url, 43 characters
 //! - pin: the SHA-256 of the `SubjectPublicKeyInfo` of the server's CA certificate in base64url, 43 characters
 //!
-//! The pin is what lets an agent know the right server at first contact, before it has any other reason for trust.
+//! The pin is what lets an agent know the right server at first contact, before it has any other reason for
+//! trust.
 
 use std::fmt;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! Keeps the agent known to and connected with its server, for as long as it runs.
 //!
-//! First an identity: the one on disk, or one for the join token from the configuration, or one that
-//! `baton-agent enrol` brings while this waits. Then sessions, one after the other, with growing pauses between failed
-//! ones. Nothing here is needed for a failover.
+//! First an identity: the one on disk, or one for the join token from the configuration, or one that the
+//! `enrol` command brings while this waits. Then sessions, one after the other, with growing pauses between
+//! failed ones. Nothing here is needed for a failover.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -215,7 +215,8 @@ impl Link<'_> {
     }
 }
 
-/// What must be added to this host's clock to sign for the server's; `None` when `offset` is as good as it gets.
+/// What must be added to this host's clock to sign for the server's; `None` when `offset` is as good as it
+/// gets.
 fn corrected_offset(offset: TimeDelta, server_time: DateTime<Utc>, now: DateTime<Utc>) -> Option<TimeDelta> {
     let corrected = server_time - now;
     ((corrected - offset).abs() > CLOCK_TOLERANCE).then_some(corrected)

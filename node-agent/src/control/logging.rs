@@ -1,4 +1,5 @@
-//! Where log lines go: to standard error, as text or JSON. `BATON_AGENT_LOG` says how much, `info` by default.
+//! Where log lines go: to standard error, as text or JSON. `BATON_AGENT_LOG` says how much, `info` by
+//! default.
 
 use std::io::IsTerminal;
 

@@ -1,7 +1,8 @@
 //! Prometheus metrics over HTTP, where the configuration asks for them.
 //!
-//! Each scrape is computed from what control knows at that moment, so a group that is gone leaves no series behind.
-//! Names end in their unit, counters in `_total`; the labels of a group are `group`, `vrid`, `interface`, `family`.
+//! Each scrape is computed from what control knows at that moment, so a group that is gone leaves no series
+//! behind. Names end in their unit, counters in `_total`; the labels of a group are `group`, `vrid`,
+//! `interface`, `family`.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

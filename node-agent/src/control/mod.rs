@@ -8,9 +8,9 @@
 //!                            └────answers──────► session ◄──► server
 //! ```
 //!
-//! The last good desired state on disk goes to the dataplane before anything else is tried. From then on a server can
-//! change what runs, but nothing that runs depends on one. Every channel is bounded, and what the conductor must do
-//! for the dataplane never waits behind what a disk or a server does not do.
+//! The last good desired state on disk goes to the dataplane before anything else is tried. From then on a
+//! server can change what runs, but nothing that runs depends on one. Every channel is bounded, and what the
+//! conductor must do for the dataplane never waits behind what a disk or a server does not do.
 
 mod backoff;
 mod clock;
@@ -94,8 +94,8 @@ pub enum ControlError {
 
 /// Runs control until the dataplane has stopped.
 ///
-/// When `stop` comes it tells the dataplane to stop, waits until it has, brings the journal to disk, and gives the
-/// last transitions a second to reach the server.
+/// When `stop` comes it tells the dataplane to stop, waits until it has, brings the journal to disk, and
+/// gives the last transitions a second to reach the server.
 ///
 /// # Errors
 /// When it could not begin, or the dataplane ended by itself.

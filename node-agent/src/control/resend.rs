@@ -1,7 +1,7 @@
 //! From where transitions are sent in one session, and what an acknowledgement means for the next batch.
 //!
-//! The server says in its `welcome` how far it has committed each boot. What follows is sent even if some server
-//! acknowledged it once: a database can be restored to a state from before.
+//! The server says in its `welcome` how far it has committed each boot. What follows is sent even if some
+//! server acknowledged it once: a database can be restored to a state from before.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ pub(crate) struct Batch {
     pub(crate) boot_id: Uuid,
     pub(crate) first: u64,
     pub(crate) last: u64,
-    /// From where the journal was asked; smaller than `first` when the journal does not have what lies between.
+    /// From where the journal was asked; smaller than `first` when the journal does not have what lies
+    /// between.
     from: u64,
 }
 
@@ -58,8 +59,8 @@ impl Resend {
         None
     }
 
-    /// Takes note that the server has committed a boot up to `sequence`, in answer to a batch. Returns up to where
-    /// nothing needs to be sent again.
+    /// Takes note that the server has committed a boot up to `sequence`, in answer to a batch. Returns up to
+    /// where nothing needs to be sent again.
     ///
     /// # Errors
     /// The batch, when the server took none of it although nothing before it is missing.

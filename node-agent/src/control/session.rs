@@ -1,8 +1,8 @@
 //! One session with a server, from `hello` to its end (RFC 6455, JSON messages of [`api_types::channel`]).
 //!
-//! Nothing is queued here: what runs, how things stand and which transitions are unacknowledged is read where it is
-//! kept, at the moment when it can be sent. One batch of transitions is on its way at a time. A server that is silent
-//! for [`DEAD`], or does not take what is sent to it for as long, is taken for dead.
+//! Nothing is queued here: what runs, how things stand and which transitions are unacknowledged is read where
+//! it is kept, at the moment when it can be sent. One batch of transitions is on its way at a time. A server
+//! that is silent for [`DEAD`], or does not take what is sent to it for as long, is taken for dead.
 
 use std::time::Duration;
 
@@ -193,8 +193,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         }
     }
 
-    /// A desired state that cannot be read is rejected by its revision; a kind of message that this version does not
-    /// know is passed over.
+    /// A desired state that cannot be read is rejected by its revision; a kind of message that this version
+    /// does not know is passed over.
     async fn handle_nonsense(&mut self, text: &str, error: serde_json::Error) -> Result<(), SessionError> {
         #[derive(Deserialize)]
         struct Envelope {

@@ -1,6 +1,7 @@
 //! The local socket behind `baton-agent status`: whoever connects is sent one [`LocalStatus`] as JSON.
 //!
-//! The agent's user and group may connect (mode 0660). Nothing is read from the socket, so there is nothing to parse.
+//! The agent's user and group may connect (mode 0660). Nothing is read from the socket, so there is nothing
+//! to parse.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -39,8 +40,8 @@ pub enum SocketError {
     },
 }
 
-/// Answers until it is dropped. A socket that cannot be made is no reason not to protect addresses: it is reported and
-/// tried again.
+/// Answers until it is dropped. A socket that cannot be made is no reason not to protect addresses: it is
+/// reported and tried again.
 pub(crate) async fn serve(path: &Path, status: impl Fn() -> LocalStatus) {
     let listener = loop {
         match bind(path) {
@@ -73,8 +74,8 @@ async fn answer(mut stream: UnixStream, json: Vec<u8>) {
     let _ = tokio::time::timeout(READER, written).await;
 }
 
-/// Makes the socket under another name and renames it, so that it is never there with a wider mode and a stale one is
-/// replaced in one step.
+/// Makes the socket under another name and renames it, so that it is never there with a wider mode and a
+/// stale one is replaced in one step.
 fn bind(path: &Path) -> Result<UnixListener, SocketError> {
     let failed = |source| SocketError::Io { path: path.to_owned(), source };
     match std::fs::symlink_metadata(path) {

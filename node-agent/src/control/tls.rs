@@ -1,9 +1,9 @@
 //! Whom an agent believes to be the server.
 //!
-//! Before enrolment the only thing it knows is the pin in its join token: [`pinned`] accepts a server that shows a CA
-//! certificate with this very key and a certificate of its own that this CA signed for the host name. After enrolment
-//! it has the CA certificate itself: [`trusting`] is ordinary verification with that one authority and no other. In
-//! both cases verification ends before the first octet of anything is sent.
+//! Before enrolment the only thing it knows is the pin in its join token: [`pinned`] accepts a server that
+//! shows a CA certificate with this very key and a certificate of its own that this CA signed for the host
+//! name. After enrolment it has the CA certificate itself: [`trusting`] is ordinary verification with that
+//! one authority and no other. In both cases verification ends before the first octet of anything is sent.
 
 use std::fmt;
 use std::sync::Arc;

@@ -234,8 +234,8 @@ impl Disk {
         self.writer = None;
     }
 
-    /// The transitions of one boot from a sequence on, in order and without gaps between them, at most `limit`.
-    /// They begin later than `from` when `from` is not there.
+    /// The transitions of one boot from a sequence on, in order and without gaps between them, at most
+    /// `limit`. They begin later than `from` when `from` is not there.
     pub(super) fn read(&self, boot_id: Uuid, from: u64, limit: usize) -> io::Result<Vec<TransitionRecord>> {
         let mut found = BTreeMap::new();
         for held in &self.segments {
@@ -261,8 +261,8 @@ impl Disk {
         Ok(contiguous.take(limit).map(|(_, (_, transition))| transition).collect())
     }
 
-    /// Removes segments that hold nothing unacknowledged, oldest first: those past retention, and as many more as it
-    /// takes to come below the limit.
+    /// Removes segments that hold nothing unacknowledged, oldest first: those past retention, and as many
+    /// more as it takes to come below the limit.
     pub(super) fn prune(&mut self, now: SystemTime) {
         let mut octets = self.octets();
         let mut kept = VecDeque::new();

@@ -1,15 +1,16 @@
 //! The journal: every transition, in order, until a server has it and for a while after.
 //!
 //! # Path of a transition
-//! [`Journal::append`] gives it the next sequence of this boot and returns at once. The journal's own thread writes
-//! it, together with whatever else came meanwhile, and syncs at most every 20 ms. Only then is it handed out for
-//! sending ([`Journal::batch`]), so that what a server knows can never be numbered again after a crash. When the
-//! server has committed it ([`Journal::acknowledge`]) it stays on disk for a retention window, because a database can
-//! be restored to a state in which it does not know it any more.
+//! [`Journal::append`] gives it the next sequence of this boot and returns at once. The journal's own thread
+//! writes it, together with whatever else came meanwhile, and syncs at most every 20 ms. Only then is it
+//! handed out for sending ([`Journal::batch`]), so that what a server knows can never be numbered again after
+//! a crash. When the server has committed it ([`Journal::acknowledge`]) it stays on disk for a retention
+//! window, because a database can be restored to a state in which it does not know it any more.
 //!
 //! # When the disk fails
-//! Full, slow or broken, the disk delays nobody: transitions stay in memory, are sent from there, and the journal says
-//! that it is degraded. A file that failed is never written again; once a second a new one is tried.
+//! Full, slow or broken, the disk delays nobody: transitions stay in memory, are sent from there, and the
+//! journal says that it is degraded. A file that failed is never written again; once a second a new one is
+//! tried.
 
 mod disk;
 mod pending;
@@ -57,8 +58,8 @@ impl Drop for CloseOnDrop {
 }
 
 impl Journal {
-    /// Replays the journal in `directory` and continues the sequence of `boot_id`. Blocks for as long as the disk
-    /// does; a disk that cannot be read makes a journal that is degraded from the start.
+    /// Replays the journal in `directory` and continues the sequence of `boot_id`. Blocks for as long as the
+    /// disk does; a disk that cannot be read makes a journal that is degraded from the start.
     ///
     /// # Errors
     /// When the thread cannot be started.
@@ -123,8 +124,8 @@ impl Journal {
         })
     }
 
-    /// The transitions of one boot from `from` on, in order, without gaps between them, at most `limit`. Where `from`
-    /// is not there any more they begin later; empty when there is nothing to send.
+    /// The transitions of one boot from `from` on, in order, without gaps between them, at most `limit`.
+    /// Where `from` is not there any more they begin later; empty when there is nothing to send.
     ///
     /// # Errors
     /// When the disk cannot be read in time.

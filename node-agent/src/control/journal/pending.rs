@@ -1,9 +1,9 @@
 //! What the journal holds in memory, and what it knows about every boot: no file, no lock, no clock.
 //!
-//! A transition waits here until it is on disk, and stays until it is acknowledged or until there are so many that
-//! the oldest can be read back from disk. When the disk fails this is all there is: then it holds the oldest
-//! [`CAPACITY`] transitions, and those that come after are counted as lost rather than given a sequence, because a
-//! hole in the sequence could never be acknowledged.
+//! A transition waits here until it is on disk, and stays until it is acknowledged or until there are so many
+//! that the oldest can be read back from disk. When the disk fails this is all there is: then it holds the
+//! oldest [`CAPACITY`] transitions, and those that come after are counted as lost rather than given a
+//! sequence, because a hole in the sequence could never be acknowledged.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -97,8 +97,8 @@ impl Pending {
         }
     }
 
-    /// Makes room for transitions of this boot up to `known` that were numbered before this process began and that
-    /// it did not find on disk: what it numbered over them gets new numbers.
+    /// Makes room for transitions of this boot up to `known` that were numbered before this process began and
+    /// that it did not find on disk: what it numbered over them gets new numbers.
     pub(super) fn renumber_after(&mut self, known: u64) {
         if self.handed_out || known < self.first_given {
             return;

@@ -1,7 +1,7 @@
 //! The journal's thread: the only one that touches its files.
 //!
-//! One mutex and one condition variable stand between it and the rest of control. The mutex is held for copying in
-//! memory only, never across a system call on a file.
+//! One mutex and one condition variable stand between it and the rest of control. The mutex is held for
+//! copying in memory only, never across a system call on a file.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -250,8 +250,8 @@ impl Thread {
         Ok(())
     }
 
-    /// Reads a journal that could not be read at start. Nothing is written yet: what it holds of this boot comes
-    /// first in the sequence.
+    /// Reads a journal that could not be read at start. Nothing is written yet: what it holds of this boot
+    /// comes first in the sequence.
     fn reopen(&mut self) -> io::Result<()> {
         let boot_id = self.shared.with(|state| state.pending.boot_id());
         let (disk, replay) = Disk::open(&self.directory, boot_id, self.limits)?;
