@@ -8,7 +8,6 @@ set -eu
 # Program (or file, with a slash in front) that shows that a package is there, and the package.
 NEEDED='
 cc build-essential
-cmake cmake
 make make
 curl curl
 ip iproute2
