@@ -11,8 +11,8 @@ use api_types::node::RejectionReason;
 use vrrp::{Config, Family, Version, Vrid};
 
 use super::binder::GroupHandle;
-use super::group::{self, Departure};
-use super::policy;
+use super::group::Departure;
+use super::{policy, translate};
 use crate::shared_memory::MAX_GROUPS;
 
 /// What the checks need to know of this host.
@@ -155,7 +155,7 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
             group.interface
         ));
     }
-    match Config::new(group::settings(group, stand_in_source(group))) {
+    match Config::new(translate::settings(group, stand_in_source(group))) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("{}: {}", error.field(), with_sources(&error))),
     }

@@ -7,7 +7,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::IpAddr;
 use std::time::Duration;
 
 use api_types::agent_status::RealtimeStatus;
@@ -19,13 +18,13 @@ use vrrp::{Claim, Instant};
 
 use super::address_table::HostAddress;
 use super::announce::Announcements;
-use super::apply::{self, Host, Plan, Running};
+use super::apply::{self, Plan, Running};
 use super::binder::{Binder, Event, GroupHandle};
 use super::gratuitous_arp::{Announcement, Announcer};
 use super::group::Effects;
 use super::handover::Predecessor;
+use super::host::ThisHost;
 use super::instances::Instances;
-use super::interfaces::Interfaces;
 use super::link_monitor::{Change, LinkMonitor};
 use super::outbox::Outbox;
 use super::receive::{self, FAMILY};
@@ -71,6 +70,7 @@ pub(super) struct Driver {
     joined: BTreeSet<u32>,
     dropped_packets: BTreeMap<&'static str, u64>,
     refused: Option<Refused>,
+    interfaces_changed: bool,
     commands_ended: bool,
     stopping: bool,
     snapshot_at: Instant,
@@ -105,6 +105,7 @@ impl Driver {
             joined: BTreeSet::new(),
             dropped_packets: BTreeMap::new(),
             refused: None,
+            interfaces_changed: false,
             commands_ended: false,
             stopping: false,
             snapshot_at: Instant::ORIGIN,
@@ -163,6 +164,9 @@ impl Driver {
             self.follow_kernel(change);
         }
         let now = clock::boottime();
+        if std::mem::take(&mut self.interfaces_changed) {
+            self.follow_interfaces(now);
+        }
         self.parts.slots.beat(now);
         self.instances.expire(now, &mut self.effects);
         if self.parts.predecessor.is_overdue(now) {
@@ -221,25 +225,32 @@ impl Driver {
                     group.counters.addresses_restored += u64::try_from(addresses.len()).unwrap_or(u64::MAX);
                 });
                 effects.announcements.push(group);
-                effects.touched.insert(group);
+                effects.news = true;
             }
         }
     }
 
     fn follow_kernel(&mut self, change: Change) {
-        let now = clock::boottime();
         let interfaces = self.parts.monitor.interfaces();
         match change {
-            Change::Interfaces => {}
-            Change::AddressRemoved(address) => self.parts.binder.notice_removed(address),
-            Change::Everything => self
-                .parts
-                .binder
-                .compare(|HostAddress { ifindex, address }| interfaces.has_address(ifindex, address)),
+            Change::Interfaces => self.interfaces_changed = true,
+            Change::AddressRemoved { at, ours } => {
+                self.parts.binder.notice_removed(at);
+                self.interfaces_changed |= !ours;
+            }
+            Change::Everything => {
+                let is_there = |HostAddress { ifindex, address }| interfaces.has_address(ifindex, address);
+                self.parts.binder.compare(is_there);
+                self.interfaces_changed = true;
+            }
         }
-        self.instances.follow_interfaces(interfaces, now, &mut self.effects);
+    }
+
+    /// Lets every group find its feet on what the interfaces offer now.
+    fn follow_interfaces(&mut self, now: Instant) {
+        self.instances.follow_interfaces(self.parts.monitor.interfaces(), now, &mut self.effects);
         self.join_groups();
-        self.snapshot_at = self.snapshot_at.min(now + SNAPSHOT_AFTER);
+        self.effects.news = true;
         if let Some(refused) = self.refused.take() {
             self.apply(refused.revision, refused.groups, Some(&refused.reasons));
         }
@@ -363,7 +374,7 @@ impl Driver {
                 self.parts.slots.record(*handle, group);
             }
         }
-        if !touched.is_empty() {
+        if effects.news {
             self.snapshot_at = self.snapshot_at.min(now + SNAPSHOT_AFTER);
         }
     }
@@ -444,25 +455,4 @@ impl Driver {
             self.snapshot_at = now + SNAPSHOT_EVERY;
         }
     }
-}
-
-/// The host as the kernel tells it.
-struct ThisHost<'a>(&'a Interfaces);
-
-impl Host for ThisHost<'_> {
-    fn owns(&self, interface: &str, addresses: &[IpAddr]) -> Option<bool> {
-        let ifindex = self.0.index_of(interface)?;
-        Some(addresses.iter().all(|address| self.0.owns(ifindex, *address)))
-    }
-
-    fn arp_ignore(&self, interface: &str) -> Option<u32> {
-        self.0.index_of(interface)?;
-        // The kernel uses the larger of the two (`networking/ip-sysctl`).
-        ["all", interface].into_iter().filter_map(read_arp_ignore).max()
-    }
-}
-
-fn read_arp_ignore(interface: &str) -> Option<u32> {
-    let path = format!("/proc/sys/net/ipv4/conf/{interface}/arp_ignore");
-    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }

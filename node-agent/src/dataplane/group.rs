@@ -2,29 +2,23 @@
 //!
 //! Pure: a group is told what happened and when, and leaves what is to be done in [`Effects`].
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use api_types::agent_status::GroupCounters;
 use api_types::channel::DesiredGroup;
-use api_types::group::Checksum;
-use api_types::transition::{AdvertisementHeard, State, TransitionReason};
-use vrrp::{
-    Action, Advertisement, Change, ChecksumForm, Claim, Config, Heard, Instance, Instant, Reason, Role,
-    Settings,
-};
+use api_types::transition::{State, TransitionReason};
+use vrrp::{Action, Advertisement, Change, Claim, Instance, Instant, Role};
 
 use super::address_table::{AddressError, HostAddress};
 use super::binder::{GroupHandle, Wish};
 use super::fault::Fault;
+use super::transition_log::{TransitionLog, WaitsFor};
+use super::translate;
 use super::transmit::PrebuiltAdvertisement;
 use crate::messages::ObservedTransition;
 use crate::sys::clock;
-
-/// How long a transition waits for the time that its addresses were released or announced.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Where a group runs: what its interface offers it now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,22 +51,10 @@ pub(super) struct Effects {
     pub(super) wishes: Vec<(GroupHandle, Option<Wish>)>,
     /// Groups to announce.
     pub(super) announcements: Vec<GroupHandle>,
-    /// Groups whose standing has changed.
+    /// Groups of which shared memory is to say something else.
     pub(super) touched: BTreeSet<GroupHandle>,
-}
-
-#[derive(Debug)]
-struct Pending {
-    transition: ObservedTransition,
-    waits_for: WaitsFor,
-    until: Instant,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum WaitsFor {
-    Nothing,
-    Announcement,
-    Release,
+    /// Whether control is to hear how things stand.
+    pub(super) news: bool,
 }
 
 /// One group.
@@ -89,7 +71,7 @@ pub(super) struct Group {
     bound_at: Option<Instant>,
     last_sent: Option<Instant>,
     frame: Option<PrebuiltAdvertisement>,
-    pending: VecDeque<Pending>,
+    transitions: TransitionLog,
     /// What was sent, heard and dropped.
     pub(super) counters: GroupCounters,
 }
@@ -109,7 +91,7 @@ impl Group {
             bound_at: None,
             last_sent: None,
             frame: None,
-            pending: VecDeque::new(),
+            transitions: TransitionLog::default(),
             counters: GroupCounters::default(),
         }
     }
@@ -161,9 +143,9 @@ impl Group {
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        let pending = self.pending.front().map(|pending| pending.until);
+        let transition = self.transitions.next_deadline();
         let instance = self.instance.as_ref().and_then(Instance::poll_timeout);
-        [pending, instance].into_iter().flatten().min()
+        [transition, instance].into_iter().flatten().min()
     }
 
     /// Whether it leaves for good.
@@ -176,7 +158,7 @@ impl Group {
         self.departure.is_some()
             && self.role() == Role::Initialize
             && !self.is_bound()
-            && self.pending.is_empty()
+            && self.transitions.is_empty()
     }
 
     /// Whether it wants its addresses now.
@@ -195,10 +177,7 @@ impl Group {
         let footing = self.footing?;
         if self.frame.as_ref().is_none_or(|frame| frame.claim != claim) {
             let config = self.instance.as_ref()?.config();
-            let checksum = match self.desired.checksum {
-                Checksum::Auto | Checksum::Rfc5798 => ChecksumForm::Rfc5798,
-                Checksum::Rfc9568 => ChecksumForm::Rfc9568,
-            };
+            let checksum = translate::checksum_form(self.desired.checksum);
             self.frame = PrebuiltAdvertisement::build(config, claim, checksum, footing.mac);
         }
         Some((footing.ifindex, Arc::clone(&self.frame.as_ref()?.octets)))
@@ -233,7 +212,7 @@ impl Group {
         now: Instant,
         effects: &mut Effects,
     ) {
-        let Some(config) = config(&self.desired, footing.source) else { return };
+        let Some(config) = translate::config(&self.desired, footing.source) else { return };
         let mut instance = Instance::new(config);
         instance.adopt(now, last_sent);
         self.instance = Some(instance);
@@ -271,7 +250,7 @@ impl Group {
         }
         self.drain(now, effects);
         if self.role() == Role::Initialize {
-            self.become_state(State::Initialize, reason_of(departure), now);
+            self.become_state(State::Initialize, translate::reason_of(departure), now);
         }
     }
 
@@ -283,7 +262,7 @@ impl Group {
             instance.fault();
         }
         self.drain(now, effects);
-        self.become_state(State::Initialize, reason_of(departure), now);
+        self.become_state(State::Initialize, translate::reason_of(departure), now);
     }
 
     /// An advertisement for this virtual router was heard.
@@ -307,9 +286,7 @@ impl Group {
 
     /// Acts on what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant, effects: &mut Effects) {
-        for pending in self.pending.iter_mut().filter(|pending| pending.until <= now) {
-            pending.waits_for = WaitsFor::Nothing;
-        }
+        self.transitions.expire(now);
         if let Some(instance) = &mut self.instance {
             instance.handle_timeout(now);
         }
@@ -319,6 +296,7 @@ impl Group {
     /// The addresses it wants are bound.
     pub(super) fn handle_held(&mut self, now: Instant, effects: &mut Effects) {
         effects.touched.insert(self.handle);
+        effects.news = true;
         if !self.wants_addresses() {
             return;
         }
@@ -350,22 +328,17 @@ impl Group {
     /// Nothing is bound for it any longer.
     pub(super) fn handle_released(&mut self, at: Instant, effects: &mut Effects) {
         effects.touched.insert(self.handle);
+        effects.news = true;
         if self.wants_addresses() {
             return;
         }
         self.bound_at = None;
-        for pending in self.pending.iter_mut().filter(|pending| pending.waits_for == WaitsFor::Release) {
-            pending.transition.released_at_boottime_ns = Some(clock::nanoseconds(at));
-            pending.waits_for = WaitsFor::Nothing;
-        }
+        self.transitions.released(at);
     }
 
-    /// Frames that announce it left, or none did.
+    /// An announcement of it was due; `None` when nothing could leave.
     pub(super) fn handle_announced(&mut self, at: Option<Instant>) {
-        for pending in self.pending.iter_mut().filter(|pending| pending.waits_for == WaitsFor::Announcement) {
-            pending.transition.announced_at_boottime_ns = at.map(clock::nanoseconds);
-            pending.waits_for = WaitsFor::Nothing;
-        }
+        self.transitions.announced(at);
     }
 
     /// An advertisement left.
@@ -379,11 +352,12 @@ impl Group {
 
     /// The transitions about which everything is known, oldest first.
     pub(super) fn take_transitions(&mut self) -> Vec<ObservedTransition> {
-        let mut complete = Vec::new();
-        while self.pending.front().is_some_and(|pending| pending.waits_for == WaitsFor::Nothing) {
-            complete.extend(self.pending.pop_front().map(|pending| pending.transition));
-        }
-        complete
+        self.transitions.take_complete()
+    }
+
+    /// Whether transitions wait to be taken.
+    pub(super) fn has_transitions(&self) -> bool {
+        !self.transitions.is_empty()
     }
 
     fn stand_on(&mut self, footing: Footing, now: Instant, effects: &mut Effects) {
@@ -406,7 +380,7 @@ impl Group {
             return;
         }
         if self.instance.is_none() {
-            self.instance = config(&self.desired, footing.source).map(Instance::new);
+            self.instance = translate::config(&self.desired, footing.source).map(Instance::new);
         }
         if let Some(instance) = &mut self.instance {
             // A running instance ignores it.
@@ -434,8 +408,9 @@ impl Group {
     fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
         self.frame = None;
         effects.touched.insert(self.handle);
+        effects.news = true;
         let (Some(footing), Some(instance)) = (self.footing, &mut self.instance) else { return };
-        let Some(config) = config(&self.desired, footing.source) else { return };
+        let Some(config) = translate::config(&self.desired, footing.source) else { return };
         let same_router = instance.reconfigure(config, now);
         debug_assert!(same_router.is_ok(), "a group keeps its VRID, family and version while it runs");
         self.drain(now, effects);
@@ -445,6 +420,7 @@ impl Group {
     fn drain(&mut self, now: Instant, effects: &mut Effects) {
         while let Some(action) = self.instance.as_mut().and_then(Instance::poll_action) {
             effects.touched.insert(self.handle);
+            effects.news |= !matches!(action, Action::Advertise(_));
             match action {
                 Action::Hold => effects.wishes.push((self.handle, Some(self.wish()))),
                 Action::Release => effects.wishes.push((self.handle, None)),
@@ -474,21 +450,7 @@ impl Group {
             Role::Backup => State::Backup,
             Role::Initialize => State::Initialize,
         };
-        let reason = match reason {
-            Reason::Started => TransitionReason::Started,
-            Reason::OwnerStarted => TransitionReason::OwnerStarted,
-            Reason::NoResponse => TransitionReason::NoResponse,
-            Reason::PriorityZero => TransitionReason::PriorityZero,
-            Reason::Preempting => TransitionReason::Preempting,
-            Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
-            Reason::HoldFailed => TransitionReason::BindFailed,
-            Reason::Stopped => self.departure.map_or(TransitionReason::Stopped, reason_of),
-            Reason::Faulted => match (&self.fault, self.departure) {
-                (Some(fault), _) => fault.reason(),
-                (None, Some(departure)) => reason_of(departure),
-                (None, None) => TransitionReason::InterfaceMissing,
-            },
-        };
+        let reason = translate::reason(reason, self.fault.as_ref(), self.departure);
         self.become_state(state, reason, now);
     }
 
@@ -515,47 +477,14 @@ impl Group {
             reason,
             priority: self.desired.priority,
             at_boottime_ns: clock::nanoseconds(now),
-            last_advertisement: self.instance.as_ref().and_then(Instance::last_heard).map(heard),
+            last_advertisement: self.instance.as_ref().and_then(Instance::last_heard).map(translate::heard),
             bound_at_boottime_ns: bound_at.map(clock::nanoseconds),
             announced_at_boottime_ns: None,
             released_at_boottime_ns: None,
         };
-        self.pending.push_back(Pending { transition, waits_for, until: now + PATIENCE });
+        self.transitions.push(transition, waits_for, now);
     }
 }
 
-/// The settings of the protocol for a desired group that advertises from `source`.
-pub(super) fn settings(desired: &DesiredGroup, source: IpAddr) -> Settings {
-    Settings {
-        version: desired.version,
-        family: desired.family,
-        vrid: desired.vrid,
-        priority: desired.priority,
-        interval: desired.advertisement_interval_ms,
-        preempt: desired.preempt_mode,
-        addresses: desired.virtual_addresses.iter().map(|address| address.address()).collect(),
-        source,
-    }
-}
-
-fn config(desired: &DesiredGroup, source: IpAddr) -> Option<Config> {
-    Config::new(settings(desired, source))
-        .inspect_err(|error| tracing::error!(group = %desired.name, %error, "the group cannot run"))
-        .ok()
-}
-
-const fn reason_of(departure: Departure) -> TransitionReason {
-    match departure {
-        Departure::Removed => TransitionReason::Removed,
-        Departure::Reconfigured => TransitionReason::Reconfigured,
-        Departure::Stopped => TransitionReason::Stopped,
-    }
-}
-
-fn heard(heard: Heard) -> AdvertisementHeard {
-    AdvertisementHeard {
-        source: heard.source,
-        priority: heard.claim.octet(),
-        at_boottime_ns: clock::nanoseconds(heard.at),
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -153,12 +153,13 @@ impl Instances {
 
     /// The transitions about which everything is known.
     pub(super) fn take_transitions(&mut self) -> Vec<ObservedTransition> {
-        let mut transitions: Vec<_> = self.groups.values_mut().flat_map(Group::take_transitions).collect();
-        transitions.sort_by_key(|transition| transition.at_boottime_ns);
-        let handles: Vec<_> = self.groups.keys().copied().collect();
-        if !transitions.is_empty() {
-            handles.into_iter().for_each(|handle| self.settle(handle));
+        let with_transitions = |(_, group): &(GroupHandle, &Group)| group.has_transitions();
+        let handles: Vec<_> = self.iter().filter(with_transitions).map(|(handle, _)| handle).collect();
+        let mut transitions = Vec::new();
+        for handle in handles {
+            self.update(handle, |group| transitions.extend(group.take_transitions()));
         }
+        transitions.sort_by_key(|transition: &ObservedTransition| transition.at_boottime_ns);
         transitions
     }
 

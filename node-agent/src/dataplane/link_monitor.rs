@@ -28,10 +28,15 @@ type Messages = futures_util::stream::BoxStream<'static, (NetlinkMessage<RouteNe
 /// What has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Change {
-    /// Something about interfaces or their addresses.
+    /// Something about interfaces or the addresses that are not ours.
     Interfaces,
     /// An address has gone from an interface.
-    AddressRemoved(HostAddress),
+    AddressRemoved {
+        /// Which.
+        at: HostAddress,
+        /// Whether it carried our mark.
+        ours: bool,
+    },
     /// Anything may have: everything was listed anew.
     Everything,
 }
@@ -136,11 +141,13 @@ impl LinkMonitor {
             interfaces.remove(link.header.index).then_some(Change::Interfaces)
         } else if let RouteNetlinkMessage::NewAddress(address) = message {
             let (ifindex, address) = address_of(address, self.agent)?;
-            interfaces.set_address(ifindex, address).then_some(Change::Interfaces)
+            let news = interfaces.set_address(ifindex, address);
+            (news && !address.ours).then_some(Change::Interfaces)
         } else if let RouteNetlinkMessage::DelAddress(address) = message {
             let (ifindex, address) = address_of(address, self.agent)?;
             interfaces.remove_address(ifindex, address.net);
-            Some(Change::AddressRemoved(HostAddress { ifindex, address: address.net.addr() }))
+            let at = HostAddress { ifindex, address: address.net.addr() };
+            Some(Change::AddressRemoved { at, ours: address.ours })
         } else {
             None
         }

@@ -25,6 +25,7 @@ mod fault;
 mod gratuitous_arp;
 mod group;
 mod handover;
+mod host;
 mod instances;
 mod interfaces;
 mod link_monitor;
@@ -34,6 +35,8 @@ mod receive;
 mod slots;
 mod snapshot;
 mod thread;
+mod transition_log;
+mod translate;
 mod transmit;
 
 use std::io;

@@ -1,6 +1,7 @@
 //! The parent, the worker, and what the death of either does to an address.
 
 use std::fs;
+use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -11,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::eventually::eventually;
+use crate::eventually::{BOUND, eventually};
 use crate::lab::Lab;
 use crate::router::{VIP, group};
 use crate::wire::Capture;
@@ -26,11 +27,17 @@ struct Agent {
 
 impl Agent {
     fn start(lab: &Lab, host: u8, priority: u8) -> Self {
-        Self::start_without(lab, host, priority, "")
+        Self::start_with(lab, host, priority, |_| {})
     }
 
     /// Starts it without a capability that root has.
     fn start_without(lab: &Lab, host: u8, priority: u8, capability: &str) -> Self {
+        Self::start_with(lab, host, priority, |command| {
+            command.args(["setpriv", &format!("--bounding-set=-{capability}"), "--"]);
+        })
+    }
+
+    fn start_with(lab: &Lab, host: u8, priority: u8, prepare: impl FnOnce(&mut Command)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let state =
             DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group(priority)]).expect("JSON");
@@ -40,12 +47,12 @@ impl Agent {
             "state_dir = \"{path}\"\nsocket = \"{path}/agent.sock\"\n[server]\nurl = \"https://10.66.0.250:8443\"\n"
         );
         fs::write(directory.path().join("agent.toml"), config).expect("written");
-        let parent = run(lab, host, directory.path(), capability);
+        let parent = run(lab, host, directory.path(), prepare);
         Self { parent, directory }
     }
 
     fn start_again(&mut self, lab: &Lab, host: u8) {
-        self.parent = run(lab, host, self.directory.path(), "");
+        self.parent = run(lab, host, self.directory.path(), |_| {});
     }
 
     /// The process id of the worker that lives now.
@@ -95,12 +102,10 @@ impl Drop for Agent {
     }
 }
 
-fn run(lab: &Lab, host: u8, directory: &Path, without: &str) -> Child {
+fn run(lab: &Lab, host: u8, directory: &Path, prepare: impl FnOnce(&mut Command)) -> Child {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &lab.host(host)]);
-    if !without.is_empty() {
-        command.args(["setpriv", &format!("--bounding-set=-{without}"), "--"]);
-    }
+    prepare(&mut command);
     command
         .args([AGENT, "run", "--config"])
         .arg(directory.join("agent.toml"))
@@ -196,6 +201,28 @@ fn an_agent_that_is_told_to_stop_hands_over_and_exits_with_0() {
         assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (false, true));
         capture.sees(1, &["10.66.0.1 > 224.0.0.18", "prio 0"]);
     }
+}
+
+#[test]
+fn systemd_is_told_when_the_dataplane_runs_and_that_the_parent_is_the_service() {
+    let lab = Lab::new(1);
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("notify");
+    let systemd = UnixDatagram::bind(&path).expect("bound");
+    systemd.set_read_timeout(Some(BOUND)).expect("a timeout");
+    let heard = || {
+        let mut buffer = [0; 256];
+        let length = systemd.recv(&mut buffer).expect("a notification");
+        String::from_utf8_lossy(&buffer[..length]).into_owned()
+    };
+    let mut agent = Agent::start_with(&lab, 1, 240, |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    let ready = heard();
+    assert!(ready.contains("READY=1"), "{ready}");
+    assert!(ready.contains(&format!("MAINPID={}", agent.parent.id())), "{ready}");
+    assert_eq!(agent.stop(Signal::SIGTERM).code(), Some(0));
+    assert!(heard().contains("STOPPING=1"));
 }
 
 #[test]

@@ -1,0 +1,217 @@
+use std::time::Duration;
+
+use api_types::group::Checksum;
+use uuid::Uuid;
+use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+
+use super::*;
+
+const FOOTING: Footing = Footing {
+    ifindex: 3,
+    mac: [2, 0, 0, 0, 0, 1],
+    source: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+};
+
+fn at(milliseconds: u64) -> Instant {
+    Instant::from_origin(Duration::from_millis(60_000 + milliseconds))
+}
+
+fn desired(priority: u8) -> DesiredGroup {
+    DesiredGroup {
+        id: Uuid::from_u128(1),
+        name: "web".parse().unwrap(),
+        generation: 1,
+        interface: "eth0".to_owned(),
+        family: Family::Ipv4,
+        vrid: Vrid::new(51).unwrap(),
+        version: Version::V3,
+        advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
+        preempt_mode: true,
+        checksum: Checksum::Auto,
+        virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
+        priority: Priority::new(priority).unwrap(),
+        peers: Vec::new(),
+    }
+}
+
+fn advertisement(priority: u8) -> Advertisement {
+    Advertisement {
+        version: Version::V3,
+        family: Family::Ipv4,
+        vrid: Vrid::new(51).unwrap(),
+        claim: Claim::from_octet(priority),
+        interval: AdvertisementInterval::DEFAULT_V3,
+        addresses: vec!["192.0.2.10".parse().unwrap()],
+        source: "192.0.2.9".parse().unwrap(),
+        checksum: None,
+    }
+}
+
+/// A group that runs as Backup from 0 ms on and takes over at 306.25 ms: 3 intervals and 16/256 of one.
+fn backup() -> Group {
+    let mut group = Group::new(0, desired(240), at(0));
+    let mut effects = Effects::default();
+    group.set_footing(Ok(FOOTING), at(0), &mut effects);
+    assert_eq!(reasons(&mut group), [(State::Backup, TransitionReason::Started)]);
+    assert!(effects.wishes.is_empty());
+    group
+}
+
+/// A group that is Active and has said so.
+fn active() -> Group {
+    let mut group = backup();
+    let mut effects = Effects::default();
+    group.handle_timeout(at(307), &mut effects);
+    group.handle_held(at(308), &mut effects);
+    group.handle_announced(Some(at(309)));
+    assert_eq!(reasons(&mut group), [(State::Active, TransitionReason::NoResponse)]);
+    group
+}
+
+fn reasons(group: &mut Group) -> Vec<(State, TransitionReason)> {
+    group.take_transitions().into_iter().map(|transition| (transition.to, transition.reason)).collect()
+}
+
+#[test]
+fn nothing_is_sent_before_the_addresses_are_bound() {
+    let mut group = backup();
+    let mut effects = Effects::default();
+    group.handle_timeout(at(307), &mut effects);
+    assert_eq!(effects.wishes.len(), 1);
+    assert!(effects.advertisements.is_empty() && effects.announcements.is_empty());
+    assert_eq!(group.state(), State::Backup);
+
+    let mut effects = Effects::default();
+    group.handle_held(at(308), &mut effects);
+    assert_eq!(effects.advertisements, [(0, Claim::from_octet(240))]);
+    assert_eq!(effects.announcements, [0]);
+    assert_eq!(group.state(), State::Active);
+}
+
+#[test]
+fn a_takeover_is_reported_once_it_is_announced_with_all_its_times() {
+    let mut group = backup();
+    let mut effects = Effects::default();
+    group.handle_timeout(at(307), &mut effects);
+    group.handle_held(at(308), &mut effects);
+    assert!(group.take_transitions().is_empty());
+    group.handle_announced(Some(at(309)));
+    let transition = group.take_transitions().pop().expect("it is complete");
+    assert_eq!(transition.bound_at_boottime_ns, Some(clock::nanoseconds(at(308))));
+    assert_eq!(transition.announced_at_boottime_ns, Some(clock::nanoseconds(at(309))));
+}
+
+#[test]
+fn a_yield_is_reported_once_the_addresses_are_released() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    group.handle_advertisement(&advertisement(250), at(400), &mut effects).unwrap();
+    assert_eq!(effects.wishes.last(), Some(&(0, None)));
+    assert!(group.take_transitions().is_empty());
+    group.handle_released(at(401), &mut effects);
+    let transition = group.take_transitions().pop().expect("it is complete");
+    assert_eq!((transition.from, transition.to), (State::Active, State::Backup));
+    assert_eq!(transition.reason, TransitionReason::HigherPriorityHeard);
+    assert_eq!(transition.released_at_boottime_ns, Some(clock::nanoseconds(at(401))));
+    assert_eq!(transition.last_advertisement.map(|heard| heard.priority), Some(250));
+}
+
+#[test]
+fn a_report_does_not_wait_for_ever() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    group.handle_advertisement(&advertisement(250), at(400), &mut effects).unwrap();
+    group.handle_timeout(at(1_399), &mut effects);
+    assert!(group.take_transitions().is_empty());
+    group.handle_timeout(at(1_400), &mut effects);
+    assert_eq!(reasons(&mut group)[0], (State::Backup, TransitionReason::HigherPriorityHeard));
+}
+
+#[test]
+fn a_bind_that_fails_is_a_fault_that_a_later_one_mends() {
+    let mut group = backup();
+    let mut effects = Effects::default();
+    group.handle_timeout(at(307), &mut effects);
+    group.handle_hold_failed(&AddressError::NoInterface, at(308), &mut effects);
+    assert!(effects.advertisements.is_empty());
+    assert_eq!(reasons(&mut group), [(State::Fault, TransitionReason::BindFailed)]);
+
+    let retry_at = group.poll_timeout().expect("it tries again");
+    group.handle_timeout(retry_at, &mut effects);
+    group.handle_held(retry_at, &mut effects);
+    group.handle_announced(Some(retry_at));
+    assert_eq!(
+        reasons(&mut group),
+        [(State::Backup, TransitionReason::FaultCleared), (State::Active, TransitionReason::NoResponse)]
+    );
+}
+
+#[test]
+fn a_fault_releases_and_says_why_and_its_end_begins_anew() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    group.set_footing(Err(Fault::InterfaceDown), at(400), &mut effects);
+    group.handle_released(at(401), &mut effects);
+    assert_eq!(effects.wishes.last(), Some(&(0, None)));
+    assert_eq!(reasons(&mut group), [(State::Fault, TransitionReason::InterfaceDown)]);
+    assert_eq!(group.poll_timeout(), None);
+
+    group.set_footing(Ok(FOOTING), at(500), &mut effects);
+    assert_eq!(
+        reasons(&mut group),
+        [(State::Initialize, TransitionReason::FaultCleared), (State::Backup, TransitionReason::Started)]
+    );
+}
+
+#[test]
+fn what_changes_during_a_fault_holds_after_it() {
+    let mut group = backup();
+    let mut effects = Effects::default();
+    group.set_footing(Err(Fault::InterfaceDown), at(10), &mut effects);
+    group.change(desired(100), Err(Fault::InterfaceDown), at(20), &mut effects);
+    group.set_footing(Ok(FOOTING), at(30), &mut effects);
+    let takeover_at = group.poll_timeout().expect("it waits");
+    group.handle_timeout(takeover_at, &mut effects);
+    group.handle_held(takeover_at, &mut effects);
+    assert_eq!(effects.advertisements, [(0, Claim::from_octet(100))]);
+}
+
+#[test]
+fn a_group_that_leaves_hands_over_before_it_is_gone() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    group.leave(Departure::Removed, at(400), &mut effects);
+    assert_eq!(effects.advertisements, [(0, Claim::Resigns)]);
+    assert!(effects.wishes.is_empty() && !group.is_gone());
+
+    group.handle_advertisement(&advertisement(200), at(430), &mut effects).unwrap();
+    group.handle_timeout(at(450), &mut effects);
+    assert_eq!(effects.wishes, [(0, None)]);
+    group.handle_released(at(451), &mut effects);
+    assert_eq!(reasons(&mut group), [(State::Initialize, TransitionReason::Removed)]);
+    assert!(group.is_gone());
+}
+
+#[test]
+fn an_adopted_group_goes_on_as_active_and_reports_nothing() {
+    let mut group = Group::new(0, desired(240), at(0));
+    let mut effects = Effects::default();
+    group.adopt(FOOTING, at(0) - Duration::from_millis(60), Instant::ORIGIN, at(0), &mut effects);
+    group.handle_held(at(1), &mut effects);
+    assert_eq!((group.state(), group.since()), (State::Active, Instant::ORIGIN));
+    assert!(group.take_transitions().is_empty() && effects.advertisements.is_empty());
+    assert_eq!(group.poll_timeout(), Some(at(40)), "one interval after the last advertisement");
+}
+
+#[test]
+fn a_frame_is_built_again_only_when_it_says_something_else() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    let claim = Claim::from_octet(240);
+    let (_, first) = group.frame(claim).expect("a frame");
+    let (_, second) = group.frame(claim).expect("a frame");
+    assert!(Arc::ptr_eq(&first, &second));
+    group.set_footing(Ok(Footing { mac: [2, 0, 0, 0, 0, 2], ..FOOTING }), at(400), &mut effects);
+    let (_, third) = group.frame(claim).expect("a frame");
+    assert_eq!(third[6..12], [2, 0, 0, 0, 0, 2]);
+}

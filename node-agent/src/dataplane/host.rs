@@ -1,0 +1,27 @@
+//! What the checks of a desired state ask of this host.
+
+use std::net::IpAddr;
+
+use super::apply::Host;
+use super::interfaces::Interfaces;
+
+/// The host as the kernel tells it.
+pub(super) struct ThisHost<'a>(pub(super) &'a Interfaces);
+
+impl Host for ThisHost<'_> {
+    fn owns(&self, interface: &str, addresses: &[IpAddr]) -> Option<bool> {
+        let ifindex = self.0.index_of(interface)?;
+        Some(addresses.iter().all(|address| self.0.owns(ifindex, *address)))
+    }
+
+    fn arp_ignore(&self, interface: &str) -> Option<u32> {
+        self.0.index_of(interface)?;
+        // The kernel uses the larger of the two (`networking/ip-sysctl`).
+        ["all", interface].into_iter().filter_map(read_arp_ignore).max()
+    }
+}
+
+fn read_arp_ignore(interface: &str) -> Option<u32> {
+    let path = format!("/proc/sys/net/ipv4/conf/{interface}/arp_ignore");
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,83 @@
+//! Between the words of the contract and those of the protocol.
+
+use std::net::IpAddr;
+
+use api_types::channel::DesiredGroup;
+use api_types::group::Checksum;
+use api_types::transition::{AdvertisementHeard, TransitionReason};
+use vrrp::{ChecksumForm, Config, Heard, Reason, Settings};
+
+use super::fault::Fault;
+use super::group::Departure;
+use crate::sys::clock;
+
+/// The settings of the protocol for a desired group that advertises from `source`.
+pub(super) fn settings(desired: &DesiredGroup, source: IpAddr) -> Settings {
+    Settings {
+        version: desired.version,
+        family: desired.family,
+        vrid: desired.vrid,
+        priority: desired.priority,
+        interval: desired.advertisement_interval_ms,
+        preempt: desired.preempt_mode,
+        addresses: desired.virtual_addresses.iter().map(|address| address.address()).collect(),
+        source,
+    }
+}
+
+/// [`settings`] that have been checked before, but for the source.
+pub(super) fn config(desired: &DesiredGroup, source: IpAddr) -> Option<Config> {
+    Config::new(settings(desired, source))
+        .inspect_err(|error| tracing::error!(group = %desired.name, %error, "the group cannot run"))
+        .ok()
+}
+
+/// The form of the checksum that a group sends.
+pub(super) const fn checksum_form(checksum: Checksum) -> ChecksumForm {
+    match checksum {
+        Checksum::Auto | Checksum::Rfc5798 => ChecksumForm::Rfc5798,
+        Checksum::Rfc9568 => ChecksumForm::Rfc9568,
+    }
+}
+
+/// Why a member changed its state, seen with what the protocol does not know: its fault, and why it leaves.
+pub(super) fn reason(
+    reason: Reason,
+    fault: Option<&Fault>,
+    departure: Option<Departure>,
+) -> TransitionReason {
+    match reason {
+        Reason::Started => TransitionReason::Started,
+        Reason::OwnerStarted => TransitionReason::OwnerStarted,
+        Reason::NoResponse => TransitionReason::NoResponse,
+        Reason::PriorityZero => TransitionReason::PriorityZero,
+        Reason::Preempting => TransitionReason::Preempting,
+        Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
+        Reason::HoldFailed => TransitionReason::BindFailed,
+        Reason::Stopped => departure.map_or(TransitionReason::Stopped, reason_of),
+        Reason::Faulted => match (fault, departure) {
+            (Some(fault), _) => fault.reason(),
+            (None, Some(departure)) => reason_of(departure),
+            // The interface was replaced by another of the same name.
+            (None, None) => TransitionReason::InterfaceMissing,
+        },
+    }
+}
+
+/// The word for a departure.
+pub(super) const fn reason_of(departure: Departure) -> TransitionReason {
+    match departure {
+        Departure::Removed => TransitionReason::Removed,
+        Departure::Reconfigured => TransitionReason::Reconfigured,
+        Departure::Stopped => TransitionReason::Stopped,
+    }
+}
+
+/// An advertisement as the contract writes it.
+pub(super) fn heard(heard: Heard) -> AdvertisementHeard {
+    AdvertisementHeard {
+        source: heard.source,
+        priority: heard.claim.octet(),
+        at_boottime_ns: clock::nanoseconds(heard.at),
+    }
+}
