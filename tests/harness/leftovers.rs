@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, Once, PoisonError};
+use std::process::Command;
+use std::sync::{Mutex, Once, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::command::output_of;
 use crate::eventually::eventually;
-use crate::namespace::Namespace;
+use crate::namespace::{NAMED_NAMESPACES, Namespace};
 
 /// Every laboratory's prefix begins with this.
 const FAMILY: &str = "bt-";
@@ -25,6 +27,8 @@ const TIME_TO_STOP: Duration = Duration::from_millis(1500);
 const TIME_TO_DIE: Duration = Duration::from_secs(10);
 
 static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// Whether the mount of namespaces' names was not there before this process made its first laboratory.
+static MADE_NETNS_MOUNT: OnceLock<bool> = OnceLock::new();
 static WATCH_SIGNALS: Once = Once::new();
 
 /// Draws a prefix, makes its directory and remembers who owns it.
@@ -33,6 +37,7 @@ static WATCH_SIGNALS: Once = Once::new();
 /// When the directory cannot be made.
 pub(crate) fn claim() -> Result<(String, PathBuf)> {
     WATCH_SIGNALS.call_once(|| drop(thread::spawn(sweep_when_interrupted)));
+    MADE_NETNS_MOUNT.get_or_init(|| !names_are_mounted());
     sweep_orphans();
     let random = uuid::Uuid::new_v4().simple().to_string();
     let prefix = format!("{FAMILY}{}-", &random[..4]);
@@ -67,6 +72,16 @@ pub(crate) fn sweep(prefix: &str) {
         complain(fs::remove_dir_all(&directory).map_err(Into::into));
     }
     lock_live().remove(prefix);
+    if MADE_NETNS_MOUNT.get() == Some(&true) && Namespace::with_prefix("").is_empty() {
+        complain(output_of(Command::new("umount").arg(NAMED_NAMESPACES)).map(drop));
+        complain(fs::remove_dir(NAMED_NAMESPACES).map_err(Into::into));
+    }
+}
+
+/// The first `ip netns add` of a machine mounts the directory of names onto itself.
+fn names_are_mounted() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    mounts.lines().any(|line| line.split(' ').nth(4) == Some(NAMED_NAMESPACES))
 }
 
 /// The prefix of the laboratory that a process has built, if it has.

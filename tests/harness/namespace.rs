@@ -13,7 +13,8 @@ use nix::unistd::Pid;
 
 use crate::command::output_of;
 
-const NAMED_NAMESPACES: &str = "/run/netns";
+/// Where `ip netns` keeps the names.
+pub(crate) const NAMED_NAMESPACES: &str = "/run/netns";
 
 /// A named network namespace. Whoever makes one removes it with [`Namespace::remove`].
 #[derive(Debug, Clone, PartialEq, Eq)]
