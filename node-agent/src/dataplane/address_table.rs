@@ -1,7 +1,7 @@
 //! The addresses of the kernel's interfaces, as far as the binder needs them: list, add, remove.
 //!
 //! What the agent adds carries its mark, so that a later life of the same agent knows its own leftovers:
-//! the protocol number [`MARK`] (`IFA_PROTO`, kernel 5.18 and newer; `ip address` shows `proto 0xba`), and the
+//! the protocol number [`MARK`] (`IFA_PROTO`, kernel 5.18 and newer; recent `ip address` shows `proto 0xba`), and the
 //! number of the agent in the route metric, which the kernel does not use for a host address without a prefix
 //! route. The second tells the agents of one host apart.
 
