@@ -140,7 +140,8 @@ fn each_heavy_library_has_one_home() -> Result<()> {
         ("rcgen", "baton-server"),
         ("rtnetlink", "baton-agent"),
         ("pnet_packet", "baton-agent"),
-        ("comfy-table", "baton-cli"),
+        ("axum-server", "baton-server"),
+        ("tokio-tungstenite", "baton-agent"),
     ];
     for (library, home) in homes {
         let namers: Vec<_> = graph

@@ -3,4 +3,5 @@
 //! ARCHITECTURE.md says it in prose; a change that breaks an arrow fails here.
 
 mod crates;
+mod licences;
 mod sources;
