@@ -5,7 +5,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Namespace, binaries, eventually, prefix_owned_by};
+use e2e::{Namespace, binaries, eventually, is_alive, prefix_owned_by};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -93,7 +93,7 @@ fn it_removes_everything_when_it_is_interrupted() -> Result<()> {
     let status =
         eventually("the demo ends", Duration::from_secs(30), || running.try_wait()?.context("it runs on"))?;
     ensure!(status.code() == Some(130), "{status}");
-    let left: Vec<_> = made.iter().filter(|pid| kill(**pid, None).is_ok()).collect();
+    let left: Vec<_> = made.iter().filter(|pid| is_alive(**pid)).collect();
     ensure!(left.is_empty(), "processes are left: {left:?}");
     ensure!(Namespace::with_prefix(&prefix).is_empty(), "namespaces are left");
     ensure!(!std::env::temp_dir().join(&prefix).exists(), "files are left");

@@ -42,7 +42,7 @@ pub use namespace::Namespace;
 pub use node::Node;
 pub use peer::{Keepalived, VrrpInstance};
 pub use probes::{Answer, Outage, Probe, Prober, Probes};
-pub use process::Process;
+pub use process::{Process, is_alive};
 pub use server::Server;
 pub use site::{BOUND, Site, VIP, VRID};
 pub use web::Haproxy;

@@ -14,7 +14,7 @@ use crate::binaries;
 use crate::command::output_of;
 use crate::eventually::eventually;
 use crate::lab::Host;
-use crate::process::Process;
+use crate::process::{Process, is_alive};
 
 const TIME_TO_STOP: Duration = Duration::from_secs(15);
 const TIME_TO_DIE: Duration = Duration::from_secs(5);
@@ -182,10 +182,4 @@ fn parent_of(pid: Pid) -> Option<Pid> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     let parent = stat[stat.rfind(')')? + 2..].split(' ').nth(1)?.parse().ok()?;
     Some(Pid::from_raw(parent))
-}
-
-/// Whether the process runs; one that waits to be reaped does not.
-fn is_alive(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rfind(')').is_some_and(|end| !stat[end..].starts_with(") Z"))
 }

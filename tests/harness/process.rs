@@ -95,3 +95,10 @@ impl Drop for Process {
         self.kill();
     }
 }
+
+/// Whether the process runs; one that waits to be reaped does not.
+#[must_use]
+pub fn is_alive(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rfind(')').is_some_and(|end| !stat[end..].starts_with(") Z"))
+}
