@@ -1,14 +1,22 @@
 #!/bin/sh
 # Renews .sqlx/, with which the server's queries are checked where there is no database.
 #
-#   scripts/sqlx-prepare.sh           writes .sqlx/
-#   scripts/sqlx-prepare.sh --check   changes nothing; fails when .sqlx/ is stale
+#   scripts/sqlx-prepare.sh                     writes .sqlx/
+#   scripts/sqlx-prepare.sh --check             changes nothing; fails when .sqlx/ is stale
+#   scripts/sqlx-prepare.sh --check COMMAND...  the same, compiling by COMMAND, whose failure is the failure
 #
 # Starts a throw-away Postgres on a Unix socket, applies migrations/ to it in order, and compiles the server
 # against it: the query macros write what they learn. Needs the programs of Postgres; Debian: postgresql.
 set -eu
 cd "$(dirname "$0")/.."
 root=$PWD
+
+check=false
+if [ "${1:-}" = --check ]; then
+    check=true
+    shift
+fi
+[ $# -gt 0 ] || set -- cargo check --quiet --workspace --all-targets
 
 bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
 [ -n "$bin" ] || bin=$(pg_config --bindir)
@@ -46,9 +54,9 @@ done
 touch server/src/lib.rs
 socket=$(printf %s "$work/pg" | sed 's|/|%2F|g')
 DATABASE_URL="postgres://postgres@$socket/postgres" SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$work/queries" \
-    cargo check --quiet -p baton-server --lib
+    "$@"
 
-if [ "${1:-}" = --check ]; then
+if [ "$check" = true ]; then
     if ! diff -rq "$work/queries" .sqlx; then
         echo "sqlx-prepare: .sqlx is stale; run scripts/sqlx-prepare.sh and commit it" >&2
         exit 1
