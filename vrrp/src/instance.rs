@@ -31,7 +31,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::backoff::Backoff;
-use self::state::{Leave, State, Tenure, Wait};
+use self::state::{Leave, State, TakeOver, Tenure, Wait};
 use crate::{Action, Advertisement, AdvertisementInterval, Claim, Config, Instant, Reason, Refusal, Role};
 
 /// How long a router that leaves goes on holding once it has heard its successor, which announces meanwhile.
@@ -101,10 +101,12 @@ impl Instance {
     }
 
     /// Goes on as Active where a predecessor in this node left off: the addresses are held, and its last
-    /// advertisement went out at `last_sent`. No role changes, so nothing is reported.
+    /// advertisement went out at `last_sent`. No role changes, so nothing is reported. What was sent later than
+    /// `now` was sent by another clock and counts as sent just now, or this router would be silent until then.
     pub fn adopt(&mut self, now: Instant, last_sent: Instant) {
         match self.state {
             State::Initialize => {
+                let last_sent = last_sent.min(now);
                 let tenure = Tenure {
                     advertise_at: last_sent + self.config.interval().as_duration(),
                     ..Tenure::from(now)
@@ -154,10 +156,16 @@ impl Instance {
             return Ok(());
         }
         let old = std::mem::replace(&mut self.config, config);
-        let rebind = old.addresses() != self.config.addresses();
+        let owns = self.config.priority().is_owner();
+        // An owner's addresses are looked for, anybody else's are bound.
+        let rebind = old.addresses() != self.config.addresses() || old.priority().is_owner() != owns;
         match &mut self.state {
-            State::Backup(_) if self.config.priority().is_owner() && !old.priority().is_owner() => {
+            State::Backup(_) if owns && !old.priority().is_owner() => {
                 self.take_over(Role::Backup, Reason::OwnerStarted);
+            }
+            // Only an owner may take over without having listened.
+            &mut State::TakingOver(TakeOver { from, reason: Reason::OwnerStarted }) if !owns => {
+                self.fall_back(from, Wait::from(now), Reason::Started);
             }
             State::TakingOver(_) if rebind => self.actions.push_back(Action::Hold),
             State::Active(tenure) => {

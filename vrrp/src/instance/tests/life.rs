@@ -58,6 +58,51 @@ fn a_restarted_worker_that_is_late_advertises_at_once() {
 }
 
 #[test]
+fn a_worker_is_not_silent_because_its_predecessor_named_a_time_to_come() {
+    let mut router = Instance::new(Config::new(settings(100)).unwrap());
+    router.adopt(start(), start() + SECOND * 3_600);
+    assert_eq!(router.poll_timeout(), Some(start() + SECOND));
+    assert_eq!(
+        hear(&mut router, &holds(OUR_HOST, 100), start()),
+        [],
+        "it may be the predecessor's, come back"
+    );
+    assert_eq!(router.last_heard(), None);
+}
+
+#[test]
+fn a_worker_that_adopts_after_an_age_advertises_once() {
+    let mut router = Instance::new(Config::new(settings(100)).unwrap());
+    router.adopt(start(), crate::Instant::ORIGIN);
+    assert_eq!(actions(&mut router), [advertise(100)]);
+    assert_eq!(router.poll_timeout(), Some(start() + SECOND));
+}
+
+#[test]
+fn an_owner_that_is_made_another_before_it_took_over_listens_first() {
+    let mut router = started(settings(255));
+    assert_eq!(actions(&mut router), [Action::Hold]);
+    let now = start() + milliseconds(5);
+    router.reconfigure(Config::new(settings(100)).unwrap(), now).unwrap();
+    let fell_back = report(Role::Initialize, Role::Backup, Reason::Started);
+    assert_eq!(actions(&mut router), [Action::Release, fell_back]);
+    router.handle_held(now);
+    assert_eq!(actions(&mut router), [], "an answer that came too late");
+    assert_eq!(router.poll_timeout(), Some(now + router.active_down_interval()));
+}
+
+#[test]
+fn an_active_router_that_becomes_the_owner_or_is_one_no_longer_asks_for_the_addresses_anew() {
+    for (before, after) in [(100, 255), (255, 100)] {
+        let (mut router, now) = active(settings(before));
+        router.reconfigure(Config::new(settings(after)).unwrap(), now).unwrap();
+        assert_eq!(actions(&mut router), [Action::Hold, advertise(after)]);
+        router.handle_hold_failed(now);
+        assert_eq!(router.role(), Role::Backup, "from {before} to {after}");
+    }
+}
+
+#[test]
 fn a_backup_stops_at_once_and_without_a_word() {
     let mut router = backup(settings(100));
     router.stop(start());
