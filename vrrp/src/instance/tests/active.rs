@@ -1,7 +1,7 @@
 //! Active (RFC 9568 §6.4.3).
 
 use super::support::*;
-use crate::{Action, Config, Reason, Role, Settings, Version};
+use crate::{Action, Config, Instance, Reason, Role, Settings, Version};
 
 #[test]
 fn an_active_router_advertises_once_per_interval() {
@@ -125,6 +125,14 @@ fn version_2_discards_a_losing_advertisement_in_silence() {
 }
 
 #[test]
+fn version_2_answers_a_resigning_rival_at_once() {
+    let (mut router, now) = active(Settings { version: Version::V2, ..settings(100) });
+    let mut advertisement = resigns(10);
+    advertisement.version = Version::V2;
+    assert_eq!(hear(&mut router, &advertisement, now + milliseconds(500)), [advertise(100)]);
+}
+
+#[test]
 fn a_resigning_rival_is_answered_at_once() {
     let (mut router, now) = active(settings(100));
     let now = now + milliseconds(1_200);
@@ -140,6 +148,17 @@ fn our_own_advertisement_that_comes_back_is_not_a_rival() {
     let (mut router, now) = active(settings(100));
     assert_eq!(hear(&mut router, &holds(OUR_HOST, 100), now + milliseconds(1)), []);
     assert_eq!(router.last_heard(), None);
+}
+
+#[test]
+fn what_we_sent_more_than_an_interval_ago_is_not_taken_for_ours() {
+    let mut router = Instance::new(Config::new(settings(100)).unwrap());
+    router.adopt(start(), start());
+    router.fault();
+    hear(&mut router, &holds(OUR_HOST, 100), start() + SECOND);
+    assert_eq!(router.last_heard(), None, "still an echo");
+    hear(&mut router, &holds(OUR_HOST, 100), start() + SECOND + MOMENT);
+    assert_eq!(router.last_heard().map(|heard| heard.source), Some(host(OUR_HOST)), "another router");
 }
 
 #[test]
@@ -190,6 +209,14 @@ fn a_lowered_priority_is_said_at_once() {
     router.reconfigure(Config::new(settings(50)).unwrap(), now).unwrap();
     assert_eq!(actions(&mut router), [advertise(50)]);
     assert_eq!((router.role(), router.poll_timeout()), (Role::Active, Some(now + SECOND)));
+}
+
+#[test]
+fn a_changed_source_is_said_at_once() {
+    let (mut router, now) = active(settings(100));
+    let edited = Settings { source: host(OUR_HOST + 1), ..settings(100) };
+    router.reconfigure(Config::new(edited).unwrap(), now + milliseconds(300)).unwrap();
+    assert_eq!(actions(&mut router), [advertise(100)]);
 }
 
 #[test]

@@ -30,6 +30,28 @@ fn an_owner_returns_while_a_backup_holds_its_address() {
 }
 
 #[test]
+fn an_edit_does_not_cut_short_how_long_an_owner_waits_for_its_missing_addresses() {
+    let mut router = started(settings(255));
+    router.handle_hold_failed(start());
+    actions(&mut router);
+    let edited = Settings { interval: interval(100), ..settings(255) };
+    router.reconfigure(Config::new(edited).unwrap(), start()).unwrap();
+    assert_eq!(actions(&mut router), []);
+    assert_eq!(router.poll_timeout(), Some(start() + SECOND));
+}
+
+#[test]
+fn a_takeover_asks_anew_when_the_set_of_addresses_changes() {
+    let mut router = backup(settings(100));
+    let deadline = router.poll_timeout().unwrap();
+    router.handle_timeout(deadline);
+    assert_eq!(actions(&mut router), [Action::Hold]);
+    let edited = Settings { addresses: vec![host(101)], ..settings(100) };
+    router.reconfigure(Config::new(edited).unwrap(), deadline).unwrap();
+    assert_eq!(actions(&mut router), [Action::Hold]);
+}
+
+#[test]
 fn a_backup_that_is_made_the_owner_takes_over_at_once() {
     let mut router = backup(settings(100));
     hear(&mut router, &holds(10, 200), start());
@@ -47,6 +69,8 @@ fn a_restarted_worker_goes_on_where_its_predecessor_left_off() {
         "nothing has changed for anyone"
     );
     assert_eq!(router.poll_timeout(), Some(start() + milliseconds(700)));
+    hear(&mut router, &holds(OUR_HOST, 100), start());
+    assert_eq!(router.last_heard(), None, "what its predecessor sent is its own");
 }
 
 #[test]
@@ -174,6 +198,28 @@ fn neither_a_resignation_nor_our_own_echo_is_a_successor() {
     hear(&mut router, &resigns(OUR_HOST), now);
     hear(&mut router, &holds(OUR_HOST, 100), now);
     assert_eq!(router.poll_timeout(), Some(now + SECOND), "still to resign once more");
+}
+
+#[test]
+fn a_heard_successor_is_not_told_of_the_resignation_again() {
+    let (mut router, now) = active(Settings { interval: interval(30), ..settings(100) });
+    router.stop(now);
+    actions(&mut router);
+    hear(&mut router, &holds(10, 50), now + milliseconds(15));
+    router.handle_timeout(now + milliseconds(30));
+    assert_eq!(actions(&mut router), [], "it would have been due now");
+    assert_eq!(router.poll_timeout(), Some(now + milliseconds(35)));
+}
+
+#[test]
+fn a_stop_ends_at_once_when_the_addresses_are_lost_meanwhile() {
+    let (mut router, now) = active(settings(100));
+    router.stop(now);
+    actions(&mut router);
+    router.handle_hold_failed(now + milliseconds(5));
+    let stopped = report(Role::Active, Role::Initialize, Reason::Stopped);
+    assert_eq!(actions(&mut router), [Action::Release, stopped]);
+    assert_eq!(router.poll_timeout(), None);
 }
 
 #[test]
