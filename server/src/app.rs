@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use crate::agents::Hub;
 use crate::auth::{RefusalLog, SealKey, SigningKeys};
 use crate::clock::SharedClock;
+use crate::store::intent::IntentTurn;
 
 /// What every request handler can reach. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -26,6 +27,8 @@ pub struct App {
     pub refusals: Arc<RefusalLog>,
     /// The sessions of agents with this server.
     pub agents: Arc<Hub>,
+    /// Lets one change of intent begin at a time.
+    pub intent: IntentTurn,
     /// Says when the server stops, to those who serve long-lived connections.
     pub stopping: Stopping,
 }

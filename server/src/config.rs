@@ -10,17 +10,17 @@ use thiserror::Error;
 
 /// What the environment may override, with the key that it stands for.
 const OVERRIDES: [(&str, &str); 11] = [
-    ("BATON_LISTEN", "listen"),
-    ("BATON_STATE_DIR", "state_dir"),
-    ("BATON_NAMES", "names"),
-    ("BATON_LOG_FORMAT", "log_format"),
-    ("BATON_TLS_CERTIFICATE", "tls.certificate"),
-    ("BATON_TLS_KEY", "tls.key"),
-    ("BATON_TLS_CA", "tls.ca"),
-    ("BATON_DATABASE_URL", "database.url"),
-    ("BATON_DATABASE_OWNER_URL", "database.owner_url"),
-    ("BATON_DATABASE_MAX_CONNECTIONS", "database.max_connections"),
-    ("BATON_POSTGRES_BIN_DIR", "database.bin_dir"),
+    ("BATON_SERVER_LISTEN", "listen"),
+    ("BATON_SERVER_STATE_DIR", "state_dir"),
+    ("BATON_SERVER_NAMES", "names"),
+    ("BATON_SERVER_LOG_FORMAT", "log_format"),
+    ("BATON_SERVER_TLS_CERTIFICATE", "tls.certificate"),
+    ("BATON_SERVER_TLS_KEY", "tls.key"),
+    ("BATON_SERVER_TLS_CA", "tls.ca"),
+    ("BATON_SERVER_DATABASE_URL", "database.url"),
+    ("BATON_SERVER_DATABASE_OWNER_URL", "database.owner_url"),
+    ("BATON_SERVER_DATABASE_MAX_CONNECTIONS", "database.max_connections"),
+    ("BATON_SERVER_POSTGRES_BIN_DIR", "database.bin_dir"),
 ];
 
 /// The configuration of a server.
@@ -271,9 +271,9 @@ mod tests {
     #[test]
     fn the_environment_goes_over_the_file() {
         let config = Config::parse("listen = \"127.0.0.1:1\"", "test.toml", |variable| match variable {
-            "BATON_LISTEN" => Some("127.0.0.1:2".to_owned()),
-            "BATON_NAMES" => Some("a.example, 192.0.2.1".to_owned()),
-            "BATON_DATABASE_MAX_CONNECTIONS" => Some("7".to_owned()),
+            "BATON_SERVER_LISTEN" => Some("127.0.0.1:2".to_owned()),
+            "BATON_SERVER_NAMES" => Some("a.example, 192.0.2.1".to_owned()),
+            "BATON_SERVER_DATABASE_MAX_CONNECTIONS" => Some("7".to_owned()),
             _ => None,
         })
         .unwrap();

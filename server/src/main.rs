@@ -25,7 +25,7 @@ enum Command {
     /// Runs the server.
     Run {
         /// The configuration file.
-        #[arg(long, default_value = "/etc/baton/server.toml", env = "BATON_CONFIG")]
+        #[arg(long, default_value = "/etc/baton/server.toml", env = "BATON_SERVER_CONFIG")]
         config: PathBuf,
         /// Only says whether the configuration is good: prints what is in force, or what is wrong.
         #[arg(long)]

@@ -39,7 +39,7 @@ fn describe() {
         metrics::Unit::Seconds,
         "From the head of a request to the head of its answer"
     );
-    metrics::describe_counter!("baton_refusals_total", "Attempts refused for want of identity or permission");
+    metrics::describe_counter!("baton_refusals_total", "Attempts refused, by what was attempted");
     metrics::describe_counter!("baton_enrolments_total", "Agents that got an identity");
     metrics::describe_gauge!("baton_agent_sessions", "Sessions of agents with this server");
     metrics::describe_counter!(

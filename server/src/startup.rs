@@ -23,6 +23,7 @@ use crate::config::{Config, DatabaseConfig};
 use crate::embedded_postgres::{EmbeddedPostgres, Settings, StartError};
 use crate::store::audit::{self, Entry, Origin, Target};
 use crate::store::database::{self, PrepareError};
+use crate::store::intent::IntentTurn;
 use crate::store::{StoreError, secrets, tokens};
 use crate::tls::{Certificate, FilesError, OwnCertificateError};
 use crate::tls::{certificate_from_files, certificate_of_own_authority};
@@ -155,6 +156,7 @@ pub async fn prepare(
         authority: Arc::new(certificate.authority.clone()),
         refusals: Arc::new(RefusalLog::default()),
         agents: Arc::new(Hub::new()),
+        intent: IntentTurn::default(),
         stopping,
     };
     Ok((app, certificate))

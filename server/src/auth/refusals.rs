@@ -1,6 +1,7 @@
-//! Records refused attempts in the audit log, at most [`PER_MINUTE`] a minute, so that an attacker cannot fill
-//! the disk. What was left out is counted in the next entry.
+//! Records refused attempts in the audit log, at most [`PER_MINUTE`] a minute of each action, so that an attacker
+//! cannot fill the disk, nor hide one kind of attempt behind another. What was left out is counted in the next entry.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use api_types::Timestamp;
@@ -11,12 +12,12 @@ use serde_json::json;
 use crate::app::App;
 use crate::store::audit::{self, Entry, Origin, Target};
 
-/// How many refusals are recorded in a minute.
+/// How many refusals of one action are recorded in a minute.
 const PER_MINUTE: u32 = 120;
 
 /// Records refusals.
 #[derive(Debug, Default)]
-pub struct RefusalLog(Mutex<Window>);
+pub struct RefusalLog(Mutex<HashMap<&'static str, Window>>);
 
 #[derive(Debug, Default)]
 struct Window {
@@ -47,7 +48,7 @@ impl RefusalLog {
         );
         metrics::counter!("baton_refusals_total", "action" => action).increment(1);
         let now = app.clock.now();
-        let Some(left_out) = self.admit(now) else { return };
+        let Some(left_out) = self.admit(action, now) else { return };
         let reason = if left_out == 0 {
             json!({"reason": reason})
         } else {
@@ -64,8 +65,9 @@ impl RefusalLog {
     }
 
     /// Whether there is room for one more; if so, how many were left out since the last one.
-    fn admit(&self, now: Timestamp) -> Option<u64> {
-        let mut window = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    fn admit(&self, action: &'static str, now: Timestamp) -> Option<u64> {
+        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let window = windows.entry(action).or_default();
         let over = window
             .began_at
             .is_none_or(|began_at| now.as_datetime() - began_at.as_datetime() >= TimeDelta::minutes(1));
@@ -91,11 +93,12 @@ mod tests {
         let at = |seconds| chrono::DateTime::from_timestamp(seconds, 0).unwrap().into();
         let log = RefusalLog::default();
         for _ in 0..PER_MINUTE {
-            assert_eq!(log.admit(at(0)), Some(0));
+            assert_eq!(log.admit("group.create", at(0)), Some(0));
         }
-        assert_eq!(log.admit(at(59)), None);
-        assert_eq!(log.admit(at(59)), None);
-        assert_eq!(log.admit(at(60)), Some(2));
-        assert_eq!(log.admit(at(60)), Some(0));
+        assert_eq!(log.admit("group.create", at(59)), None);
+        assert_eq!(log.admit("group.create", at(59)), None);
+        assert_eq!(log.admit("authenticate", at(59)), Some(0), "another kind has room of its own");
+        assert_eq!(log.admit("group.create", at(60)), Some(2));
+        assert_eq!(log.admit("group.create", at(60)), Some(0));
     }
 }

@@ -6,11 +6,14 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use api_types::Name;
-use api_types::group::{ExternalMember, GroupSpec, Member, NodeMember};
 use api_types::problem::FieldProblem;
-use vrrp::{Family, Version};
+use vrrp::{Family, Priority, Version};
 
 use super::faults::{Faults, check_description};
+
+mod draft;
+
+pub use draft::{GroupDraft, MemberDraft};
 
 /// The most virtual addresses of one group.
 pub const MAX_VIRTUAL_ADDRESSES: usize = 64;
@@ -21,46 +24,40 @@ const MAX_INTERFACE_OCTETS: usize = 15;
 
 /// Every bad field of a group, by the rules that need to know nothing else.
 #[must_use]
-pub fn faults_of(spec: &GroupSpec) -> Vec<FieldProblem> {
+pub fn faults_of(draft: &GroupDraft) -> Vec<FieldProblem> {
     let mut faults = Faults::default();
-    check_description(&spec.description, &mut faults);
-    check_protocol(spec, &mut faults);
-    check_virtual_addresses(spec, &mut faults);
-    check_members(spec, &mut faults);
+    if let Some(description) = &draft.description {
+        check_description(description, &mut faults);
+    }
+    check_protocol(draft, &mut faults);
+    check_virtual_addresses(draft, &mut faults);
+    check_members(draft, &mut faults);
     faults.into_fields()
 }
 
-fn check_protocol(spec: &GroupSpec, faults: &mut Faults) {
-    if spec.family == Family::Ipv6 {
+fn check_protocol(draft: &GroupDraft, faults: &mut Faults) {
+    if draft.family == Some(Family::Ipv6) {
         faults.add("/family", "ipv6 is not supported by this release: allowed is \"ipv4\"");
     }
-    if spec.version == Version::V2 {
+    if draft.version == Some(Version::V2) {
         faults.add("/version", "version 2 is not supported by this release: allowed is 3");
     }
-    if let Err(error) = spec.advertisement_interval_ms.checked_for(spec.version) {
+    if let (Some(interval), Some(version)) = (draft.advertisement_interval_ms, draft.version)
+        && let Err(error) = interval.checked_for(version)
+    {
         faults.add("/advertisement_interval_ms", error);
     }
 }
 
-fn check_virtual_addresses(spec: &GroupSpec, faults: &mut Faults) {
-    let addresses = &spec.virtual_addresses;
-    let count = addresses.len();
-    if count == 0 || count > MAX_VIRTUAL_ADDRESSES {
-        faults.add(
-            "/virtual_addresses",
-            format_args!("it has {count} entries: allowed are 1 to {MAX_VIRTUAL_ADDRESSES}"),
-        );
+fn check_virtual_addresses(draft: &GroupDraft, faults: &mut Faults) {
+    if let Some(addresses) = &draft.virtual_addresses {
+        check_count("/virtual_addresses", addresses.len(), MAX_VIRTUAL_ADDRESSES, faults);
     }
     let mut seen = BTreeMap::new();
-    for (position, virtual_address) in addresses.iter().enumerate() {
+    for (position, virtual_address) in draft.addresses() {
         let pointer = format!("/virtual_addresses/{position}");
         let address = virtual_address.address();
-        if virtual_address.family() != spec.family {
-            faults.add(
-                &pointer,
-                format_args!("{address} is not of the family {}: allowed are its addresses", spec.family),
-            );
-        }
+        check_family(&pointer, address, draft.family, faults);
         match seen.get(&address) {
             Some(first) => faults.add(
                 &pointer,
@@ -73,71 +70,80 @@ fn check_virtual_addresses(spec: &GroupSpec, faults: &mut Faults) {
     }
 }
 
-fn check_members(spec: &GroupSpec, faults: &mut Faults) {
-    let count = spec.members.len();
-    if count == 0 || count > MAX_MEMBERS {
-        faults.add("/members", format_args!("it has {count} entries: allowed are 1 to {MAX_MEMBERS}"));
+fn check_members(draft: &GroupDraft, faults: &mut Faults) {
+    if let Some(members) = &draft.members {
+        check_count("/members", members.len(), MAX_MEMBERS, faults);
     }
-    check_single_owner(&spec.members, faults);
+    check_single_owner(draft, faults);
     let mut names: BTreeMap<&Name, usize> = BTreeMap::new();
     let mut sources: BTreeMap<IpAddr, usize> = BTreeMap::new();
-    for (position, member) in spec.members.iter().enumerate() {
-        if let Some(first) = names.get(member.name()) {
-            faults.add(
-                format!("/members/{position}/{}", name_field(member)),
-                format_args!(
-                    "{} is the member at /members/{first} already: allowed is each name once",
-                    member.name()
-                ),
-            );
-        } else {
-            names.insert(member.name(), position);
+    for (position, member) in draft.members() {
+        if let Some(name) = member.name() {
+            if let Some(first) = names.get(name) {
+                faults.add(
+                    format!("/members/{position}/{}", member.name_field()),
+                    format_args!(
+                        "{name} is the member at /members/{first} already: allowed is each name once"
+                    ),
+                );
+            } else {
+                names.insert(name, position);
+            }
         }
         match member {
-            Member::Node(node) => check_interface(position, node, faults),
-            Member::External(external) => {
-                check_external_address(position, external, spec, faults);
-                if let Some(first) = sources.get(&external.address) {
+            MemberDraft::Node { interface: Some(interface), .. } => {
+                check_interface(position, interface, faults);
+            }
+            MemberDraft::External { address: Some(address), priority, .. } => {
+                check_external_address(position, *address, *priority, draft, faults);
+                if let Some(first) = sources.get(address) {
                     faults.add(
                         format!("/members/{position}/address"),
                         format_args!(
-                            "{} is the address of /members/{first} already: allowed is each address once",
-                            external.address
+                            "{address} is the address of /members/{first} already: allowed is each address once"
                         ),
                     );
                 } else {
-                    sources.insert(external.address, position);
+                    sources.insert(*address, position);
                 }
             }
+            MemberDraft::Node { .. } | MemberDraft::External { .. } | MemberDraft::Unread => {}
         }
     }
 }
 
-const fn name_field(member: &Member) -> &'static str {
-    match member {
-        Member::Node(_) => "node",
-        Member::External(_) => "name",
+fn check_count(pointer: &str, count: usize, most: usize, faults: &mut Faults) {
+    if count == 0 || count > most {
+        faults.add(pointer, format_args!("it has {count} entries: allowed are 1 to {most}"));
+    }
+}
+
+fn check_family(pointer: &str, address: IpAddr, family: Option<Family>, faults: &mut Faults) {
+    if let Some(family) = family
+        && address.is_ipv4() != (family == Family::Ipv4)
+    {
+        faults
+            .add(pointer, format_args!("{address} is not of the family {family}: allowed are its addresses"));
     }
 }
 
 /// 255 belongs to the router that has the addresses as its own (RFC 9568 §5.2.4); two cannot have them.
-fn check_single_owner(members: &[Member], faults: &mut Faults) {
-    let mut owners = members.iter().enumerate().filter(|(_, member)| member.priority().is_owner());
+fn check_single_owner(draft: &GroupDraft, faults: &mut Faults) {
+    let mut owners = draft.members().filter(|(_, member)| member.is_owner());
     let Some((first, owner)) = owners.next() else { return };
+    let who = owner.name().map_or_else(String::new, |name| format!("{name} "));
     for (position, _) in owners {
         faults.add(
             format!("/members/{position}/priority"),
             format_args!(
-                "255 says that a member owns the addresses, and {} (/members/{first}) does: allowed are 1 to 254",
-                owner.name()
+                "255 says that a member owns the addresses, and {who}(/members/{first}) does: allowed are 1 to 254"
             ),
         );
     }
 }
 
 /// The kernel's own rule (`dev_valid_name`), less the characters outside ASCII.
-fn check_interface(position: usize, member: &NodeMember, faults: &mut Faults) {
-    let name = member.interface.as_str();
+fn check_interface(position: usize, name: &str, faults: &mut Faults) {
     let printable = name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':');
     let length_fits = (1..=MAX_INTERFACE_OCTETS).contains(&name.len());
     if !length_fits || !printable || name == "." || name == ".." {
@@ -151,15 +157,15 @@ fn check_interface(position: usize, member: &NodeMember, faults: &mut Faults) {
     }
 }
 
-fn check_external_address(position: usize, member: &ExternalMember, spec: &GroupSpec, faults: &mut Faults) {
+fn check_external_address(
+    position: usize,
+    address: IpAddr,
+    priority: Option<Priority>,
+    draft: &GroupDraft,
+    faults: &mut Faults,
+) {
     let pointer = format!("/members/{position}/address");
-    let address = member.address;
-    if address.is_ipv4() != (spec.family == Family::Ipv4) {
-        faults.add(
-            &pointer,
-            format_args!("{address} is not of the family {}: allowed are its addresses", spec.family),
-        );
-    }
+    check_family(&pointer, address, draft.family, faults);
     let is_broadcast = matches!(address, IpAddr::V4(v4) if v4.is_broadcast());
     if address.is_unspecified() || address.is_loopback() || address.is_multicast() || is_broadcast {
         faults.add(
@@ -169,9 +175,8 @@ fn check_external_address(position: usize, member: &ExternalMember, spec: &Group
             ),
         );
     }
-    let is_virtual =
-        spec.virtual_addresses.iter().any(|virtual_address| virtual_address.address() == address);
-    if is_virtual && !member.priority.is_owner() {
+    let is_virtual = draft.addresses().any(|(_, virtual_address)| virtual_address.address() == address);
+    if is_virtual && priority.is_some_and(|priority| !priority.is_owner()) {
         faults.add(
             &pointer,
             format_args!(

@@ -8,6 +8,5 @@ pub mod faults;
 pub mod group;
 pub mod holder;
 pub mod node;
-pub mod rejection;
 pub mod segment;
 pub mod surroundings;

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use api_types::Name;
 use api_types::problem::FieldProblem;
-use api_types::segment::SegmentSpec;
 use ipnet::IpNet;
 
 use super::conflict::Conflict;
@@ -14,16 +13,16 @@ use super::faults::{Faults, check_description};
 /// The most prefixes of one segment.
 pub const MAX_PREFIXES: usize = 16;
 
-/// Every bad field of a segment, by the rules that need to know nothing else.
+/// Every bad field of a segment, by the rules that need to know nothing else; what could not be read is `None`.
 #[must_use]
-pub fn faults_of(spec: &SegmentSpec) -> Vec<FieldProblem> {
+pub fn faults_of(description: Option<&str>, prefixes: Option<&[Option<IpNet>]>) -> Vec<FieldProblem> {
     let mut faults = Faults::default();
-    check_description(&spec.description, &mut faults);
-    let count = spec.prefixes.len();
-    if count == 0 || count > MAX_PREFIXES {
-        faults.add("/prefixes", format_args!("it has {count} entries: allowed are 1 to {MAX_PREFIXES}"));
+    if let Some(description) = description {
+        check_description(description, &mut faults);
     }
-    for (position, prefix) in spec.prefixes.iter().enumerate() {
+    let prefixes = prefixes.unwrap_or_default();
+    for (position, prefix) in prefixes.iter().enumerate() {
+        let Some(prefix) = prefix else { continue };
         let pointer = format!("/prefixes/{position}");
         if *prefix != prefix.trunc() {
             faults.add(
@@ -31,7 +30,7 @@ pub fn faults_of(spec: &SegmentSpec) -> Vec<FieldProblem> {
                 format_args!("{prefix} is not a network address: write it as {}", prefix.trunc()),
             );
         }
-        if let Some(first) = spec.prefixes[..position].iter().position(|earlier| earlier == prefix) {
+        if let Some(first) = prefixes[..position].iter().position(|earlier| *earlier == Some(*prefix)) {
             faults.add(
                 &pointer,
                 format_args!("{prefix} stands at /prefixes/{first} already: allowed is each prefix once"),
@@ -104,36 +103,36 @@ mod tests {
         text.parse().expect("an address")
     }
 
-    fn pointers(description: &str, prefixes: Vec<IpNet>) -> Vec<String> {
-        let spec = SegmentSpec {
-            name: "frontend".parse().expect("a name"),
-            description: description.to_owned(),
-            prefixes,
-        };
-        faults_of(&spec).into_iter().map(|fault| fault.pointer).collect()
+    fn faults(description: &str, prefixes: Vec<IpNet>) -> Vec<FieldProblem> {
+        let prefixes: Vec<_> = prefixes.into_iter().map(Some).collect();
+        faults_of(Some(description), Some(&prefixes))
+    }
+
+    fn pointers(faults: Vec<FieldProblem>) -> Vec<String> {
+        faults.into_iter().map(|fault| fault.pointer).collect()
     }
 
     #[test]
     fn every_bad_field_of_a_segment_is_named() {
         let none: [&str; 0] = [];
-        assert_eq!(pointers("", prefixes(&["192.0.2.0/24", "2001:db8::/64"])), none);
-        assert_eq!(pointers("", vec![]), ["/prefixes"]);
-        assert_eq!(pointers("", vec!["10.0.0.0/8".parse().expect("a prefix"); 17])[0], "/prefixes");
+        assert_eq!(pointers(faults("", prefixes(&["192.0.2.0/24", "2001:db8::/64"]))), none);
         assert_eq!(
-            pointers(&"x".repeat(501), prefixes(&["192.0.2.1/24", "10.0.0.0/8", "10.0.0.0/8"])),
+            pointers(faults(&"x".repeat(501), prefixes(&["192.0.2.1/24", "10.0.0.0/8", "10.0.0.0/8"]))),
             ["/description", "/prefixes/0", "/prefixes/2"]
         );
     }
 
     #[test]
+    fn what_could_not_be_read_breaks_no_rule_and_hides_none() {
+        let bad = Some("192.0.2.1/24".parse().expect("a prefix"));
+        assert_eq!(pointers(faults_of(None, Some(&[None, bad, None]))), ["/prefixes/1"]);
+        assert_eq!(pointers(faults_of(Some("a\0b"), None)), ["/description"]);
+    }
+
+    #[test]
     fn a_prefix_with_host_bits_is_answered_with_the_wanted_spelling() {
-        let spec = SegmentSpec {
-            name: "frontend".parse().expect("a name"),
-            description: String::new(),
-            prefixes: prefixes(&["192.0.2.77/24"]),
-        };
         assert_eq!(
-            faults_of(&spec)[0].detail,
+            faults("", prefixes(&["192.0.2.77/24"]))[0].detail,
             "192.0.2.77/24 is not a network address: write it as 192.0.2.0/24"
         );
     }

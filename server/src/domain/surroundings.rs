@@ -6,16 +6,17 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use api_types::group::{GroupSpec, Member, NodeMember};
+use api_types::Name;
+use api_types::group::GroupSpec;
 use api_types::node::Interface;
 use api_types::problem::FieldProblem;
-use api_types::{Name, VirtualAddress};
 use ipnet::IpNet;
 use uuid::Uuid;
 use vrrp::{Family, Vrid};
 
 use super::conflict::Conflict;
 use super::faults::Faults;
+use super::group::{GroupDraft, MemberDraft};
 use super::segment::check_address;
 
 /// What stands around a group.
@@ -25,9 +26,6 @@ pub struct Surroundings {
     pub segment: Option<SegmentFacts>,
     /// Those of the nodes that the group names that exist.
     pub nodes: BTreeMap<Name, NodeFacts>,
-    /// Other groups that the same routers would hear: those of the segment, and those with a member on the same
-    /// interface of the same node. Only the ones with the same VRID and family, or with an address of the group.
-    pub neighbours: Vec<Neighbour>,
 }
 
 /// What a group needs to know of its segment.
@@ -48,7 +46,8 @@ pub struct NodeFacts {
     pub interfaces: Option<Vec<Interface>>,
 }
 
-/// What a group needs to know of another group.
+/// Another group that the same routers would hear: one of the segment, or with a member on the same interface of the
+/// same node. It has the same VRID and family, or an address of the group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbour {
     /// Its name.
@@ -65,39 +64,50 @@ pub struct Neighbour {
 
 /// Every field of the group that is wrong where the group would live.
 #[must_use]
-pub fn faults_of(spec: &GroupSpec, around: &Surroundings) -> Vec<FieldProblem> {
+pub fn faults_of(draft: &GroupDraft, around: &Surroundings) -> Vec<FieldProblem> {
     let mut faults = Faults::default();
-    match &around.segment {
-        Some(segment) => check_addresses(spec, segment, &mut faults),
-        None => faults.add(
-            "/segment",
-            format_args!("there is no segment {}: allowed is the name of one that exists", spec.segment),
-        ),
-    }
-    for (position, member) in spec.members.iter().enumerate() {
-        let Member::Node(member) = member else { continue };
-        match around.nodes.get(&member.node) {
-            Some(node) => check_node(position, member, node, &spec.virtual_addresses, &mut faults),
+    if let Some(name) = &draft.segment {
+        match &around.segment {
+            Some(segment) => check_addresses(draft, name, segment, &mut faults),
             None => faults.add(
-                format!("/members/{position}/node"),
-                format_args!("there is no node {}: allowed is the name of one that exists", member.node),
+                "/segment",
+                format_args!("there is no segment {name}: allowed is the name of one that exists"),
             ),
         }
     }
-    check_external_names(spec, around, &mut faults);
+    for (position, member) in draft.members() {
+        match member {
+            MemberDraft::Node { node: Some(node), interface, .. } => match around.nodes.get(node) {
+                Some(facts) => {
+                    let place = Place { position, node, interface: interface.as_deref() };
+                    check_node(&place, member.is_owner(), facts, draft, &mut faults);
+                }
+                None => faults.add(
+                    format!("/members/{position}/node"),
+                    format_args!("there is no node {node}: allowed is the name of one that exists"),
+                ),
+            },
+            // Reports and failovers name members by name alone; a router that shares a node's name could not be
+            // told from it.
+            MemberDraft::External { name: Some(name), .. } if around.nodes.contains_key(name) => faults.add(
+                format!("/members/{position}/name"),
+                format_args!("{name} is the name of a node: allowed is a name that no node has"),
+            ),
+            MemberDraft::Node { .. } | MemberDraft::External { .. } | MemberDraft::Unread => {}
+        }
+    }
     faults.into_fields()
 }
 
-fn check_addresses(spec: &GroupSpec, segment: &SegmentFacts, faults: &mut Faults) {
-    for (position, virtual_address) in spec.virtual_addresses.iter().enumerate() {
+fn check_addresses(draft: &GroupDraft, name: &Name, segment: &SegmentFacts, faults: &mut Faults) {
+    for (position, virtual_address) in draft.addresses() {
         let address = virtual_address.address();
         if let Err(why) = check_address(&segment.prefixes, address) {
             let prefixes: Vec<_> = segment.prefixes.iter().map(ToString::to_string).collect();
             faults.add(
                 format!("/virtual_addresses/{position}"),
                 format_args!(
-                    "{address} does not fit segment {}: it {why}; allowed are hosts of {}",
-                    spec.segment,
+                    "{address} does not fit segment {name}: it {why}; allowed are hosts of {}",
                     prefixes.join(", ")
                 ),
             );
@@ -105,52 +115,40 @@ fn check_addresses(spec: &GroupSpec, segment: &SegmentFacts, faults: &mut Faults
     }
 }
 
-fn check_node(
+/// Where a member would live.
+struct Place<'a> {
     position: usize,
-    member: &NodeMember,
-    node: &NodeFacts,
-    virtual_addresses: &[VirtualAddress],
-    faults: &mut Faults,
-) {
-    let Some(interfaces) = &node.interfaces else { return };
-    let Some(interface) = interfaces.iter().find(|interface| interface.name == member.interface) else {
+    node: &'a Name,
+    interface: Option<&'a str>,
+}
+
+fn check_node(place: &Place<'_>, owner: bool, facts: &NodeFacts, draft: &GroupDraft, faults: &mut Faults) {
+    let Place { position, node, interface } = place;
+    let (Some(interfaces), Some(name)) = (&facts.interfaces, interface) else { return };
+    let Some(interface) = interfaces.iter().find(|interface| interface.name == *name) else {
         let reported: Vec<_> = interfaces.iter().map(|interface| interface.name.as_str()).collect();
         let reported = if reported.is_empty() { "none".to_owned() } else { reported.join(", ") };
         faults.add(
             format!("/members/{position}/interface"),
             format_args!(
-                "node {} has no interface {}: allowed are those it reported ({reported})",
-                member.node, member.interface
+                "node {node} has no interface {}: allowed are those it reported ({reported})",
+                name.escape_debug()
             ),
         );
         return;
     };
-    if !member.priority.is_owner() {
+    if !owner {
         return;
     }
-    for virtual_address in virtual_addresses {
+    for (_, virtual_address) in draft.addresses() {
         let address = virtual_address.address();
         if !interface.has_address(address) {
             faults.add(
                 format!("/members/{position}/priority"),
                 format_args!(
-                    "255 says that {} owns the addresses, but {address} is not an address of its interface {}: \
-                     allowed are 1 to 254",
-                    member.node, member.interface
+                    "255 says that {node} owns the addresses, but {address} is not an address of its interface {name}: \
+                     allowed are 1 to 254"
                 ),
-            );
-        }
-    }
-}
-
-/// Reports and failovers name members by name alone; a router that shares a node's name could not be told from it.
-fn check_external_names(spec: &GroupSpec, around: &Surroundings, faults: &mut Faults) {
-    for (position, member) in spec.members.iter().enumerate() {
-        let Member::External(member) = member else { continue };
-        if around.nodes.contains_key(&member.name) {
-            faults.add(
-                format!("/members/{position}/name"),
-                format_args!("{} is the name of a node: allowed is a name that no node has", member.name),
             );
         }
     }
@@ -158,9 +156,9 @@ fn check_external_names(spec: &GroupSpec, around: &Surroundings, faults: &mut Fa
 
 /// Every other group that stands in the way of this one.
 #[must_use]
-pub fn conflicts_of(spec: &GroupSpec, around: &Surroundings) -> Vec<Conflict> {
+pub fn conflicts_of(spec: &GroupSpec, neighbours: &[Neighbour]) -> Vec<Conflict> {
     let mut conflicts = Vec::new();
-    for neighbour in &around.neighbours {
+    for neighbour in neighbours {
         if (neighbour.family, neighbour.vrid) == (spec.family, spec.vrid) {
             conflicts.push(Conflict::VridTaken {
                 vrid: spec.vrid,
@@ -172,7 +170,7 @@ pub fn conflicts_of(spec: &GroupSpec, around: &Surroundings) -> Vec<Conflict> {
     }
     for (position, virtual_address) in spec.virtual_addresses.iter().enumerate() {
         let address = virtual_address.address();
-        for neighbour in around.neighbours.iter().filter(|neighbour| neighbour.addresses.contains(&address)) {
+        for neighbour in neighbours.iter().filter(|neighbour| neighbour.addresses.contains(&address)) {
             conflicts.push(Conflict::AddressTaken {
                 position,
                 address,

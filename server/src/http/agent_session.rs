@@ -27,7 +27,9 @@ pub fn routes() -> Routes {
     Routes::default().route(Access::Agent, routes!(open_agent_session))
 }
 
-/// Opens the channel of an agent: a WebSocket with the subprotocol `baton.agent.v1`. The agent proves who it is
+/// Opens the channel of an agent.
+///
+/// It is a WebSocket with the subprotocol `baton.agent.v1`. The agent proves who it is
 /// with a JWT that it signed with its own key (EdDSA, `kid` is the id of the node, at most 60 seconds valid).
 #[utoipa::path(get, path = "/api/v1/agent/session", tag = "agents",
     responses((status = 101, description = "The connection is a WebSocket from here on")))]

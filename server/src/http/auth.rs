@@ -35,7 +35,9 @@ impl FromFields for TokenExchange {
     }
 }
 
-/// Gives a JWT for an API token. It is valid for ten minutes, and no longer than the API token.
+/// Gives a JWT for an API token.
+///
+/// It is valid for ten minutes, and no longer than the API token.
 #[utoipa::path(post, path = "/api/v1/auth/token", tag = "auth", request_body = TokenExchange,
     responses((status = 200, description = "The JWT", body = AccessToken)))]
 async fn exchange_token(

@@ -1,6 +1,8 @@
 //! Enrolment: a new agent hands in its public key with a join token, once.
 
 use api_types::enrolment::{Enrolment as EnrolmentAnswer, EnrolmentRequest};
+use api_types::problem::FieldProblem;
+use api_types::{Name, Timestamp};
 use axum::Json;
 use axum::extract::State;
 use base64::Engine;
@@ -8,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sqlx::PgConnection;
 use thiserror::Error;
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use super::body::Body;
 use super::fields::{Fields, FromFields};
@@ -17,11 +20,10 @@ use crate::agents::ingest::agent;
 use crate::app::App;
 use crate::auth::{Access, SecretToken, TokenPrefix};
 use crate::router::Routes;
+use crate::store::StoreError;
 use crate::store::audit::{self, Entry, Origin, Target};
 use crate::store::identities::{self, Enrolled, Enrolment};
 use crate::store::join_tokens::{self, StoredJoinToken};
-use api_types::Timestamp;
-use api_types::problem::FieldProblem;
 
 const AGENT_VERSION_MAX_CHARS: usize = 64;
 
@@ -48,8 +50,12 @@ impl FromFields for EnrolmentRequest {
     }
 }
 
-/// Gives the agent of a host its identity. The join token can be used once, and only for the node it names; the
-/// node is created when it is not there. A node that has enrolled before gets the new key instead of the old.
+/// Gives the agent of a host its identity.
+///
+/// The join token can be used once, and only for the node it names; the
+/// node is created when it is not there. A node that has enrolled before gets the new key instead of the old. An
+/// agent that did not get the answer sends the same request again: while the token has not expired, the same key
+/// gets the same identity.
 #[utoipa::path(post, path = "/api/v1/enrolment", tag = "agents", request_body = EnrolmentRequest,
     responses((status = 200, description = "The agent has its identity", body = EnrolmentAnswer)))]
 async fn enrol_agent(
@@ -60,16 +66,21 @@ async fn enrol_agent(
 ) -> Result<Json<EnrolmentAnswer>, Problem> {
     let now = app.clock.now();
     let public_key = decode_key(&request.public_key).ok_or_else(|| key_problem("is no key"))?;
-    let mut tx = app.db.begin().await?;
-    let token = match usable_token(&mut tx, &request.join_token, now).await? {
+    // Who has no good token does not wait for a turn, and does not make others wait.
+    let mut conn = app.db.acquire().await?;
+    let standing = standing_of(&mut conn, &request.join_token, &public_key, now).await?;
+    drop(conn);
+    if let Err(answer) = usable(&app, &origin, standing, now).await {
+        return answer;
+    }
+    let mut change = app.intent.begin(&app.db).await?;
+    let standing = standing_of(&mut change, &request.join_token, &public_key, now).await?;
+    let token = match usable(&app, &origin, standing, now).await {
         Ok(token) => token,
-        Err(refusal) => {
-            drop(tx);
-            return Err(record_refusal(&app, origin, now, &refusal).await);
-        }
+        Err(answer) => return answer,
     };
     let node = &token.token.node;
-    let (id, created, replaced) = match identities::enrol(&mut tx, node, &public_key, now).await? {
+    let (id, created, replaced) = match identities::enrol(&mut change, node, &public_key, now).await? {
         Enrolment::Done { id, created, replaced } => (id, created, replaced),
         Enrolment::KeyTaken => {
             return Err(key_problem(
@@ -77,10 +88,8 @@ async fn enrol_agent(
             ));
         }
     };
-    if !join_tokens::mark_used(&mut tx, token.token.id, now).await? {
-        let refusal = Refusal::used(&token);
-        drop(tx);
-        return Err(record_refusal(&app, origin, now, &refusal).await);
+    if !join_tokens::mark_used(&mut change, token.token.id, now).await? {
+        return Err(StoreError::inconsistent("join_tokens", token.token.id, "it is locked and gone").into());
     }
     let enrolled = Enrolled { id, name: node.clone(), public_key };
     let facts = serde_json::json!({
@@ -92,14 +101,15 @@ async fn enrol_agent(
     });
     let entry =
         Entry::done(agent(&enrolled), origin, "node.enrol", Target::new("node", id, node)).after(&facts);
-    audit::record(&mut tx, now, &entry).await?;
-    tx.commit().await?;
+    audit::record(&mut change, now, &entry).await?;
+    change.commit().await?;
     metrics::counter!("baton_enrolments_total").increment(1);
-    Ok(Json(EnrolmentAnswer {
-        node_id: id,
-        node: node.to_string(),
-        ca_pem: app.authority.certificate_pem.clone(),
-    }))
+    Ok(answer(&app, id, node))
+}
+
+fn answer(app: &App, node_id: Uuid, node: &Name) -> Json<EnrolmentAnswer> {
+    let ca_pem = app.authority.certificate_pem.clone();
+    Json(EnrolmentAnswer { node_id, node: node.to_string(), ca_pem })
 }
 
 fn decode_key(text: &str) -> Option<[u8; 32]> {
@@ -113,7 +123,7 @@ fn key_problem(detail: &str) -> Problem {
 /// Why a join token is refused, and the node it was made for where that is proven.
 struct Refusal {
     reason: Reason,
-    node: Option<String>,
+    node: Option<Name>,
 }
 
 #[derive(Debug, Error)]
@@ -128,42 +138,62 @@ enum Reason {
     Expired,
 }
 
-impl Refusal {
-    fn used(token: &StoredJoinToken) -> Self {
-        Self { reason: Reason::Used, node: Some(token.token.node.to_string()) }
-    }
+/// How a join token stands.
+enum Standing {
+    /// It may be used now.
+    Fresh(StoredJoinToken),
+    /// It was used by this very agent, which did not get the answer.
+    Answered { id: Uuid, node: Name },
+    /// It may not be used.
+    Refused(Refusal),
 }
 
-/// The join token with this text, locked, if it may be used now.
-async fn usable_token(
+/// How the join token with this text stands for an agent with this key. A transaction keeps it locked.
+async fn standing_of(
     conn: &mut PgConnection,
     text: &str,
+    public_key: &[u8; 32],
     now: Timestamp,
-) -> Result<Result<StoredJoinToken, Refusal>, Problem> {
-    let refused = |reason| Ok(Err(Refusal { reason, node: None }));
+) -> Result<Standing, Problem> {
+    let refused = |reason, node| Ok(Standing::Refused(Refusal { reason, node }));
     let Some(presented) = SecretToken::parse(TokenPrefix::Join, text) else {
-        return refused(Reason::Malformed);
+        return refused(Reason::Malformed, None);
     };
     let stored = join_tokens::find_and_lock(conn, presented.id()).await?;
-    let Some(token) = stored.filter(|stored| presented.matches(&stored.secret_sha256)) else {
-        return refused(Reason::Unknown);
+    let Some(stored) = stored.filter(|stored| presented.matches(&stored.secret_sha256)) else {
+        return refused(Reason::Unknown, None);
     };
-    if token.token.used_at.is_some() {
-        return Ok(Err(Refusal::used(&token)));
+    let node = stored.token.node.clone();
+    let expired = stored.token.expires_at <= now;
+    if stored.token.used_at.is_some() {
+        return match identities::enrolled_with(conn, &node, public_key).await? {
+            Some(id) if !expired => Ok(Standing::Answered { id, node }),
+            Some(_) | None => refused(Reason::Used, Some(node)),
+        };
     }
-    if token.token.expires_at <= now {
-        let node = Some(token.token.node.to_string());
-        return Ok(Err(Refusal { reason: Reason::Expired, node }));
+    if expired {
+        return refused(Reason::Expired, Some(node));
     }
-    Ok(Ok(token))
+    Ok(Standing::Fresh(stored))
 }
 
-async fn record_refusal(app: &App, origin: Origin, now: Timestamp, refusal: &Refusal) -> Problem {
-    let target = match &refusal.node {
+/// The join token, when it may be used now; else the answer. A refusal is recorded.
+async fn usable(
+    app: &App,
+    origin: &Origin,
+    standing: Standing,
+    now: Timestamp,
+) -> Result<StoredJoinToken, Result<Json<EnrolmentAnswer>, Problem>> {
+    let Refusal { reason, node } = match standing {
+        Standing::Fresh(token) => return Ok(token),
+        Standing::Answered { id, node } => return Err(Ok(answer(app, id, &node))),
+        Standing::Refused(refusal) => refusal,
+    };
+    let target = match node {
         Some(node) => Target::named("node", node),
         None => Target::named("request", "POST /api/v1/enrolment"),
     };
-    let reason = refusal.reason.to_string();
-    app.refusals.record(app, audit::anonymous(), origin, "node.enrol", target, &reason).await;
-    Problem::unauthenticated(reason, now)
+    let reason = reason.to_string();
+    app.refusals.record(app, audit::anonymous(), origin.clone(), "node.enrol", target, &reason).await;
+    Err(Err(Problem::unauthenticated(reason, now)))
 }

@@ -36,9 +36,23 @@ pub struct Fields<'a> {
 /// # Errors
 /// Everything that is wrong with it, in the order of the fields.
 pub fn read<T: FromFields>(document: Value) -> Result<T, Vec<FieldProblem>> {
+    match read_draft(document) {
+        Ok((read, errors)) if errors.is_empty() => Ok(read),
+        Ok((_, errors)) | Err(errors) => Err(errors),
+    }
+}
+
+/// Reads as much of a document as can be read, with everything that is wrong with it. For a `T` whose fields may be
+/// missing, so that rules can be applied to the others.
+///
+/// # Errors
+/// What is wrong with a document of which nothing can be read.
+pub fn read_draft<T: FromFields>(document: Value) -> Result<(T, Vec<FieldProblem>), Vec<FieldProblem>> {
     let mut errors = Vec::new();
-    let read = read_object(document, String::new(), &mut errors);
-    read.filter(|_| errors.is_empty()).ok_or(errors)
+    match read_object(document, String::new(), &mut errors) {
+        Some(read) => Ok((read, errors)),
+        None => Err(errors),
+    }
 }
 
 fn read_object<T: FromFields>(value: Value, pointer: String, errors: &mut Vec<FieldProblem>) -> Option<T> {
@@ -76,21 +90,21 @@ impl Fields<'_> {
         }
     }
 
-    /// The list `name`, which must be there, of values.
-    pub fn list<T: DeserializeOwned>(
+    /// The list `name`, which must be there, of values; `None` for each that is wrong.
+    pub fn list_draft<T: DeserializeOwned>(
         &mut self,
         name: &'static str,
         count: RangeInclusive<usize>,
-    ) -> Option<Vec<T>> {
+    ) -> Option<Vec<Option<T>>> {
         self.items(name, count, |value, pointer, errors| convert(value, &pointer, errors))
     }
 
-    /// The list `name`, which must be there, of objects.
-    pub fn objects<T: FromFields>(
+    /// The list `name`, which must be there, of objects; `None` for each that is wrong.
+    pub fn objects_draft<T: FromFields>(
         &mut self,
         name: &'static str,
         count: RangeInclusive<usize>,
-    ) -> Option<Vec<T>> {
+    ) -> Option<Vec<Option<T>>> {
         self.items(name, count, read_object)
     }
 
@@ -104,6 +118,11 @@ impl Fields<'_> {
     /// Notes that the field `name` is wrong, for a rule that its type does not know.
     pub fn refuse(&mut self, name: &str, detail: impl Into<String>) {
         self.errors.push(FieldProblem { pointer: child(&self.pointer, name), detail: detail.into() });
+    }
+
+    /// Notes what rules have found, for a document of which this object is the whole.
+    pub fn refuse_all(&mut self, faults: Vec<FieldProblem>) {
+        self.errors.extend(faults);
     }
 
     fn take(&mut self, name: &'static str) -> Option<Value> {
@@ -120,7 +139,7 @@ impl Fields<'_> {
         name: &'static str,
         count: RangeInclusive<usize>,
         mut read: impl FnMut(Value, String, &mut Vec<FieldProblem>) -> Option<T>,
-    ) -> Option<Vec<T>> {
+    ) -> Option<Vec<Option<T>>> {
         let Some(value) = self.take(name) else {
             self.refuse(name, "is required");
             return None;
@@ -135,12 +154,8 @@ impl Fields<'_> {
             return None;
         }
         let pointer = child(&self.pointer, name);
-        let read: Vec<Option<T>> = values
-            .into_iter()
-            .enumerate()
-            .map(|(index, value)| read(value, format!("{pointer}/{index}"), self.errors))
-            .collect();
-        read.into_iter().collect()
+        let items = values.into_iter().enumerate();
+        Some(items.map(|(index, value)| read(value, format!("{pointer}/{index}"), self.errors)).collect())
     }
 
     fn refuse_unknown(mut self) {
@@ -205,8 +220,8 @@ mod tests {
         fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
             let name = fields.required("name");
             let size = fields.optional("size", || 7);
-            let people = fields.objects("people", 1..=3);
-            Some(Self { name: name?, size: size?, people: people? })
+            let people = fields.objects_draft("people", 1..=3);
+            Some(Self { name: name?, size: size?, people: people?.into_iter().collect::<Option<_>>()? })
         }
     }
 

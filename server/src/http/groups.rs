@@ -12,9 +12,9 @@ use utoipa_axum::routes;
 use uuid::Uuid;
 
 use super::authorise::Caller;
-use super::body::Body;
+use super::body::DraftBody;
 use super::examples;
-use super::intent::{Attempt, Written, key_of, name_in};
+use super::intent::{Attempt, Written, key_of};
 use super::page::PageQuery;
 use super::path::{NameOrId, Path};
 use super::problem::Problem;
@@ -23,6 +23,7 @@ use super::versions::{Created, Preconditions, Versioned};
 use crate::app::App;
 use crate::auth::{Access, Permission};
 use crate::domain::conflict::Kind;
+use crate::domain::group::GroupDraft;
 use crate::router::Routes;
 use crate::store::groups;
 
@@ -82,11 +83,11 @@ async fn create_group(
     State(app): State<App>,
     caller: Caller,
     _: Query<NoQuery>,
-    body: Result<Body<GroupSpec>, Problem>,
+    body: Result<DraftBody<GroupDraft>, Problem>,
 ) -> Result<Created<Group>, Problem> {
-    let name = name_in(&body, |Body(spec)| &spec.name);
+    let name = body.as_ref().ok().and_then(|body| Some(body.draft.name.as_ref()?.to_string()));
     let attempt = Attempt::new(&app, &caller, "group.create", Kind::Group, name);
-    attempt.outcome(async { write::create(&app, &caller, &body?.0).await }).await
+    attempt.outcome(async { write::create(&app, &caller, body?).await }).await
 }
 
 /// Replaces a group, or creates it by its name, and pushes it to its members.
@@ -113,10 +114,10 @@ async fn put_group(
     _: Query<NoQuery>,
     Path(path): Path<NameOrId>,
     preconditions: Preconditions,
-    body: Result<Body<GroupSpec>, Problem>,
+    body: Result<DraftBody<GroupDraft>, Problem>,
 ) -> Result<Written<Group>, Problem> {
     let attempt = Attempt::new(&app, &caller, "group.update", Kind::Group, Some(path.to_string()));
-    attempt.outcome(async { write::put(&app, &caller, &path, &preconditions, &body?.0).await }).await
+    attempt.outcome(async { write::put(&app, &caller, &path, &preconditions, body?).await }).await
 }
 
 /// Deletes a group. Its members release the addresses.

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use api_types::Name;
+use api_types::problem::FieldProblem;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -12,7 +13,6 @@ use super::problem::Problem;
 use super::versions::{Created, Versioned};
 use crate::app::App;
 use crate::domain::conflict::Kind;
-use crate::domain::rejection::Rejection;
 use crate::store::Key;
 use crate::store::audit::Target;
 
@@ -26,18 +26,30 @@ pub(super) fn key_of(kind: Kind, path: &NameOrId) -> Result<Key, Problem> {
     }
 }
 
-/// Whether PUT may create the object that its path names and that is not there: only by the name it will have.
-pub(super) fn check_creation(kind: Kind, path: &NameOrId, name: &Name) -> Result<(), Problem> {
-    match path {
-        NameOrId::Id(id) => Err(Problem::not_found(kind.as_str(), id)),
-        NameOrId::Name(text) if text == name.as_str() => Ok(()),
-        NameOrId::Name(text) => Err(Rejection::of(
-            "/name",
-            format!(
+/// What is wrong with the name of an object that PUT would create: it can only be the one in the path. Not found,
+/// when the path is an id, which nobody chooses.
+pub(super) fn creation_fault(
+    kind: Kind,
+    path: &NameOrId,
+    name: Option<&Name>,
+) -> Result<Option<FieldProblem>, Problem> {
+    match (path, name) {
+        (NameOrId::Id(id), _) => Err(Problem::not_found(kind.as_str(), id)),
+        (NameOrId::Name(text), Some(name)) if text != name.as_str() => Ok(Some(FieldProblem {
+            pointer: "/name".to_owned(),
+            detail: format!(
                 "is {name:?}, but there is no {kind} {text:?} to rename: to create one, both must be the same"
             ),
-        )
-        .into()),
+        })),
+        (NameOrId::Name(_), _) => Ok(None),
+    }
+}
+
+/// Whether PUT may create the object that its path names and that is not there.
+pub(super) fn check_creation(kind: Kind, path: &NameOrId, name: &Name) -> Result<(), Problem> {
+    match creation_fault(kind, path, Some(name))? {
+        Some(fault) => Err(Problem::invalid(vec![fault])),
+        None => Ok(()),
     }
 }
 

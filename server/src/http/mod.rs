@@ -16,6 +16,7 @@ pub mod health;
 mod history;
 mod intent;
 pub mod join_tokens;
+mod json;
 pub mod nodes;
 pub mod page;
 pub mod path;

@@ -44,6 +44,7 @@ impl FromFields for NodeSpec {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.required("name");
         let description = fields.optional("description", String::new);
+        fields.refuse_all(node::faults_of(description.as_deref()));
         Some(Self { name: name?, description: description? })
     }
 }
@@ -148,8 +149,7 @@ async fn delete_node(
 }
 
 async fn create(app: &App, caller: &Caller, spec: &NodeSpec) -> Result<Created<Node>, Problem> {
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let node = insert(&mut tx, app, caller, spec).await?;
     tx.commit().await?;
     Ok(created(node))
@@ -163,8 +163,7 @@ async fn put(
     spec: &NodeSpec,
 ) -> Result<Written<Node>, Problem> {
     let key = key_of(Kind::Node, path)?;
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let found = nodes::find(&mut tx, &key).await?;
     preconditions.check(found.as_ref().map(|node| node.generation))?;
     let Some(before) = found else {
@@ -201,8 +200,7 @@ async fn delete(
     preconditions: &Preconditions,
 ) -> Result<StatusCode, Problem> {
     let key = key_of(Kind::Node, path)?;
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let found = nodes::find(&mut tx, &key).await?;
     let before = found.ok_or_else(|| Problem::not_found(Kind::Node.as_str(), path))?;
     preconditions.check(Some(before.generation))?;
@@ -236,10 +234,6 @@ async fn insert(
 }
 
 async fn check(conn: &mut PgConnection, own: Option<Uuid>, spec: &NodeSpec) -> Result<(), Problem> {
-    let faults = node::faults_of(spec);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
     if let Some(other) = nodes::find(conn, &Key::Name(spec.name.clone())).await?
         && Some(other.id) != own
     {

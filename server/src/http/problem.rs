@@ -10,7 +10,6 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::domain::conflict;
-use crate::domain::rejection::Rejection;
 use crate::store::{Conflict, ConflictCode, StoreError};
 
 /// Why a request is refused. Becomes `application/problem+json`.
@@ -315,11 +314,5 @@ impl From<Vec<conflict::Conflict>> for Problem {
 impl From<conflict::Conflict> for Problem {
     fn from(conflict: conflict::Conflict) -> Self {
         vec![conflict].into()
-    }
-}
-
-impl From<Rejection> for Problem {
-    fn from(rejection: Rejection) -> Self {
-        Self::invalid(rejection.errors)
     }
 }

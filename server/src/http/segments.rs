@@ -5,7 +5,6 @@ use api_types::segment::{Segment, SegmentSpec};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use ipnet::IpNet;
 use sqlx::PgConnection;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -27,7 +26,7 @@ use crate::domain::conflict::{Conflict, Kind};
 use crate::domain::segment;
 use crate::router::Routes;
 use crate::store::audit::{self, Target};
-use crate::store::{Key, StoreError, intent, segments};
+use crate::store::{Key, StoreError, segments};
 
 /// The routes of segments.
 #[must_use]
@@ -45,10 +44,16 @@ impl FromFields for SegmentSpec {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let name = fields.required("name");
         let description = fields.optional("description", String::new);
-        let prefixes = fields.list::<Canonical<IpNet>>("prefixes", 1..=segment::MAX_PREFIXES);
-        let prefixes =
-            prefixes.map(|prefixes| prefixes.into_iter().map(|Canonical(prefix)| prefix).collect());
-        Some(Self { name: name?, description: description?, prefixes: prefixes? })
+        let prefixes = fields.list_draft("prefixes", 1..=segment::MAX_PREFIXES);
+        let prefixes: Option<Vec<_>> = prefixes.map(|prefixes| {
+            prefixes.into_iter().map(|prefix| prefix.map(|Canonical(prefix)| prefix)).collect()
+        });
+        fields.refuse_all(segment::faults_of(description.as_deref(), prefixes.as_deref()));
+        Some(Self {
+            name: name?,
+            description: description?,
+            prefixes: prefixes?.into_iter().collect::<Option<_>>()?,
+        })
     }
 }
 
@@ -152,8 +157,7 @@ async fn delete_segment(
 }
 
 async fn create(app: &App, caller: &Caller, spec: &SegmentSpec) -> Result<Created<Segment>, Problem> {
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let segment = insert(&mut tx, app, caller, spec).await?;
     tx.commit().await?;
     Ok(created(segment))
@@ -167,8 +171,7 @@ async fn put(
     spec: &SegmentSpec,
 ) -> Result<Written<Segment>, Problem> {
     let key = key_of(Kind::Segment, path)?;
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let found = segments::find(&mut tx, &key).await?;
     preconditions.check(found.as_ref().map(|segment| segment.generation))?;
     let Some(before) = found else {
@@ -200,8 +203,7 @@ async fn delete(
     preconditions: &Preconditions,
 ) -> Result<StatusCode, Problem> {
     let key = key_of(Kind::Segment, path)?;
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let found = segments::find(&mut tx, &key).await?;
     let before = found.ok_or_else(|| Problem::not_found(Kind::Segment.as_str(), path))?;
     preconditions.check(Some(before.generation))?;
@@ -233,10 +235,6 @@ async fn insert(
 }
 
 async fn check(conn: &mut PgConnection, own: Option<Uuid>, spec: &SegmentSpec) -> Result<(), Problem> {
-    let faults = segment::faults_of(spec);
-    if !faults.is_empty() {
-        return Err(Problem::invalid(faults));
-    }
     match segments::find(conn, &Key::Name(spec.name.clone())).await? {
         Some(other) if Some(other.id) != own => {
             Err(Conflict::NameTaken { kind: Kind::Segment, name: other.name }.into())

@@ -73,7 +73,9 @@ async fn list_tokens(
     Ok(Json(page.page(rows, |token| token.id)))
 }
 
-/// Creates an API token. Its secret is in this answer and nowhere else.
+/// Creates an API token.
+///
+/// Its secret is in this answer and nowhere else.
 #[utoipa::path(post, path = "/api/v1/tokens", tag = "tokens", request_body = TokenSpec,
     responses((status = 201, description = "Created; `secret` is shown this once", body = Token,
         headers(("Location" = String, description = "The path of the token")))))]
@@ -116,7 +118,9 @@ async fn get_token(
     stored.map(|stored| Json(stored.token)).ok_or_else(|| Problem::not_found("token", id))
 }
 
-/// Deletes an API token. It and every JWT that was given for it are refused from now on.
+/// Deletes an API token.
+///
+/// It and every JWT that was given for it are refused from now on.
 #[utoipa::path(delete, path = "/api/v1/tokens/{id}", tag = "tokens",
     params(("id" = Uuid, Path, description = "The id of the token")),
     responses((status = 204, description = "Deleted")))]

@@ -5,7 +5,7 @@ use api_types::{Name, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::intent::{self, stored_name};
+use super::intent::{Change, stored_name};
 use super::{StoreError, member_reports, nodes};
 
 /// A node that an agent has enrolled as.
@@ -36,6 +36,23 @@ pub async fn find_enrolled(conn: &mut PgConnection, id: Uuid) -> Result<Option<E
     Ok(Some(Enrolled { id, name: stored_name("nodes", id, row.name)?, public_key }))
 }
 
+/// The node of this name, if its agent has enrolled with this key.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn enrolled_with(
+    conn: &mut PgConnection,
+    name: &Name,
+    public_key: &[u8; 32],
+) -> Result<Option<Uuid>, StoreError> {
+    let found = sqlx::query_scalar!(
+        "SELECT id FROM nodes WHERE name = $1 AND public_key = $2",
+        name.as_str(),
+        public_key.as_slice()
+    );
+    Ok(found.fetch_optional(conn).await?)
+}
+
 /// What enrolment came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Enrolment {
@@ -57,24 +74,23 @@ pub enum Enrolment {
 /// # Errors
 /// When the database cannot be asked.
 pub async fn enrol(
-    conn: &mut PgConnection,
+    conn: &mut Change,
     name: &Name,
     public_key: &[u8; 32],
     now: Timestamp,
 ) -> Result<Enrolment, StoreError> {
-    intent::lock(conn).await?;
     let taken = sqlx::query_scalar!(
         r#"SELECT true AS "taken!" FROM nodes WHERE public_key = $1 AND name <> $2"#,
         public_key.as_slice(),
         name.as_str()
     )
-    .fetch_optional(&mut *conn)
+    .fetch_optional(&mut **conn)
     .await?;
     if taken.is_some() {
         return Ok(Enrolment::KeyTaken);
     }
     let found = sqlx::query!("SELECT id, public_key FROM nodes WHERE name = $1 FOR UPDATE", name.as_str())
-        .fetch_optional(&mut *conn)
+        .fetch_optional(&mut **conn)
         .await?;
     let (id, created, replaced) = match found {
         Some(row) => (row.id, false, row.public_key.is_some()),
@@ -92,7 +108,7 @@ pub async fn enrol(
         public_key.as_slice(),
         now.as_datetime(),
     )
-    .execute(&mut *conn)
+    .execute(&mut **conn)
     .await?;
     member_reports::judge_node(conn, id, now).await?;
     Ok(Enrolment::Done { id, created, replaced })

@@ -5,8 +5,14 @@
 //! what makes "validate, then write" true without an order of row locks to keep. Reading takes no lock, and
 //! nothing that an agent reports waits for it.
 
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
+use std::time::Duration;
+
 use api_types::Name;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::{Conflict, ConflictCode, StoreError, on_constraint};
@@ -15,13 +21,58 @@ use crate::domain::conflict::{self, Kind};
 /// Any number that no other advisory lock of the database uses.
 const INTENT_LOCK: i64 = 0x0062_6174_6f6e_0001;
 
-/// Waits until no other transaction changes intent, and keeps others waiting until this one ends.
-///
-/// # Errors
-/// When the database cannot be asked.
-pub async fn lock(conn: &mut PgConnection) -> Result<(), StoreError> {
-    sqlx::query!("SELECT pg_advisory_xact_lock($1)", INTENT_LOCK).execute(conn).await?;
-    Ok(())
+/// How long a change waits for its turn before it is answered with 503.
+const TURN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Lets one change of intent begin at a time on this server. Whoever waits for the lock of the database holds a
+/// connection meanwhile; with this, that is one writer and not all of them, so that a burst of writers never leaves
+/// the sessions of agents without a connection.
+#[derive(Debug, Clone, Default)]
+pub struct IntentTurn(Arc<Mutex<()>>);
+
+impl IntentTurn {
+    /// Begins a change once no other one is under way, on any server.
+    ///
+    /// # Errors
+    /// When the database cannot be asked, or the turn does not come within ten seconds.
+    pub async fn begin(&self, db: &PgPool) -> Result<Change, StoreError> {
+        let turn = timeout(TURN_TIMEOUT, Arc::clone(&self.0).lock_owned());
+        let turn = turn.await.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolTimedOut))?;
+        let mut tx = db.begin().await?;
+        sqlx::query!("SELECT pg_advisory_xact_lock($1)", INTENT_LOCK).execute(&mut *tx).await?;
+        Ok(Change { tx, _turn: turn })
+    }
+}
+
+/// A transaction that changes intent; all others wait until it ends. Dropped, it changes nothing.
+#[derive(Debug)]
+pub struct Change {
+    tx: Transaction<'static, Postgres>,
+    _turn: OwnedMutexGuard<()>,
+}
+
+impl Change {
+    /// Makes the change.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.tx.commit().await?)
+    }
+}
+
+impl Deref for Change {
+    type Target = PgConnection;
+
+    fn deref(&self) -> &PgConnection {
+        &self.tx
+    }
+}
+
+impl DerefMut for Change {
+    fn deref_mut(&mut self) -> &mut PgConnection {
+        &mut self.tx
+    }
 }
 
 /// Gives each of the nodes a new revision of its desired state, and wakes the servers once the transaction is

@@ -15,21 +15,20 @@ use vrrp::Vrid;
 use super::StoreError;
 use super::groups::stored_family;
 use super::intent::stored_name;
+use crate::domain::group::GroupDraft;
 use crate::domain::surroundings::{Neighbour, NodeFacts, SegmentFacts, Surroundings};
 
-/// What stands around a group with this specification. `own` is the group itself, where it exists already.
+/// What stands around a group, as far as it says where it lives.
 ///
 /// # Errors
 /// [`StoreError`] when the database cannot be read, or holds what makes no sense.
-pub async fn of(
-    conn: &mut PgConnection,
-    own: Option<Uuid>,
-    spec: &GroupSpec,
-) -> Result<Surroundings, StoreError> {
-    let segment = segment_named(conn, &spec.segment).await?;
-    let nodes = nodes_named(conn, spec.members.iter().map(Member::name)).await?;
-    let neighbours = neighbours(conn, own, spec, segment.as_ref(), &nodes).await?;
-    Ok(Surroundings { segment, nodes, neighbours })
+pub async fn of(conn: &mut PgConnection, draft: &GroupDraft) -> Result<Surroundings, StoreError> {
+    let segment = match &draft.segment {
+        Some(name) => segment_named(conn, name).await?,
+        None => None,
+    };
+    let nodes = nodes_named(conn, draft.members().filter_map(|(_, member)| member.name())).await?;
+    Ok(Surroundings { segment, nodes })
 }
 
 async fn segment_named(conn: &mut PgConnection, name: &Name) -> Result<Option<SegmentFacts>, StoreError> {
@@ -62,13 +61,17 @@ async fn nodes_named(
     .collect()
 }
 
-async fn neighbours(
+/// The groups that this one could clash with. `own` is the group itself, where it exists already.
+///
+/// # Errors
+/// [`StoreError`] when the database cannot be read, or holds what makes no sense.
+pub async fn neighbours(
     conn: &mut PgConnection,
     own: Option<Uuid>,
     spec: &GroupSpec,
-    segment: Option<&SegmentFacts>,
-    nodes: &BTreeMap<Name, NodeFacts>,
+    around: &Surroundings,
 ) -> Result<Vec<Neighbour>, StoreError> {
+    let Surroundings { segment, nodes } = around;
     let addresses: Vec<IpNet> =
         spec.virtual_addresses.iter().map(|virtual_address| virtual_address.address().into()).collect();
     let (node_ids, interfaces): (Vec<Uuid>, Vec<String>) = spec
@@ -105,7 +108,7 @@ async fn neighbours(
         ORDER BY g.name
         "#,
         own,
-        segment.map(|segment| segment.id),
+        segment.as_ref().map(|segment| segment.id),
         &node_ids,
         &interfaces,
         spec.family.as_str(),

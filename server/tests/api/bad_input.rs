@@ -161,6 +161,31 @@ async fn every_bad_field_is_listed_in_one_answer() {
     ];
     invalid(&api, &body, &wanted, "").await;
 
+    let wrong_in_every_way = json!({
+        "name": "other",
+        "segment": "backend",
+        "vrid": 0,
+        "virtual_addresses": [7, "192.0.2.20/24", "192.0.2.20/32"],
+        "members": [
+            node_member("lb9", "eth\u{0}0", 0),
+            {"kind": "vrrp"},
+            external_member("lb2", "224.0.0.18", 100),
+        ],
+    });
+    let wanted = [
+        "/vrid",
+        "/virtual_addresses/0",
+        "/members/0/priority",
+        "/members/1/kind",
+        "/virtual_addresses/2",
+        "/members/0/interface",
+        "/members/2/address",
+        "/segment",
+        "/members/0/node",
+        "/members/2/name",
+    ];
+    invalid(&api, &wrong_in_every_way, &wanted, "there is no node lb9").await;
+
     let well_formed = json!({
         "name": "other",
         "description": "x".repeat(501),
@@ -276,4 +301,35 @@ async fn a_body_that_is_no_json_is_no_request() {
     let large = with(group("web"), "description", json!("x".repeat(300_000)));
     api.put("/api/v1/groups/web", &large).await.refused_as(413, "too_large");
     assert_eq!(api.everything().await, before, "nothing changed");
+}
+
+#[tokio::test]
+async fn a_field_that_is_given_twice_is_refused() {
+    let api = TestApp::with_a_group().await;
+    let before = api.everything().await;
+    let text = free("vrid", json!(98)).to_string().replacen('{', r#"{"vrid":99,"#, 1);
+    let request = api.request("POST", "/api/v1/groups").header("content-type", "application/json");
+    let answer = request.body(text).send().await.refused_as(400, "malformed_json");
+    assert!(answer.said().contains(r#""vrid" is given twice"#), "{}", answer.said());
+    assert_eq!(api.everything().await, before, "nothing changed");
+}
+
+#[tokio::test]
+async fn control_characters_never_reach_the_database() {
+    let api = TestApp::with_a_group().await;
+    let nul = "\u{0}";
+    invalid(&api, &free("description", json!(nul)), &["/description"], "U+0000").await;
+    let interface = free("members", json!([node_member("lb1", nul, 100)]));
+    invalid(&api, &interface, &["/members/0/interface"], "printable ASCII").await;
+    for (kind, body) in [
+        ("segments", json!({"name": "Six", "description": nul, "prefixes": ["ten", "10.0.0.1/8"]})),
+        ("nodes", json!({"name": "Six", "description": nul})),
+    ] {
+        let answer = api.post(&format!("/api/v1/{kind}"), &body).await.refused_as(422, "invalid");
+        let wanted: &[&str] = match kind {
+            "segments" => &["/name", "/prefixes/0", "/description", "/prefixes/1"],
+            _ => &["/name", "/description"],
+        };
+        assert_eq!(answer.pointers(), wanted, "all in one answer: {}", answer.text);
+    }
 }

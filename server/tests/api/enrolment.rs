@@ -169,3 +169,40 @@ async fn a_fresh_token_replaces_the_key_and_ends_the_session_of_the_old_one() {
     assert_eq!(refused.err().expect("the old key is not accepted").status(), 401);
     new.connect(&server, "192.0.2.1").await;
 }
+
+#[tokio::test]
+async fn an_agent_that_did_not_get_the_answer_asks_again_and_gets_the_same_identity() {
+    let server = Server::start().await;
+    let token = server.join_token("lb1", 600_000).await;
+    let (key, other) = (Key::generate(), Key::generate());
+    let first = enrol(&server, &token, &key.public_text()).await;
+    assert_eq!(first.0, 200, "{}", first.1);
+    let before = server.get("/api/v1/nodes/lb1").await;
+    for _ in 0..3 {
+        assert_eq!(enrol(&server, &token, &key.public_text()).await, first);
+    }
+    assert_eq!(server.get("/api/v1/nodes/lb1").await, before);
+    let done = |log: &[(String, String, Value)]| log.iter().filter(|entry| entry.0 == "done").count();
+    assert_eq!(done(&enrolments(&server).await), 1, "audited once");
+
+    let (status, body) = enrol(&server, &token, &other.public_text()).await;
+    assert_eq!(status, 401, "{body}");
+    assert!(body["detail"].as_str().unwrap().contains("used already"), "{body}");
+    assert_eq!(enrolments(&server).await[0].0, "refused");
+
+    server.advance(TimeDelta::milliseconds(600_000));
+    assert_eq!(enrol(&server, &token, &key.public_text()).await.0, 401, "not beyond the life of the token");
+}
+
+#[tokio::test]
+async fn a_spent_token_does_not_bring_back_a_key_that_was_replaced() {
+    let server = Server::start().await;
+    let token = server.join_token("lb1", 600_000).await;
+    let key = Key::generate();
+    assert_eq!(enrol(&server, &token, &key.public_text()).await.0, 200);
+    Agent::enrol(&server, "lb1").await;
+    assert_eq!(enrol(&server, &token, &key.public_text()).await.0, 401);
+    server.delete("/api/v1/nodes/lb1").await;
+    assert_eq!(enrol(&server, &token, &key.public_text()).await.0, 401);
+    assert_eq!(server.get("/api/v1/nodes").await["items"], json!([]), "nor a node that was deleted");
+}

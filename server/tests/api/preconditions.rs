@@ -134,3 +134,24 @@ async fn a_segment_cannot_lose_a_prefix_while_a_group_takes_an_address_of_it() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_precondition_that_is_none_is_refused_and_never_taken_for_another() {
+    let api = TestApp::with_a_group().await;
+    let before = api.everything().await;
+    for (path, body) in changes() {
+        for wrong in ["1", "\"1", "", "W/1", "\"1\" \"2\"", "\"1\", *"] {
+            for name in ["if-match", "if-none-match"] {
+                let put = api.call("PUT", path, &[(name, wrong)], Some(&body)).await;
+                let said = put.refused_as(400, "invalid_header").said();
+                assert!(said.contains("quotes included"), "{said}");
+                api.call("DELETE", path, &[(name, wrong)], None).await.refused_as(400, "invalid_header");
+            }
+        }
+        api.put_if_match(path, "W/\"1\"", &body).await.refused_as(412, "precondition_failed");
+    }
+    assert_eq!(api.everything().await, before, "nothing changed");
+    for (path, body) in changes() {
+        api.put_if_match(path, "\"7\", \"1\"", &body).await.is(200);
+    }
+}

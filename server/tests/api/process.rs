@@ -86,7 +86,7 @@ impl Drop for Server {
 
 fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_baton-server"));
-    command.args(arguments).env_remove("BATON_DATABASE_URL");
+    command.args(arguments).env_remove("BATON_SERVER_DATABASE_URL");
     command
 }
 

@@ -1,3 +1,4 @@
+use api_types::group::{ExternalMember, GroupSpec, Member, NodeMember};
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,15 +20,15 @@ fn good() -> Value {
 /// Fields of [`good`] with other values.
 type Changes<'a> = &'a [(&'a str, Value)];
 
-fn with(changes: Changes<'_>) -> GroupSpec {
+fn with(changes: Changes<'_>) -> GroupDraft {
     let mut body = good();
     for (field, value) in changes {
         body[*field] = value.clone();
     }
-    serde_json::from_value(body).expect("what the types accept")
+    serde_json::from_value::<GroupSpec>(body).expect("what the types accept").into()
 }
 
-fn pointers(spec: &GroupSpec) -> Vec<String> {
+fn pointers(spec: &GroupDraft) -> Vec<String> {
     faults_of(spec).into_iter().map(|fault| fault.pointer).collect()
 }
 
@@ -176,5 +177,60 @@ fn an_interface_is_named_as_the_kernel_could_name_it() {
     for bad in ["", ".", "..", "a/b", "a b", "a\tb", "eth0:1", "x234567890123456", "ä", "a\0"] {
         let found = pointers(&with(&[("members", json!([node("lb1", bad, 240)]))]));
         assert_eq!(found, ["/members/0/interface"], "{bad:?}");
+    }
+}
+
+#[test]
+fn what_could_not_be_read_breaks_no_rule_and_hides_none() {
+    let mut draft = with(&[
+        ("description", json!("x".repeat(501))),
+        ("virtual_addresses", json!(["192.0.2.10/24", "192.0.2.4/24", "192.0.2.10/32"])),
+        ("members", json!([node("lb1", "eth 0", 255), external("old", "192.0.2.4", 100)])),
+    ]);
+    let wanted = ["/description", "/virtual_addresses/2", "/members/0/interface", "/members/1/address"];
+    assert_eq!(pointers(&draft), wanted);
+    (draft.name, draft.segment, draft.vrid, draft.family) = (None, None, None, None);
+    (draft.version, draft.checksum, draft.preempt_mode) = (None, None, None);
+    assert_eq!(pointers(&draft), wanted, "the other fields are judged all the same");
+    draft.virtual_addresses = Some(vec![None, None, None]);
+    draft.members.as_mut().unwrap().push(MemberDraft::Unread);
+    assert_eq!(pointers(&draft), ["/description", "/members/0/interface"]);
+    assert_eq!(draft.complete(), None);
+}
+
+#[test]
+fn a_draft_that_was_read_whole_is_the_group() {
+    let spec: GroupSpec = serde_json::from_value(good()).unwrap();
+    assert_eq!(GroupDraft::from(spec.clone()).complete(), Some(spec));
+}
+
+impl From<GroupSpec> for GroupDraft {
+    fn from(spec: GroupSpec) -> Self {
+        Self {
+            name: Some(spec.name),
+            description: Some(spec.description),
+            segment: Some(spec.segment),
+            family: Some(spec.family),
+            vrid: Some(spec.vrid),
+            version: Some(spec.version),
+            advertisement_interval_ms: Some(spec.advertisement_interval_ms),
+            preempt_mode: Some(spec.preempt_mode),
+            checksum: Some(spec.checksum),
+            virtual_addresses: Some(spec.virtual_addresses.into_iter().map(Some).collect()),
+            members: Some(spec.members.into_iter().map(MemberDraft::from).collect()),
+        }
+    }
+}
+
+impl From<Member> for MemberDraft {
+    fn from(member: Member) -> Self {
+        match member {
+            Member::Node(NodeMember { node, interface, priority }) => {
+                Self::Node { node: Some(node), interface: Some(interface), priority: Some(priority) }
+            }
+            Member::External(ExternalMember { name, address, priority }) => {
+                Self::External { name: Some(name), address: Some(address), priority: Some(priority) }
+            }
+        }
     }
 }

@@ -38,12 +38,11 @@ fn around(interfaces: Option<Vec<Interface>>) -> Surroundings {
             prefixes: vec!["192.0.2.0/24".parse().expect("a prefix")],
         }),
         nodes: BTreeMap::from([(name("lb1"), NodeFacts { id: Uuid::from_u128(2), interfaces })]),
-        neighbours: Vec::new(),
     }
 }
 
 fn found(spec: &GroupSpec, around: &Surroundings) -> Vec<(String, String)> {
-    faults_of(spec, around).into_iter().map(|fault| (fault.pointer, fault.detail)).collect()
+    faults_of(&spec.clone().into(), around).into_iter().map(|fault| (fault.pointer, fault.detail)).collect()
 }
 
 #[test]
@@ -144,8 +143,7 @@ fn conflicts_name_the_other_group_and_only_what_really_clashes() {
     ];
     for (other, wanted) in cases {
         let called = other.group.clone();
-        let around = Surroundings { neighbours: vec![other], ..around(None) };
-        let conflicts = conflicts_of(&spec, &around);
+        let conflicts = conflicts_of(&spec, &[other]);
         let pointers: Vec<_> = conflicts.iter().filter_map(Conflict::pointer).collect();
         assert_eq!(pointers, wanted, "{called}");
         let named = format!("group {called}");

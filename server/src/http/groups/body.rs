@@ -1,43 +1,30 @@
 //! Reads the body of a group.
 
-use std::net::IpAddr;
-
-use api_types::group::{
-    Checksum, ExternalMember, GroupSpec, Member, NodeMember, default_advertisement_interval,
-    default_preempt_mode,
-};
+use api_types::group::{Checksum, default_advertisement_interval, default_preempt_mode};
 use serde::Deserialize;
 use vrrp::{Family, Version};
 
-use crate::domain::group::{MAX_MEMBERS, MAX_VIRTUAL_ADDRESSES};
+use crate::domain::group::{GroupDraft, MAX_MEMBERS, MAX_VIRTUAL_ADDRESSES, MemberDraft};
 use crate::http::canonical::Canonical;
 use crate::http::fields::{Fields, FromFields};
 
-impl FromFields for GroupSpec {
+impl FromFields for GroupDraft {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
-        let name = fields.required("name");
-        let description = fields.optional("description", String::new);
-        let segment = fields.required("segment");
-        let family = fields.optional("family", Family::default);
-        let vrid = fields.required("vrid");
-        let version = fields.optional("version", Version::default);
-        let interval = fields.optional("advertisement_interval_ms", default_advertisement_interval);
-        let preempt_mode = fields.optional("preempt_mode", default_preempt_mode);
-        let checksum = fields.optional("checksum", Checksum::default);
-        let virtual_addresses = fields.list("virtual_addresses", 1..=MAX_VIRTUAL_ADDRESSES);
-        let members = fields.objects("members", 1..=MAX_MEMBERS);
         Some(Self {
-            name: name?,
-            description: description?,
-            segment: segment?,
-            family: family?,
-            vrid: vrid?,
-            version: version?,
-            advertisement_interval_ms: interval?,
-            preempt_mode: preempt_mode?,
-            checksum: checksum?,
-            virtual_addresses: virtual_addresses?,
-            members: members?,
+            name: fields.required("name"),
+            description: fields.optional("description", String::new),
+            segment: fields.required("segment"),
+            family: fields.optional("family", Family::default),
+            vrid: fields.required("vrid"),
+            version: fields.optional("version", Version::default),
+            advertisement_interval_ms: fields
+                .optional("advertisement_interval_ms", default_advertisement_interval),
+            preempt_mode: fields.optional("preempt_mode", default_preempt_mode),
+            checksum: fields.optional("checksum", Checksum::default),
+            virtual_addresses: fields.list_draft("virtual_addresses", 1..=MAX_VIRTUAL_ADDRESSES),
+            members: fields.objects_draft("members", 1..=MAX_MEMBERS).map(|members| {
+                members.into_iter().map(|member| member.unwrap_or(MemberDraft::Unread)).collect()
+            }),
         })
     }
 }
@@ -50,26 +37,23 @@ enum MemberKind {
     External,
 }
 
-impl FromFields for Member {
+impl FromFields for MemberDraft {
     fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
         let Some(kind) = fields.required("kind") else {
             fields.skip(&["node", "interface", "name", "address", "priority"]);
             return None;
         };
-        match kind {
-            MemberKind::Node => {
-                let node = fields.required("node");
-                let interface = fields.required("interface");
-                let priority = fields.required("priority");
-                Some(Self::Node(NodeMember { node: node?, interface: interface?, priority: priority? }))
-            }
-            MemberKind::External => {
-                let name = fields.required("name");
-                let address = fields.required::<Canonical<IpAddr>>("address");
-                let priority = fields.required("priority");
-                let Canonical(address) = address?;
-                Some(Self::External(ExternalMember { name: name?, address, priority: priority? }))
-            }
-        }
+        Some(match kind {
+            MemberKind::Node => Self::Node {
+                node: fields.required("node"),
+                interface: fields.required("interface"),
+                priority: fields.required("priority"),
+            },
+            MemberKind::External => Self::External {
+                name: fields.required("name"),
+                address: fields.required("address").map(|Canonical(address)| address),
+                priority: fields.required("priority"),
+            },
+        })
     }
 }

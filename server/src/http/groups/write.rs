@@ -7,15 +7,18 @@
 use std::collections::HashMap;
 
 use api_types::group::{Group, GroupSpec};
+use api_types::{Name, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::versioned;
 use crate::app::App;
 use crate::domain::conflict::{Conflict, Kind};
-use crate::domain::{group, surroundings};
+use crate::domain::group::{self, GroupDraft};
+use crate::domain::surroundings;
 use crate::http::authorise::Caller;
-use crate::http::intent::{Written, check_creation, key_of};
+use crate::http::body::DraftBody;
+use crate::http::intent::{Written, creation_fault, key_of};
 use crate::http::path::NameOrId;
 use crate::http::problem::Problem;
 use crate::http::versions::{Created, Preconditions};
@@ -24,10 +27,12 @@ use crate::store::events::Subject;
 use crate::store::groups::{self, GroupWrite};
 use crate::store::{self, Key, StoreError, conditions, intent, member_reports, members};
 
-pub(super) async fn create(app: &App, caller: &Caller, spec: &GroupSpec) -> Result<Created<Group>, Problem> {
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
-    let group = insert(&mut tx, app, caller, spec).await?;
+/// What the caller sent, as far as it could be read.
+type Wish = DraftBody<GroupDraft>;
+
+pub(super) async fn create(app: &App, caller: &Caller, wish: Wish) -> Result<Created<Group>, Problem> {
+    let mut tx = app.intent.begin(&app.db).await?;
+    let group = insert(&mut tx, app, caller, wish).await?;
     tx.commit().await?;
     Ok(created(group))
 }
@@ -37,30 +42,27 @@ pub(super) async fn put(
     caller: &Caller,
     path: &NameOrId,
     preconditions: &Preconditions,
-    spec: &GroupSpec,
+    mut wish: Wish,
 ) -> Result<Written<Group>, Problem> {
     let key = key_of(Kind::Group, path)?;
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let found = groups::find(&mut tx, &key).await?;
     preconditions.check(found.as_ref().map(|group| group.generation))?;
     let Some(before) = found else {
-        check_creation(Kind::Group, path, &spec.name)?;
-        let group = insert(&mut tx, app, caller, spec).await?;
+        wish.faults.extend(creation_fault(Kind::Group, path, wish.draft.name.as_ref())?);
+        let group = insert(&mut tx, app, caller, wish).await?;
         tx.commit().await?;
         return Ok(Written::Created(created(group)));
     };
-    if before.spec() == *spec {
+    if wish.faults.is_empty() && wish.draft.clone().complete().is_some_and(|spec| spec == before.spec()) {
         return Ok(Written::There(versioned(before)));
     }
-    let checked = check(&mut tx, Some(before.id), spec).await?;
+    let checked = check(&mut tx, Some(before.id), wish).await?;
     let mut touched = members::node_ids_of(&mut tx, before.id).await?;
     touched.extend(checked.members());
     intent::touch_nodes(&mut tx, &touched).await?;
     let now = app.clock.now();
-    let CheckedGroup { segment_id, node_ids } = &checked;
-    let write = GroupWrite { id: before.id, spec, segment_id: *segment_id, node_ids, now };
-    groups::replace(&mut tx, write).await?;
+    groups::replace(&mut tx, checked.write(before.id, now)).await?;
     member_reports::judge_groups(&mut tx, &[before.id], now).await?;
     let after = read_back(&mut tx, before.id).await?;
     let target = Target::new(Kind::Group.as_str(), before.id, &before.name);
@@ -76,8 +78,7 @@ pub(super) async fn delete(
     preconditions: &Preconditions,
 ) -> Result<(), Problem> {
     let key = key_of(Kind::Group, path)?;
-    let mut tx = app.db.begin().await?;
-    intent::lock(&mut tx).await?;
+    let mut tx = app.intent.begin(&app.db).await?;
     let found = groups::find(&mut tx, &key).await?;
     let before = found.ok_or_else(|| Problem::not_found(Kind::Group.as_str(), path))?;
     preconditions.check(Some(before.generation))?;
@@ -92,17 +93,11 @@ pub(super) async fn delete(
     Ok(())
 }
 
-async fn insert(
-    conn: &mut PgConnection,
-    app: &App,
-    caller: &Caller,
-    spec: &GroupSpec,
-) -> Result<Group, Problem> {
-    let checked = check(conn, None, spec).await?;
+async fn insert(conn: &mut PgConnection, app: &App, caller: &Caller, wish: Wish) -> Result<Group, Problem> {
+    let checked = check(conn, None, wish).await?;
     let (id, now) = (Uuid::now_v7(), app.clock.now());
     intent::touch_nodes(conn, &checked.members().collect::<Vec<_>>()).await?;
-    let CheckedGroup { segment_id, node_ids } = &checked;
-    groups::insert(conn, GroupWrite { id, spec, segment_id: *segment_id, node_ids, now }).await?;
+    groups::insert(conn, checked.write(id, now)).await?;
     member_reports::judge_groups(conn, &[id], now).await?;
     let group = read_back(conn, id).await?;
     let target = Target::new(Kind::Group.as_str(), id, &group.name);
@@ -112,25 +107,29 @@ async fn insert(
 
 /// A specification that passed, with the ids of what it names.
 struct CheckedGroup {
+    spec: GroupSpec,
     segment_id: Uuid,
-    node_ids: HashMap<api_types::Name, Uuid>,
+    node_ids: HashMap<Name, Uuid>,
 }
 
 impl CheckedGroup {
     fn members(&self) -> impl Iterator<Item = Uuid> {
         self.node_ids.values().copied()
     }
+
+    const fn write(&self, id: Uuid, now: Timestamp) -> GroupWrite<'_> {
+        let Self { spec, segment_id, node_ids } = self;
+        GroupWrite { id, spec, segment_id: *segment_id, node_ids, now }
+    }
 }
 
-async fn check(
-    conn: &mut PgConnection,
-    own: Option<Uuid>,
-    spec: &GroupSpec,
-) -> Result<CheckedGroup, Problem> {
-    let around = store::surroundings::of(conn, own, spec).await?;
-    let mut faults = group::faults_of(spec);
-    faults.extend(surroundings::faults_of(spec, &around));
-    let Some(segment) = around.segment.as_ref().filter(|_| faults.is_empty()) else {
+/// Everything that is wrong with the wish, in one answer; then what stands in its way.
+async fn check(conn: &mut PgConnection, own: Option<Uuid>, wish: Wish) -> Result<CheckedGroup, Problem> {
+    let DraftBody { draft, mut faults } = wish;
+    let around = store::surroundings::of(conn, &draft).await?;
+    faults.extend(group::faults_of(&draft));
+    faults.extend(surroundings::faults_of(&draft, &around));
+    let (Some(segment), Some(spec), true) = (&around.segment, draft.complete(), faults.is_empty()) else {
         return Err(Problem::invalid(faults));
     };
     let mut conflicts = Vec::new();
@@ -139,12 +138,14 @@ async fn check(
     {
         conflicts.push(Conflict::NameTaken { kind: Kind::Group, name: other.name });
     }
-    conflicts.extend(surroundings::conflicts_of(spec, &around));
+    let neighbours = store::surroundings::neighbours(conn, own, &spec, &around).await?;
+    conflicts.extend(surroundings::conflicts_of(&spec, &neighbours));
     if !conflicts.is_empty() {
         return Err(conflicts.into());
     }
+    let segment_id = segment.id;
     let node_ids = around.nodes.into_iter().map(|(name, node)| (name, node.id)).collect();
-    Ok(CheckedGroup { segment_id: segment.id, node_ids })
+    Ok(CheckedGroup { spec, segment_id, node_ids })
 }
 
 async fn read_back(conn: &mut PgConnection, id: Uuid) -> Result<Group, StoreError> {

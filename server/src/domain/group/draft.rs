@@ -1,0 +1,120 @@
+//! A group as far as its body could be read: a field that could not is `None`.
+//!
+//! Rules run on what is there, so that one answer lists the values that are wrong in themselves beside those that
+//! break a rule. A rule that needs a missing field says nothing.
+
+use std::net::IpAddr;
+
+use api_types::group::{Checksum, ExternalMember, GroupSpec, Member, NodeMember};
+use api_types::{Name, VirtualAddress};
+use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+
+/// A group of which not every field is known. The fields are those of [`GroupSpec`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is documented where it is named, in GroupSpec")]
+pub struct GroupDraft {
+    pub name: Option<Name>,
+    pub description: Option<String>,
+    pub segment: Option<Name>,
+    pub family: Option<Family>,
+    pub vrid: Option<Vrid>,
+    pub version: Option<Version>,
+    pub advertisement_interval_ms: Option<AdvertisementInterval>,
+    pub preempt_mode: Option<bool>,
+    pub checksum: Option<Checksum>,
+    pub virtual_addresses: Option<Vec<Option<VirtualAddress>>>,
+    pub members: Option<Vec<MemberDraft>>,
+}
+
+/// A member of which not every field is known. The fields are those of [`NodeMember`] and [`ExternalMember`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is documented where it is named, in Member")]
+pub enum MemberDraft {
+    Node {
+        node: Option<Name>,
+        interface: Option<String>,
+        priority: Option<Priority>,
+    },
+    External {
+        name: Option<Name>,
+        address: Option<IpAddr>,
+        priority: Option<Priority>,
+    },
+    /// Not even its kind.
+    Unread,
+}
+
+impl GroupDraft {
+    /// The virtual addresses that could be read, each with its position.
+    pub fn addresses(&self) -> impl Iterator<Item = (usize, &VirtualAddress)> {
+        let list = self.virtual_addresses.iter().flatten().enumerate();
+        list.filter_map(|(position, address)| Some((position, address.as_ref()?)))
+    }
+
+    /// The members, each with its position.
+    pub fn members(&self) -> impl Iterator<Item = (usize, &MemberDraft)> {
+        self.members.iter().flatten().enumerate()
+    }
+
+    /// The group, when every field could be read.
+    #[must_use]
+    pub fn complete(self) -> Option<GroupSpec> {
+        let members = self.members?.into_iter().map(MemberDraft::complete);
+        Some(GroupSpec {
+            name: self.name?,
+            description: self.description?,
+            segment: self.segment?,
+            family: self.family?,
+            vrid: self.vrid?,
+            version: self.version?,
+            advertisement_interval_ms: self.advertisement_interval_ms?,
+            preempt_mode: self.preempt_mode?,
+            checksum: self.checksum?,
+            virtual_addresses: self.virtual_addresses?.into_iter().collect::<Option<_>>()?,
+            members: members.collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl MemberDraft {
+    /// The name people know the member by.
+    #[must_use]
+    pub const fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Node { node: name, .. } | Self::External { name, .. } => name.as_ref(),
+            Self::Unread => None,
+        }
+    }
+
+    /// The field that holds [`Self::name`].
+    #[must_use]
+    pub const fn name_field(&self) -> &'static str {
+        match self {
+            Self::Node { .. } => "node",
+            Self::External { .. } | Self::Unread => "name",
+        }
+    }
+
+    /// Whether it says that it owns the addresses.
+    #[must_use]
+    pub fn is_owner(&self) -> bool {
+        match self {
+            Self::Node { priority, .. } | Self::External { priority, .. } => {
+                priority.is_some_and(Priority::is_owner)
+            }
+            Self::Unread => false,
+        }
+    }
+
+    fn complete(self) -> Option<Member> {
+        match self {
+            Self::Node { node, interface, priority } => {
+                Some(Member::Node(NodeMember { node: node?, interface: interface?, priority: priority? }))
+            }
+            Self::External { name, address, priority } => {
+                Some(Member::External(ExternalMember { name: name?, address: address?, priority: priority? }))
+            }
+            Self::Unread => None,
+        }
+    }
+}
