@@ -8,6 +8,7 @@
 //! The only file that knows both halves.
 
 use std::error::Error;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,12 +17,13 @@ use clap::Parser;
 use thiserror::Error;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
+use uuid::Uuid;
 
 use crate::commands::{self, AgentCommand, Arguments, WorkerArguments};
 use crate::config::Config;
 use crate::control::{self, ControlError, logging};
 use crate::dataplane::{self, AgentNumber, Dataplane, DataplaneError, Seams};
-use crate::parent::{self, EXIT_USAGE};
+use crate::parent::{self, EXIT_STILL_HELD, EXIT_USAGE};
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::sys::inherited;
 
@@ -71,7 +73,15 @@ pub fn main(seams: fn() -> Seams) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(error.as_ref(), ExitCode::FAILURE),
+        Err(error) => fail(error.as_ref(), status_of(&error)),
+    }
+}
+
+/// What the parent must know of a worker's end is in its exit status.
+fn status_of(error: &anyhow::Error) -> ExitCode {
+    match error.downcast_ref() {
+        Some(WorkerError::Dataplane(DataplaneError::StillHeld { .. })) => ExitCode::from(EXIT_STILL_HELD),
+        Some(_) | None => ExitCode::FAILURE,
     }
 }
 
@@ -88,10 +98,11 @@ fn enrol(config: &Config, arguments: &commands::EnrolArguments) -> anyhow::Resul
 /// Runs both halves until a signal or the parent says stop and the dataplane has stopped.
 fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result<(), WorkerError> {
     let inherit = |number| inherited::take(number).map_err(|source| WorkerError::Inherit { number, source });
-    let memory = Arc::new(SharedMemory::open(inherit(descriptors.memory_fd)?)?);
+    let memory = inherit(descriptors.memory_fd)?;
     // Held open, and with it locked, for as long as this process lives.
     let _lock = inherit(descriptors.lock_fd)?;
     logging::init(config.log_format);
+    let memory = Arc::new(open_memory(memory)?);
 
     let (commands_in, commands) = mpsc::channel(COMMANDS);
     let (reports_in, reports) = mpsc::channel(REPORTS);
@@ -131,6 +142,15 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
     }
 }
 
+/// The memory shared with the parent, or, if it cannot be understood, memory of this worker's own: then nothing is
+/// adopted, and what a worker before this one has bound is removed.
+fn open_memory(descriptor: OwnedFd) -> Result<SharedMemory, SharedMemoryError> {
+    SharedMemory::open(descriptor).or_else(|error| {
+        tracing::error!(%error, "the worker begins anew and adopts nothing");
+        SharedMemory::create(Uuid::new_v4())
+    })
+}
+
 /// Completes on SIGTERM or SIGINT, which are taken from here on.
 fn stop_on_signal() -> std::io::Result<oneshot::Receiver<()>> {
     let mut terminate = signal(SignalKind::terminate())?;
@@ -159,7 +179,8 @@ fn stop_on_signal() -> std::io::Result<oneshot::Receiver<()>> {
 /// The same for each life of an agent, different for the agents of one host: each has a state directory of its own.
 fn agent_number(state_dir: &Path) -> AgentNumber {
     let directory = state_dir.canonicalize().unwrap_or_else(|_| state_dir.to_owned());
-    AgentNumber(crc32c::crc32c(directory.as_os_str().as_encoded_bytes()))
+    // The kernel does not keep a metric of zero.
+    AgentNumber(crc32c::crc32c(directory.as_os_str().as_encoded_bytes()).max(1))
 }
 
 fn fail(error: &(dyn Error + 'static), code: ExitCode) -> ExitCode {

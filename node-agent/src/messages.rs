@@ -45,6 +45,9 @@ pub enum Report {
     Transition(ObservedTransition),
     /// How things stand; sent on change and about once a second. May be dropped when the channel is full.
     Snapshot(Snapshot),
+    /// Something that people should read in the log. The dataplane writes no log itself, since standard error may
+    /// block. May be dropped when the channel is full.
+    Notice(String),
     /// Everything is resigned and released; the dataplane thread ends.
     Stopped,
 }

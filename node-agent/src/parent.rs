@@ -5,7 +5,10 @@
 //! on, and the lock keeps a second agent from starting on the same state directory meanwhile.
 //!
 //! A worker that has died is replaced at once, and adopts what its predecessor held before any Backup notices. If
-//! it dies again and again it is started less and less often. This is where a guard can take the addresses
+//! it dies again and again it is started less and less often, up to every 5 s. Meanwhile what it had bound stays
+//! bound; the first worker that finds its predecessor's last advertisement older than three intervals removes it in
+//! the first turn of its dataplane, before it obeys any command. If parent and worker are killed, the next start
+//! does the same. This is where a guard can take the addresses
 //! away from the kernel instead: [`Watch::next_step`] decides, and the shared memory says what is held.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -39,6 +42,10 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(5);
 /// How often a worker that has not begun yet is looked at.
 const WATCH_START: Duration = Duration::from_millis(10);
+/// How many workers are started to finish a stop that others have died over.
+const MAX_DEATHS_OVER_STOP: u32 = 3;
+/// The exit status of a worker that was told to stop and could not remove what it had bound.
+pub const EXIT_STILL_HELD: u8 = 3;
 /// The exit status of a worker that cannot run with what it was given, however often it is started.
 pub const EXIT_USAGE: u8 = 2;
 
@@ -75,6 +82,9 @@ pub enum ParentError {
     /// The worker will not run with this configuration.
     #[error("the worker refuses to run; its own message says why")]
     Refused,
+    /// It was told to stop, and addresses are still bound.
+    #[error("the agent ends with addresses still bound ({0}); the worker's own message says which")]
+    StillHeld(ExitStatus),
 }
 
 /// Runs an agent with the configuration file `config` until it is told to stop and has stopped.
@@ -93,7 +103,16 @@ pub fn run(config: &Path, state_dir: &Path) -> Result<(), ParentError> {
     let granted = realtime::request();
     tracing::debug!(?granted, "the parent runs");
 
-    let mut watch = Watch { config, lock, memory, signals, stopping: false, deaths: 0, announced: false };
+    let mut watch = Watch {
+        config,
+        lock,
+        memory,
+        signals,
+        stopping: false,
+        deaths: 0,
+        deaths_over_stop: 0,
+        announced: false,
+    };
     loop {
         let started_at = clock::boottime();
         let mut worker = watch.start().map_err(kernel("start the worker"))?;
@@ -123,6 +142,8 @@ struct Watch<'a> {
     stopping: bool,
     /// How many workers in a row have died young.
     deaths: u32,
+    /// How many have died after the agent was told to stop.
+    deaths_over_stop: u32,
     announced: bool,
 }
 
@@ -176,8 +197,17 @@ impl Watch<'_> {
         if status.code() == Some(i32::from(EXIT_USAGE)) {
             return Err(ParentError::Refused);
         }
+        if status.code() == Some(i32::from(EXIT_STILL_HELD)) {
+            return Err(ParentError::StillHeld(status));
+        }
         if self.memory.heartbeat().is_none() {
             return Err(ParentError::NeverBegan(status));
+        }
+        if self.stopping {
+            self.deaths_over_stop += 1;
+            if self.deaths_over_stop >= MAX_DEATHS_OVER_STOP {
+                return Err(ParentError::StillHeld(status));
+            }
         }
         let lived = clock::boottime().saturating_duration_since(started_at);
         self.deaths = if lived >= LONG_LIFE { 1 } else { self.deaths.saturating_add(1) };

@@ -224,6 +224,7 @@ impl Conductor {
                     overview.snapshot_seen = true;
                 });
             }
+            Report::Notice(text) => tracing::warn!("{text}"),
             Report::Stopped => {}
         }
     }

@@ -181,8 +181,7 @@ pub(super) fn parse(message: &AddressMessage, agent: AgentNumber) -> Option<List
     Some(ListedAddress {
         at: HostAddress { ifindex: message.header.index, address: local.or(peer)? },
         prefix_length: message.header.prefix_len,
-        // Without a number it is the leftover of somebody who copied our mark by hand: ours to tidy up.
-        ours: marked && (metric == agent.0 || metric == 0),
+        ours: marked && metric == agent.0,
     })
 }
 

@@ -1,7 +1,9 @@
 //! From the groups that run to the groups that shall: what must be refused, and what must change.
 //!
 //! A desired state is taken whole or not at all. Groups that did not change are not touched, those that did are
-//! changed while they run wherever the protocol allows it.
+//! changed while they run wherever the protocol allows it. What decides is the virtual router (interface, family,
+//! VRID): another group that takes one over goes on where the old one stood, and so does a member that becomes the
+//! owner of its addresses or no longer is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
@@ -101,7 +103,7 @@ pub(super) fn plan(running: &[Running<'_>], desired: Vec<DesiredGroup>) -> Plan 
     for group in desired {
         let here = running.iter().find(|running| router_of(running.desired) == router_of(&group));
         match here {
-            Some(here) if !here.leaving && is_same(here.desired, &group) => {
+            Some(here) if !here.leaving && here.desired.version == group.version => {
                 kept.insert(here.handle);
                 if *here.desired != group {
                     plan.change.push((here.handle, group));
@@ -113,6 +115,7 @@ pub(super) fn plan(running: &[Running<'_>], desired: Vec<DesiredGroup>) -> Plan 
                     true => Departure::Reconfigured,
                     false => Departure::Removed,
                 };
+                // One that is leaving has resigned already: whoever is to succeed it has heard so.
                 plan.leave_at_once.push((here.handle, departure));
                 plan.start.push(group);
             }
@@ -135,11 +138,6 @@ pub(super) fn plan(running: &[Running<'_>], desired: Vec<DesiredGroup>) -> Plan 
 /// What tells one virtual router of a node from another.
 fn router_of(group: &DesiredGroup) -> (&str, Family, Vrid) {
     (&group.interface, group.family, group.vrid)
-}
-
-/// Whether a running group can become the other without leaving.
-fn is_same(old: &DesiredGroup, new: &DesiredGroup) -> bool {
-    old.id == new.id && old.version == new.version && old.priority.is_owner() == new.priority.is_owner()
 }
 
 fn check_settings(group: &DesiredGroup) -> Result<(), String> {

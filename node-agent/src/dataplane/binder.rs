@@ -4,6 +4,14 @@
 //! to the newest wish, and goes on from what the kernel has if wishes change meanwhile or somebody else interferes.
 //! It works on at most [`MAX_BUSY`] groups at a time, so that the advertisements of the first groups of a mass
 //! takeover leave while the addresses of the last are still being added.
+//!
+//! # Addresses of strangers
+//! What carries our mark is ours, everything else is somebody else's and is neither changed nor removed. A wanted
+//! address that is there already as /32 without the mark answers, so it counts as held, and that it will stay is
+//! said ([`Event::FoundForeign`]). With another prefix length it is another address to the kernel: ours is added
+//! beside it and removed again, and the stranger's stays. Labels make no difference.
+
+mod binding;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,7 +21,9 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use vrrp::Instant;
 
-use super::address_table::{Added, AddressError, AddressTable, HostAddress, ListedAddress};
+use self::binding::Binding;
+pub(super) use self::binding::Wish;
+use super::address_table::{Added, AddressError, AddressTable, HostAddress};
 use crate::sys::clock;
 
 const MAX_BUSY: usize = 64;
@@ -22,15 +32,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Names a group to the binder.
 pub(super) type GroupHandle = usize;
-
-/// What a group wants to hold.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Wish {
-    /// The addresses.
-    pub(super) addresses: BTreeSet<HostAddress>,
-    /// Whether they are the interface's own: then they are looked for, and never added or removed.
-    pub(super) owner: bool,
-}
 
 /// What has become of a wish.
 #[derive(Debug)]
@@ -43,39 +44,10 @@ pub(super) enum Event {
     Released { group: GroupHandle, at: Instant },
     /// Addresses that somebody else had removed are there again.
     Restored { group: GroupHandle, addresses: Vec<HostAddress> },
-}
-
-#[derive(Debug, Default)]
-struct Binding {
-    wish: Option<Wish>,
-    /// Whether the group waits for the answer to its wish.
-    asked: bool,
-    /// Whether it waits to hear that it holds nothing.
-    releasing: bool,
-    /// What the kernel has because of us.
-    bound: BTreeSet<HostAddress>,
-    /// What is there without our mark: used while wanted, never removed.
-    foreign: BTreeSet<HostAddress>,
-    /// Whether an owner's addresses were found since it asked.
-    found: bool,
-    /// What somebody else removed.
-    missing: BTreeSet<HostAddress>,
-    busy: bool,
-    queued: bool,
-}
-
-impl Binding {
-    fn lacks(&self, wish: &Wish) -> Vec<HostAddress> {
-        let there = |address: &&HostAddress| !self.bound.contains(address) && !self.foreign.contains(address);
-        wish.addresses.iter().filter(there).copied().collect()
-    }
-
-    fn surplus(&self) -> Vec<HostAddress> {
-        match &self.wish {
-            Some(wish) => self.bound.difference(&wish.addresses).copied().collect(),
-            None => self.bound.iter().copied().collect(),
-        }
-    }
+    /// An address that the group wants was there without our mark: it counts as held, and is not ours to remove.
+    FoundForeign { address: HostAddress },
+    /// The kernel does not remove an address. It is tried again until it does; this is said once.
+    Stuck { address: HostAddress, error: AddressError },
 }
 
 enum Done {
@@ -92,13 +64,15 @@ struct Round {
     removed: Vec<HostAddress>,
     found: bool,
     failed_to_hold: Option<AddressError>,
-    failed_to_remove: bool,
+    failed_to_remove: Option<(HostAddress, AddressError)>,
 }
 
 /// Converges the kernel's addresses to what the groups want.
 pub(super) struct Binder {
     table: Arc<dyn AddressTable>,
     bindings: BTreeMap<GroupHandle, Binding>,
+    /// Which group wished for an address last: a group that leaves must not take it from its successor.
+    wished_by: BTreeMap<HostAddress, GroupHandle>,
     waiting: VecDeque<GroupHandle>,
     busy: FuturesUnordered<BoxFuture<'static, Done>>,
     events: VecDeque<Event>,
@@ -112,6 +86,7 @@ impl Binder {
         Self {
             table,
             bindings: BTreeMap::new(),
+            wished_by: BTreeMap::new(),
             waiting: VecDeque::new(),
             busy: FuturesUnordered::new(),
             events: VecDeque::new(),
@@ -123,6 +98,7 @@ impl Binder {
     pub(super) fn hold(&mut self, group: GroupHandle, wish: Wish) {
         let binding = self.bindings.entry(group).or_default();
         for address in &wish.addresses {
+            self.wished_by.insert(*address, group);
             if self.leftovers.remove(address) {
                 binding.bound.insert(*address);
             }
@@ -142,18 +118,15 @@ impl Binder {
         self.enqueue(group);
     }
 
-    /// Removes every leftover that no group has claimed.
-    pub(super) fn remove_leftovers(&mut self) {
+    /// Removes every leftover that no group has claimed, and says how many there are.
+    pub(super) fn remove_leftovers(&mut self) -> usize {
         let leftovers = std::mem::take(&mut self.leftovers);
-        if leftovers.is_empty() {
-            return;
+        let number = leftovers.len();
+        if number > 0 {
+            self.bindings.insert(LEFTOVERS, Binding { bound: leftovers, ..Binding::default() });
+            self.enqueue(LEFTOVERS);
         }
-        tracing::info!(
-            addresses = leftovers.len(),
-            "removing addresses that an earlier life of this agent left"
-        );
-        self.bindings.insert(LEFTOVERS, Binding { bound: leftovers, ..Binding::default() });
-        self.enqueue(LEFTOVERS);
+        number
     }
 
     /// Somebody, perhaps we ourselves, removed this address: sees to it that it is there if it is wanted.
@@ -187,6 +160,12 @@ impl Binder {
     pub(super) fn present(&self, group: GroupHandle) -> BTreeSet<HostAddress> {
         let Some(binding) = self.bindings.get(&group) else { return BTreeSet::new() };
         binding.bound.union(&binding.foreign).copied().collect()
+    }
+
+    /// Everything that the kernel has because of us.
+    pub(super) fn bound(&self) -> BTreeSet<HostAddress> {
+        let bound = self.bindings.values().flat_map(|binding| &binding.bound);
+        bound.chain(&self.leftovers).copied().collect()
     }
 
     /// Whether nothing is bound, wanted or being changed.
@@ -234,8 +213,13 @@ impl Binder {
 
     /// Starts whatever brings the kernel nearer to what the group wants, or says that nothing is left to do.
     fn start_round(&mut self, group: GroupHandle) {
+        let Some(binding) = self.bindings.get(&group) else { return };
+        let (inherited, surplus): (Vec<_>, Vec<_>) =
+            binding.surplus().into_iter().partition(|address| self.is_wished_elsewhere(group, *address));
         let Some(binding) = self.bindings.get_mut(&group) else { return };
-        let surplus = binding.surplus();
+        for address in inherited {
+            binding.bound.remove(&address);
+        }
         let looks = match &binding.wish {
             Some(wish) if wish.owner && binding.asked && !binding.found => Some(wish.addresses.clone()),
             _ => None,
@@ -262,6 +246,13 @@ impl Binder {
         }));
     }
 
+    /// Whether another group wishes for the address now, which then is the one to remove it.
+    fn is_wished_elsewhere(&self, group: GroupHandle, address: HostAddress) -> bool {
+        let other = self.wished_by.get(&address).filter(|other| **other != group);
+        let wish = other.and_then(|other| self.bindings.get(other)).and_then(|binding| binding.wish.as_ref());
+        wish.is_some_and(|wish| !wish.owner && wish.addresses.contains(&address))
+    }
+
     fn finish(&mut self, round: Round) {
         let Round { group, added, removed, found, failed_to_hold, failed_to_remove } = round;
         let Some(binding) = self.bindings.get_mut(&group) else { return };
@@ -274,7 +265,9 @@ impl Binder {
                 restored.push(address);
             }
             if added == Added::Foreign {
-                binding.foreign.insert(address);
+                if binding.foreign.insert(address) {
+                    self.events.push_back(Event::FoundForeign { address });
+                }
             } else {
                 binding.bound.insert(address);
             }
@@ -293,7 +286,16 @@ impl Binder {
             binding.missing.clear();
             self.events.push_back(Event::HoldFailed { group, error });
         }
-        if failed_to_remove {
+        let Some(binding) = self.bindings.get_mut(&group) else { return };
+        // Whatever is still to be removed keeps nobody waiting.
+        if binding.is_fulfilled() && std::mem::take(&mut binding.asked) {
+            self.events.push_back(Event::Held { group });
+        }
+        let was_stuck = std::mem::replace(&mut binding.stuck, failed_to_remove.is_some());
+        if let Some((address, error)) = failed_to_remove {
+            if !was_stuck {
+                self.events.push_back(Event::Stuck { address, error });
+            }
             self.busy.push(Box::pin(async move {
                 tokio::time::sleep(RETRY_AFTER).await;
                 Done::Nap(group)
@@ -326,8 +328,9 @@ impl Binder {
 const LEFTOVERS: GroupHandle = GroupHandle::MAX;
 
 async fn look_for(table: &dyn AddressTable, wanted: &BTreeSet<HostAddress>) -> Result<(), AddressError> {
-    let listed: BTreeSet<_> = table.list().await?.iter().map(|ListedAddress { at, .. }| *at).collect();
-    match wanted.is_subset(&listed) {
+    let listed = table.list().await?;
+    let own: BTreeSet<_> = listed.iter().filter(|listed| !listed.ours).map(|listed| listed.at).collect();
+    match wanted.is_subset(&own) {
         true => Ok(()),
         false => Err(AddressError::NotThere),
     }
@@ -350,10 +353,7 @@ async fn remove_all(table: &dyn AddressTable, surplus: &[HostAddress], round: &m
     for address in surplus {
         match table.remove(*address).await {
             Ok(()) | Err(AddressError::NoInterface) => round.removed.push(*address),
-            Err(error) => {
-                tracing::warn!(address = %address.address, %error, "an address could not be removed; trying again");
-                round.failed_to_remove = true;
-            }
+            Err(error) => round.failed_to_remove = Some((*address, error)),
         }
     }
 }

@@ -5,42 +5,45 @@
 //! advertisements leave in one batch before anything else is done; addresses and announcements follow, and reports
 //! come last.
 
+mod desired;
+mod sending;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
 use api_types::agent_status::RealtimeStatus;
-use api_types::channel::{DesiredGroup, Revision};
-use api_types::node::RejectionReason;
 use futures_util::FutureExt;
 use tokio::sync::mpsc::Receiver;
-use vrrp::{Claim, Instant};
+use vrrp::Instant;
 
+use self::desired::Refused;
+use super::DataplaneError;
 use super::address_table::HostAddress;
 use super::announce::Announcements;
-use super::apply::{self, Plan, Running};
-use super::binder::{Binder, Event, GroupHandle};
-use super::gratuitous_arp::{Announcement, Announcer};
+use super::binder::{Binder, Event};
+use super::gratuitous_arp::Announcer;
 use super::group::Effects;
 use super::handover::Predecessor;
-use super::host::ThisHost;
 use super::instances::Instances;
 use super::link_monitor::{Change, LinkMonitor};
 use super::outbox::Outbox;
 use super::receive::{self, FAMILY};
 use super::slots::Slots;
 use super::snapshot;
-use super::transmit::{ETHERTYPE_IPV4, MULTICAST_MAC};
 use crate::messages::{Command, Report};
 use crate::sys::clock;
 use crate::sys::packet_receiver::PacketReceiver;
-use crate::sys::packet_sender::{Frame, PacketSender};
+use crate::sys::packet_sender::PacketSender;
 use crate::sys::timer::BoottimeTimer;
 
 /// How many packets one turn takes before it looks at the clock again.
 const PACKETS_PER_TURN: usize = 1024;
 /// As long as the largest frame without jumbo frames; a longer packet is no advertisement that this agent takes.
 const BUFFER_OCTETS: usize = 2048;
+/// After how many turns that took as many packets everything has been taken that came before the first of them:
+/// the receive buffer has room for no more, with at least 256 octets each.
+const TURNS_BEHIND: u32 = 16;
 /// How often control hears how things stand when nothing changes.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
 /// How soon after a change control hears of it, so that a burst of changes is one snapshot.
@@ -72,17 +75,14 @@ pub(super) struct Driver {
     refused: Option<Refused>,
     interfaces_changed: bool,
     commands_ended: bool,
-    stopping: bool,
+    /// Set once it was told to stop: when to give that up.
+    stop_by: Option<Instant>,
+    /// For how many turns in a row packets have come faster than they were taken.
+    turns_behind: u32,
+    /// The interfaces through which the last advertisement could not leave.
+    mute: BTreeSet<u32>,
     snapshot_at: Instant,
     buffer: Box<[u8]>,
-}
-
-/// A desired state that could not be run. It is tried again whenever the interfaces change, since the reason may
-/// have gone with the change.
-struct Refused {
-    revision: Revision,
-    groups: Vec<DesiredGroup>,
-    reasons: Vec<RejectionReason>,
 }
 
 enum Wake {
@@ -107,7 +107,9 @@ impl Driver {
             refused: None,
             interfaces_changed: false,
             commands_ended: false,
-            stopping: false,
+            stop_by: None,
+            turns_behind: 0,
+            mute: BTreeSet::new(),
             snapshot_at: Instant::ORIGIN,
             buffer: vec![0; BUFFER_OCTETS].into_boxed_slice(),
         }
@@ -116,12 +118,31 @@ impl Driver {
     /// Drives until it was told to stop and has stopped.
     ///
     /// # Errors
-    /// When the kernel fails it: there is no way on without sockets, timers or netlink.
-    pub(super) async fn run(mut self) -> io::Result<()> {
+    /// When the kernel fails it: there is no way on without sockets, timers or netlink. Or when it does not remove
+    /// what is bound, long after the stop.
+    pub(super) async fn run(mut self) -> Result<(), DataplaneError> {
+        if !self.drive().await.map_err(DataplaneError::Run)? {
+            let held = self.parts.binder.bound();
+            let addresses: Vec<_> = held.into_iter().map(|address| self.name(address)).collect();
+            return Err(DataplaneError::StillHeld { addresses: addresses.join(", ") });
+        }
+        self.parts.outbox.send(Report::Stopped);
+        while !self.parts.outbox.is_empty() {
+            self.parts.outbox.writable().await;
+            self.parts.outbox.flush();
+        }
+        Ok(())
+    }
+
+    /// Whether everything was released when it ended.
+    async fn drive(&mut self) -> io::Result<bool> {
         loop {
             self.turn()?;
-            if self.stopping && self.instances.is_empty() && self.parts.binder.is_idle() {
-                break;
+            if let Some(stop_by) = self.stop_by {
+                let released = self.instances.is_empty() && self.parts.binder.is_idle();
+                if released || stop_by <= clock::boottime() {
+                    return Ok(released);
+                }
             }
             let deadline = self.next_deadline();
             self.parts.timer.arm(Some(deadline))?;
@@ -134,12 +155,6 @@ impl Driver {
                 Wake::Command(None) => self.commands_ended = true,
             }
         }
-        self.parts.outbox.send(Report::Stopped);
-        while !self.parts.outbox.is_empty() {
-            self.parts.outbox.writable().await;
-            self.parts.outbox.flush();
-        }
-        Ok(())
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
@@ -168,7 +183,12 @@ impl Driver {
             self.follow_interfaces(now);
         }
         self.parts.slots.beat(now);
-        self.instances.expire(now, &mut self.effects);
+        for text in self.parts.monitor.take_notices() {
+            self.parts.outbox.notice(text.to_owned());
+        }
+        // The advertisement that keeps a Backup waiting may be among the packets that are not taken yet.
+        let only_active = (1..=TURNS_BEHIND).contains(&self.turns_behind);
+        self.instances.expire(now, only_active, &mut self.effects);
         if self.parts.predecessor.is_overdue(now) {
             self.give_up_adoption();
         }
@@ -178,7 +198,11 @@ impl Driver {
     }
 
     fn next_deadline(&self) -> Instant {
+        if self.turns_behind > 0 {
+            return Instant::ORIGIN;
+        }
         let deadlines = [
+            self.stop_by,
             self.instances.next_deadline(),
             self.announcements.next_deadline(),
             self.parts.predecessor.adopt_until(),
@@ -189,7 +213,10 @@ impl Driver {
 
     fn take_packets(&mut self) -> io::Result<()> {
         for _ in 0..PACKETS_PER_TURN {
-            let Some(packet) = self.parts.receiver.receive(&mut self.buffer)? else { break };
+            let Some(packet) = self.parts.receiver.receive(&mut self.buffer)? else {
+                self.turns_behind = 0;
+                return Ok(());
+            };
             let octets = &self.buffer[..packet.length];
             let outcome = match receive::advertisement(octets) {
                 Ok(advertisement) => {
@@ -206,6 +233,7 @@ impl Driver {
                 *self.dropped_packets.entry(cause).or_default() += 1;
             }
         }
+        self.turns_behind = self.turns_behind.saturating_add(1);
         Ok(())
     }
 
@@ -227,7 +255,24 @@ impl Driver {
                 effects.announcements.push(group);
                 effects.news = true;
             }
+            Event::FoundForeign { address } => {
+                let text = format!(
+                    "{} is there without this agent's mark: it is used while wanted, and stays when it is not",
+                    self.name(address)
+                );
+                self.parts.outbox.notice(text);
+            }
+            Event::Stuck { address, error } => {
+                let text = format!("{} could not be removed and is tried again: {error}", self.name(address));
+                self.parts.outbox.notice(text);
+            }
         }
+    }
+
+    /// An address and its interface, for people.
+    fn name(&self, HostAddress { ifindex, address }: HostAddress) -> String {
+        let interface = self.parts.monitor.interfaces().get(ifindex).map(|state| state.name.as_str());
+        format!("{address} on interface {}", interface.unwrap_or("that is gone"))
     }
 
     fn follow_kernel(&mut self, change: Change) {
@@ -253,183 +298,6 @@ impl Driver {
         self.effects.news = true;
         if let Some(refused) = self.refused.take() {
             self.apply(refused.revision, refused.groups, Some(&refused.reasons));
-        }
-    }
-
-    fn obey(&mut self, command: Command) {
-        match command {
-            Command::Apply { .. } if self.stopping => {}
-            Command::Apply { revision, groups } => {
-                self.refused = None;
-                self.apply(revision, groups, None);
-            }
-            Command::Stop => {
-                self.stopping = true;
-                self.refused = None;
-                self.instances.stop(clock::boottime(), &mut self.effects);
-                self.give_up_adoption();
-            }
-        }
-    }
-
-    /// Runs exactly these groups, or refuses them. `already_told` are the reasons that control knows from before.
-    fn apply(
-        &mut self,
-        revision: Revision,
-        groups: Vec<DesiredGroup>,
-        already_told: Option<&[RejectionReason]>,
-    ) {
-        let host = ThisHost(self.parts.monitor.interfaces());
-        if let Err(reasons) = apply::check(&groups, &host) {
-            if already_told != Some(&reasons) {
-                self.parts.outbox.send(Report::Rejected { revision, reasons: reasons.clone() });
-            }
-            self.refused = Some(Refused { revision, groups, reasons });
-            return;
-        }
-        let running: Vec<_> = self
-            .instances
-            .iter()
-            .map(|(handle, group)| Running {
-                handle,
-                desired: group.desired(),
-                leaving: group.departure().is_some(),
-            })
-            .collect();
-        let plan = apply::plan(&running, groups);
-        self.change_to(plan);
-        self.join_groups();
-        self.parts.outbox.send(Report::Applied(revision));
-        self.snapshot_at = Instant::ORIGIN;
-    }
-
-    fn change_to(&mut self, plan: Plan) {
-        let now = clock::boottime();
-        let effects = &mut self.effects;
-        let interfaces = self.parts.monitor.interfaces();
-        for (handle, departure) in plan.leave {
-            self.instances.update(handle, |group| group.leave(departure, now, effects));
-        }
-        for (handle, departure) in plan.leave_at_once {
-            self.instances.update(handle, |group| group.leave_at_once(departure, now, effects));
-        }
-        for (handle, desired) in plan.change {
-            self.instances.change(handle, desired, interfaces, now, effects);
-        }
-        for desired in plan.start {
-            let ifindex = interfaces.index_of(&desired.interface);
-            let adopted = ifindex.and_then(|ifindex| self.parts.predecessor.claim(&desired, ifindex, now));
-            self.instances.start(desired, adopted, interfaces, now, effects);
-        }
-        // Adopted addresses must be claimed before what nobody claims is removed.
-        self.carry_out(now);
-        self.give_up_adoption();
-    }
-
-    /// Whatever an earlier worker left and nobody has claimed by now goes.
-    fn give_up_adoption(&mut self) {
-        if self.parts.predecessor.give_up() {
-            self.parts.slots.clear_unused();
-            self.parts.binder.remove_leftovers();
-        }
-    }
-
-    fn join_groups(&mut self) {
-        let wanted: BTreeSet<_> = self
-            .instances
-            .iter()
-            .filter_map(|(_, group)| group.footing())
-            .map(|footing| footing.ifindex)
-            .collect();
-        for ifindex in wanted.difference(&self.joined) {
-            if let Err(error) = self.parts.receiver.join(*ifindex, MULTICAST_MAC) {
-                tracing::warn!(ifindex, %error, "cannot join the multicast group of VRRP");
-            }
-        }
-        for ifindex in self.joined.difference(&wanted) {
-            // The membership of an interface that is gone has gone with it.
-            let _left = self.parts.receiver.leave(*ifindex, MULTICAST_MAC);
-        }
-        self.joined = wanted;
-    }
-
-    /// Does what the groups asked for.
-    fn carry_out(&mut self, now: Instant) {
-        let effects = std::mem::take(&mut self.effects);
-        let mut touched = effects.touched;
-        self.advertise(&effects.advertisements, &mut touched);
-        for (group, wish) in effects.wishes {
-            match wish {
-                Some(wish) => self.parts.binder.hold(group, wish),
-                None => {
-                    self.announcements.cancel(group);
-                    self.parts.binder.release(group);
-                }
-            }
-        }
-        effects.announcements.into_iter().for_each(|group| self.announcements.begin(group, now));
-        self.announce(now);
-        for handle in &touched {
-            if let Some(group) = self.instances.get(*handle) {
-                self.parts.slots.record(*handle, group);
-            }
-        }
-        if effects.news {
-            self.snapshot_at = self.snapshot_at.min(now + SNAPSHOT_AFTER);
-        }
-    }
-
-    fn advertise(&mut self, advertisements: &[(GroupHandle, Claim)], touched: &mut BTreeSet<GroupHandle>) {
-        let mut frames = Vec::with_capacity(advertisements.len());
-        for &(handle, claim) in advertisements {
-            self.instances.update(handle, |group| {
-                frames.extend(group.frame(claim).map(|(ifindex, octets)| (handle, claim, ifindex, octets)));
-            });
-        }
-        let batch: Vec<_> = frames
-            .iter()
-            .map(|(_, _, ifindex, octets)| Frame { ifindex: *ifindex, ethertype: ETHERTYPE_IPV4, octets })
-            .collect();
-        let mut sent = Vec::with_capacity(batch.len());
-        self.parts.sender.send(&batch, |index, outcome| match outcome {
-            Ok(()) => sent.push(index),
-            Err(error) => {
-                tracing::debug!(ifindex = frames[index].2, %error, "an advertisement could not leave")
-            }
-        });
-        let at = clock::boottime();
-        for index in sent {
-            let (handle, claim, ..) = frames[index];
-            self.instances.update(handle, |group| group.handle_sent(claim, at));
-            touched.insert(handle);
-        }
-    }
-
-    fn announce(&mut self, now: Instant) {
-        for handle in self.announcements.take_due(now) {
-            let Some((footing, addresses)) =
-                self.instances.get(handle).and_then(|group| group.announcement())
-            else {
-                self.announcements.cancel(handle);
-                continue;
-            };
-            let announcement = Announcement { ifindex: footing.ifindex, mac: footing.mac, addresses };
-            let frames = self.parts.announcer.frames(&announcement);
-            let batch: Vec<_> = frames
-                .iter()
-                .map(|frame| Frame {
-                    ifindex: footing.ifindex,
-                    ethertype: frame.ethertype,
-                    octets: &frame.octets,
-                })
-                .collect();
-            let mut sent = 0;
-            self.parts.sender.send(&batch, |_, outcome| sent += u64::from(outcome.is_ok()));
-            let at = (sent > 0).then(clock::boottime);
-            self.instances.update(handle, |group| {
-                group.counters.announcements_sent += sent;
-                group.handle_announced(at);
-            });
         }
     }
 

@@ -5,6 +5,8 @@
 //! Backup on the LAN has moved. It waits that long for control to say what is desired; what is then left over is
 //! removed.
 
+use std::time::Duration;
+
 use api_types::channel::DesiredGroup;
 use vrrp::{Instant, Role};
 
@@ -12,6 +14,8 @@ use crate::shared_memory::{SharedMemory, Slot};
 
 /// `Active_Down_Interval` without the skew (RFC 9568 §6.1).
 const INTERVALS: u32 = 3;
+/// The longest interval of either version: 255 s (RFC 3768 §5.3.7).
+const MAX_INTERVAL: Duration = Duration::from_secs(255);
 
 /// The groups that an earlier worker held.
 #[derive(Debug)]
@@ -59,8 +63,10 @@ impl Predecessor {
     }
 }
 
+/// A time that has not come yet, or a longer interval than the protocol knows, is no record of a worker.
 fn is_adoptable(slot: &Slot, now: Instant) -> bool {
-    slot.role == Role::Active && slot.bound && now < expiry(slot)
+    let is_credible = slot.last_sent <= now && slot.interval <= MAX_INTERVAL;
+    slot.role == Role::Active && slot.bound && is_credible && now < expiry(slot)
 }
 
 fn expiry(slot: &Slot) -> Instant {
@@ -69,8 +75,6 @@ fn expiry(slot: &Slot) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use api_types::group::Checksum;
     use uuid::Uuid;
     use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
@@ -140,6 +144,22 @@ mod tests {
         assert_eq!(claim(&active, &desired(), 4), None, "another interface");
         let another = DesiredGroup { id: Uuid::from_u128(2), ..desired() };
         assert_eq!(claim(&active, &another, 3), None, "another group");
+    }
+
+    #[test]
+    fn what_no_worker_can_have_written_is_not_adopted() {
+        let memory = memory(Role::Active, true);
+        let (index, written) = memory.slots().next().expect("a slot");
+        let now = at(Duration::from_millis(1));
+        for damaged in [
+            Slot { last_sent: at(Duration::from_secs(1)), ..written },
+            Slot { interval: Duration::from_nanos(u64::MAX), ..written },
+        ] {
+            memory.write(index, &damaged);
+            let mut predecessor = Predecessor::read(&memory, now);
+            assert!(predecessor.is_overdue(now), "nothing is waited for");
+            assert_eq!(predecessor.claim(&desired(), 3, now), None);
+        }
     }
 
     #[test]

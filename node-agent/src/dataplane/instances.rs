@@ -122,10 +122,13 @@ impl Instances {
         }
     }
 
-    /// Acts on every deadline that has passed.
-    pub(super) fn expire(&mut self, now: Instant, effects: &mut Effects) {
-        let due: Vec<_> =
-            self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, handle)| *handle).collect();
+    /// Acts on every deadline that has passed, or on those of Active members only.
+    pub(super) fn expire(&mut self, now: Instant, only_active: bool, effects: &mut Effects) {
+        let is_meant = |handle: &GroupHandle| {
+            !only_active || self.groups.get(handle).is_some_and(|group| group.role() == Role::Active)
+        };
+        let passed = self.deadlines.iter().take_while(|(at, _)| *at <= now);
+        let due: Vec<_> = passed.map(|(_, handle)| *handle).filter(is_meant).collect();
         for handle in due {
             self.update(handle, |group| group.handle_timeout(now, effects));
         }

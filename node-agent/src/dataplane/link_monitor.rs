@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use futures_util::{FutureExt, StreamExt};
 use ipnet::IpNet;
+use nix::sys::socket::{setsockopt, sockopt};
 use rtnetlink::packet_core::{NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkLayerType, LinkMessage};
@@ -49,13 +50,21 @@ pub(super) struct LinkMonitor {
     interfaces: Interfaces,
     /// Everything is to be listed anew. Set before that begins, since whoever waits may stop waiting.
     stale: bool,
+    notices: Vec<&'static str>,
 }
 
 impl LinkMonitor {
     /// Subscribes, then lists everything. Needs a tokio runtime, which then also carries the connection.
     pub(super) async fn open(agent: AgentNumber) -> io::Result<Self> {
         let (handle, messages) = subscribe()?;
-        let mut monitor = Self { handle, messages, agent, interfaces: Interfaces::default(), stale: true };
+        let mut monitor = Self {
+            handle,
+            messages,
+            agent,
+            interfaces: Interfaces::default(),
+            stale: true,
+            notices: Vec::new(),
+        };
         monitor.list().await?;
         Ok(monitor)
     }
@@ -91,12 +100,17 @@ impl LinkMonitor {
         Ok(None)
     }
 
+    /// What people should read in the log, each once.
+    pub(super) fn take_notices(&mut self) -> Vec<&'static str> {
+        std::mem::take(&mut self.notices)
+    }
+
     fn take(
         &mut self,
         next: Option<(NetlinkMessage<RouteNetlinkMessage>, SocketAddr)>,
     ) -> io::Result<Option<Change>> {
         let Some((message, _)) = next else {
-            tracing::warn!("the netlink connection ended; opening it again");
+            self.notices.push("the netlink connection that listens ended and was opened again");
             (self.handle, self.messages) = subscribe()?;
             self.stale = true;
             return Ok(None);
@@ -105,7 +119,7 @@ impl LinkMonitor {
             return Ok(self.apply(&message));
         }
         if let NetlinkPayload::Overrun(_) = message.payload {
-            tracing::warn!("the kernel dropped netlink messages; listing all interfaces again");
+            self.notices.push("the kernel dropped netlink messages; all interfaces are listed again");
             self.stale = true;
         }
         Ok(None)
@@ -157,7 +171,11 @@ impl LinkMonitor {
 fn subscribe() -> io::Result<(Handle, Messages)> {
     let groups = [MulticastGroup::Link, MulticastGroup::Ipv4Ifaddr, MulticastGroup::Ipv6Ifaddr];
     let (mut connection, handle, messages) = rtnetlink::new_multicast_connection(&groups)?;
-    connection.socket_mut().socket_mut().set_rx_buf_sz(RECEIVE_BUFFER_OCTETS)?;
+    let socket = connection.socket_mut().socket_mut();
+    // The ordinary option is cut to `net.core.rmem_max`.
+    if setsockopt(&*socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
+        socket.set_rx_buf_sz(RECEIVE_BUFFER_OCTETS)?;
+    }
     tokio::spawn(connection);
     Ok((handle, messages.boxed()))
 }

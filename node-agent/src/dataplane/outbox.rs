@@ -1,7 +1,7 @@
 //! Reports on their way to control.
 //!
 //! The dataplane never waits for control. Answers and transitions are kept until the channel takes them; of the
-//! snapshots only the newest is worth keeping.
+//! snapshots only the newest is worth keeping, and notices are not worth it.
 
 use std::collections::VecDeque;
 
@@ -30,11 +30,19 @@ impl Outbox {
 
     /// Sends the snapshot if the channel takes it now.
     pub(super) fn offer(&mut self, snapshot: Snapshot) {
+        self.send_or_drop(Report::Snapshot(snapshot));
+    }
+
+    /// Has control write this to the log, if the channel takes it now.
+    pub(super) fn notice(&mut self, text: String) {
+        self.send_or_drop(Report::Notice(text));
+    }
+
+    fn send_or_drop(&mut self, report: Report) {
         self.flush();
-        if self.kept.is_empty()
-            && let Err(TrySendError::Closed(_)) = self.channel.try_send(Report::Snapshot(snapshot))
-        {
-            tracing::debug!("control is gone");
+        if self.kept.is_empty() {
+            // Control is too slow, or gone: the next snapshot will tell.
+            let _dropped = self.channel.try_send(report);
         }
     }
 

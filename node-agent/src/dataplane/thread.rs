@@ -55,6 +55,12 @@ pub enum DataplaneError {
     /// The kernel failed it while it ran.
     #[error("the dataplane has failed")]
     Run(#[source] io::Error),
+    /// It was told to stop, and the kernel has not removed everything in time.
+    #[error("the kernel did not remove {addresses}: still bound and no longer advertised, remove it by hand")]
+    StillHeld {
+        /// What is left, with the interfaces.
+        addresses: String,
+    },
     /// A bug.
     #[error("the dataplane thread has panicked")]
     Panicked,
@@ -96,9 +102,6 @@ impl Dataplane {
 
 fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), DataplaneError> {
     let realtime = realtime::request();
-    if let Some(detail) = &realtime.detail {
-        tracing::warn!(detail, "the dataplane runs without the scheduling it wants");
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -110,6 +113,10 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         let monitor = LinkMonitor::open(agent).await.map_err(open("the netlink connection that listens"))?;
         let table =
             (seams.address_table)(agent).map_err(open("the netlink connection that changes addresses"))?;
+        let mut outbox = Outbox::new(reports);
+        if let Some(detail) = &realtime.detail {
+            outbox.notice(format!("the dataplane runs without the scheduling it wants: {detail}"));
+        }
         let parts = Parts {
             receiver: PacketReceiver::open().map_err(open("the packet socket that receives"))?,
             sender: PacketSender::open().map_err(open("the packet socket that sends"))?,
@@ -120,11 +127,11 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             predecessor: Predecessor::read(&memory, clock::boottime()),
             slots: Slots::new(memory),
             commands,
-            outbox: Outbox::new(reports),
+            outbox,
             realtime,
         };
         // Nobody may have waited for it.
         let _unheard = tell_ready.send(());
-        Driver::new(parts).run().await.map_err(DataplaneError::Run)
+        Driver::new(parts).run().await
     })
 }

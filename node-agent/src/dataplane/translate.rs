@@ -27,9 +27,7 @@ pub(super) fn settings(desired: &DesiredGroup, source: IpAddr) -> Settings {
 
 /// [`settings`] that have been checked before, but for the source.
 pub(super) fn config(desired: &DesiredGroup, source: IpAddr) -> Option<Config> {
-    Config::new(settings(desired, source))
-        .inspect_err(|error| tracing::error!(group = %desired.name, %error, "the group cannot run"))
-        .ok()
+    Config::new(settings(desired, source)).ok()
 }
 
 /// The form of the checksum that a group sends.

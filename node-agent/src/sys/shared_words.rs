@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
 
+use nix::fcntl::{FcntlArg, SealFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 use nix::sys::stat::fstat;
@@ -27,9 +28,12 @@ unsafe impl Sync for SharedWords {}
 impl SharedWords {
     /// New memory of `words` words. The descriptor is inherited by child processes.
     pub(crate) fn create(words: usize) -> io::Result<Self> {
-        let fd = memfd_create(c"baton-agent", MFdFlags::empty())?;
+        let fd = memfd_create(c"baton-agent", MFdFlags::MFD_ALLOW_SEALING)?;
         let octets = i64::try_from(words * size_of::<u64>()).map_err(io::Error::other)?;
         ftruncate(&fd, octets)?;
+        // Who has it mapped would be killed by SIGBUS if it shrank.
+        let seals = SealFlag::F_SEAL_SHRINK | SealFlag::F_SEAL_GROW | SealFlag::F_SEAL_SEAL;
+        fcntl(&fd, FcntlArg::F_ADD_SEALS(seals))?;
         Self::map(fd, words)
     }
 
@@ -49,7 +53,7 @@ impl SharedWords {
         let octets = NonZeroUsize::new(words * size_of::<u64>()).ok_or(io::ErrorKind::InvalidInput)?;
         let rights = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: a new mapping at an address of the kernel's choice aliases nothing of this process, and the
-        // descriptor is a memfd of at least this size that nobody shrinks.
+        // descriptor is of at least this size; a memfd made here is sealed against shrinking.
         let start = unsafe { mmap(None, octets, rights, MapFlags::MAP_SHARED, &fd, 0)? };
         Ok(Self { fd, start: start.cast(), words })
     }
@@ -77,8 +81,7 @@ impl Drop for SharedWords {
     fn drop(&mut self) {
         // SAFETY: this is the mapping made in `map`, and every borrow of it has ended.
         let unmapped = unsafe { munmap(self.start.cast(), self.words * size_of::<u64>()) };
-        if let Err(error) = unmapped {
-            tracing::warn!(%error, "shared memory could not be unmapped");
-        }
+        // It can fail only for a range that is none, and would then leave a mapping behind.
+        let _refused = unmapped;
     }
 }

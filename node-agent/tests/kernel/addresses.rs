@@ -3,13 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
-use baton_agent::dataplane::{Added, AddressTable, AgentNumber, HostAddress, NetlinkAddressTable};
+use baton_agent::dataplane::{
+    Added, AddressError, AddressTable, AgentNumber, DataplaneError, HostAddress, ListedAddress,
+    NetlinkAddressTable, Seams,
+};
 use baton_agent::messages::Report;
+use futures_util::future::BoxFuture;
 
 use crate::eventually::{eventually, within};
 use crate::lab::Lab;
+use crate::monitor::Monitor;
 use crate::router::{AGENT, Router, VIP, group};
+use crate::wire::Capture;
 
 /// Adds the address with the mark of an agent, as an earlier life of it would have left it.
 fn leave_behind(lab: &Lab, agent: AgentNumber, address: &str) {
@@ -102,8 +109,103 @@ fn a_copy_without_our_mark_is_not_touched() {
     lab.ip(1, &["address", "add", &format!("{VIP}/32"), "dev", "eth0"]);
     let router = Router::running(&lab, 1, group(240));
     router.reaches(State::Active, 1);
+    let said = |notices: &Vec<String>| notices.iter().any(|text| text.contains("without this agent's mark"));
+    eventually("it says that the copy will stay", || router.notices(), said);
     router.stop();
     assert!(lab.has(1, VIP), "{}", lab.addresses(1));
+}
+
+#[test]
+fn a_strangers_address_with_another_prefix_and_label_stays_as_it_is() {
+    let lab = Lab::new(1);
+    let stranger = format!("{VIP}/24");
+    lab.ip(1, &["address", "add", &stranger, "dev", "eth0", "label", "eth0:other"]);
+    let router = Router::running(&lab, 1, group(240));
+    router.reaches(State::Active, 1);
+    assert!(lab.has(1, VIP), "ours is there beside it: {}", lab.addresses(1));
+    router.stop();
+    assert!(!lab.has(1, VIP), "{}", lab.addresses(1));
+    assert!(lab.addresses(1).contains(&stranger), "{}", lab.addresses(1));
+}
+
+/// The kernel's addresses, of which it lets none go.
+struct NeverRemoves(NetlinkAddressTable);
+
+impl AddressTable for NeverRemoves {
+    fn list(&self) -> BoxFuture<'_, Result<Vec<ListedAddress>, AddressError>> {
+        self.0.list()
+    }
+
+    fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>> {
+        self.0.add(address)
+    }
+
+    fn remove(&self, _address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>> {
+        Box::pin(async { Err(AddressError::Refused(std::io::Error::from_raw_os_error(libc::EBUSY))) })
+    }
+}
+
+#[test]
+fn a_stop_that_the_kernel_does_not_let_finish_ends_within_a_bound_and_names_what_is_left() {
+    let lab = Lab::new(1);
+    let address_table = |agent| -> std::io::Result<Arc<dyn AddressTable>> {
+        Ok(Arc::new(NeverRemoves(NetlinkAddressTable::connect(agent)?)))
+    };
+    let router = Router::start_with(&lab, 1, Seams { address_table, ..Seams::real() });
+    router.apply(1, vec![group(240)]);
+    router.reaches(State::Active, 1);
+    let asked = std::time::Instant::now();
+    let error = router.give_up().expect_err("it has not stopped");
+    let took = asked.elapsed().as_millis();
+    assert!(matches!(error, DataplaneError::StillHeld { .. }), "{error}");
+    assert!(error.to_string().contains(&format!("{VIP} on interface eth0")), "{error}");
+    // Two intervals and 5 s.
+    assert!((5_200..10_000).contains(&took), "{took} ms");
+}
+
+#[test]
+fn another_group_takes_a_virtual_router_over_without_a_moment_without_holder() {
+    let lab = Lab::new(2);
+    let router = Router::running(&lab, 1, group(240));
+    router.reaches(State::Active, 1);
+    let capture = Capture::start(&lab, 2, "proto 112");
+    let monitor = Monitor::start(&lab, 1);
+    let successor = DesiredGroup {
+        id: uuid::Uuid::from_u128(99),
+        name: "successor".parse().expect("a name"),
+        ..group(240)
+    };
+    router.apply(2, vec![successor]);
+    assert_eq!(router.reaches(State::Active, 2).group, "successor");
+    capture.sees(5, &["prio 240"]);
+    assert!(capture.with(&["prio 0"]).is_empty(), "{:?}", capture.lines());
+    assert!(!monitor.finish().contains(VIP), "the kernel has seen no change of the address");
+}
+
+#[test]
+fn a_holder_that_becomes_the_owner_keeps_the_address_and_leaves_it_on_the_interface() {
+    let lab = Lab::new(2);
+    let router = Router::running(&lab, 1, group(240));
+    router.reaches(State::Active, 1);
+    let capture = Capture::start(&lab, 2, "proto 112");
+    lab.ip(1, &["address", "add", &format!("{VIP}/16"), "dev", "eth0"]);
+    // The dataplane may not have heard of the address yet.
+    let answered = eventually(
+        "it is accepted",
+        || router.apply(2, vec![group(255)]),
+        |answer| matches!(answer, Report::Applied(_)),
+    );
+    assert!(matches!(answered, Report::Applied(_)));
+    capture.sees(3, &["prio 255"]);
+    eventually("the copy goes", || lab.has(1, VIP), |has| !has);
+    assert!(capture.with(&["prio 0"]).is_empty(), "{:?}", capture.lines());
+    assert_eq!(router.transitions().len(), 2, "it stayed Active: {:?}", router.transitions());
+
+    router.apply(3, vec![group(240)]);
+    eventually("a copy of its own", || lab.has(1, VIP), |has| *has);
+    capture.sees(3, &["prio 240"]);
+    router.stop();
+    assert!(lab.addresses(1).contains(&format!("inet {VIP}/16 ")), "{}", lab.addresses(1));
 }
 
 #[test]

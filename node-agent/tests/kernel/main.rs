@@ -9,6 +9,7 @@ mod announcements;
 mod eventually;
 mod faults;
 mod lab;
+mod monitor;
 mod process_tree;
 mod router;
 mod wire;

@@ -14,6 +14,7 @@ use tempfile::TempDir;
 
 use crate::eventually::{BOUND, eventually};
 use crate::lab::Lab;
+use crate::monitor::Monitor;
 use crate::router::{VIP, group};
 use crate::wire::Capture;
 
@@ -248,43 +249,4 @@ fn a_member_that_may_not_bind_is_in_fault_and_never_advertises() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(!lab.has(1, VIP));
     assert!(capture.lines().is_empty(), "{:?}", capture.lines());
-}
-
-/// `ip monitor address` in a namespace.
-struct Monitor {
-    ip: Child,
-    output: PathBuf,
-    _directory: TempDir,
-}
-
-impl Monitor {
-    fn start(lab: &Lab, host: u8) -> Self {
-        let directory = tempfile::tempdir().expect("a directory");
-        let output = directory.path().join("output");
-        let ip = Command::new("ip")
-            .args(["-n", &lab.host(host), "monitor", "address"])
-            .stdout(fs::File::create(&output).expect("a file"))
-            .spawn()
-            .expect("ip runs");
-        // It says nothing when it is ready, so it is shown a change until it tells of it.
-        let change = ["address", "replace", "10.66.9.9/32", "dev", "lo"];
-        eventually(
-            "ip monitor listens",
-            || {
-                lab.ip(host, &change);
-                lab.ip(host, &["address", "del", "10.66.9.9/32", "dev", "lo"]);
-                fs::read_to_string(&output).expect("readable")
-            },
-            |seen| seen.contains("10.66.9.9"),
-        );
-        Self { ip, output, _directory: directory }
-    }
-
-    /// What it has told of `eth0`.
-    fn finish(mut self) -> String {
-        self.ip.kill().expect("killed");
-        self.ip.wait().expect("reaped");
-        let seen = fs::read_to_string(&self.output).expect("readable");
-        seen.lines().filter(|line| line.contains("eth0")).collect::<Vec<_>>().join("\n")
-    }
 }

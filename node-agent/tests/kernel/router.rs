@@ -6,7 +6,7 @@ use std::sync::Arc;
 use api_types::channel::{DesiredGroup, Revision};
 use api_types::group::Checksum;
 use api_types::transition::State;
-use baton_agent::dataplane::{AgentNumber, Dataplane, Seams, Settings};
+use baton_agent::dataplane::{AgentNumber, Dataplane, DataplaneError, Seams, Settings};
 use baton_agent::messages::{Command, GroupSnapshot, ObservedTransition, Report, Snapshot};
 use baton_agent::shared_memory::SharedMemory;
 use tokio::sync::mpsc;
@@ -56,18 +56,24 @@ struct Seen {
     answers: Vec<Report>,
     transitions: Vec<ObservedTransition>,
     snapshot: Snapshot,
+    notices: Vec<String>,
 }
 
 impl Router {
     /// Starts a dataplane on a host of the lab.
     pub(crate) fn start(lab: &Lab, host: u8) -> Self {
+        Self::start_with(lab, host, Seams::real())
+    }
+
+    /// Starts a dataplane with other parts.
+    pub(crate) fn start_with(lab: &Lab, host: u8, seams: Seams) -> Self {
         let memory = SharedMemory::create(Uuid::from_u128(host.into())).expect("shared memory");
         let (commands, commands_out) = mpsc::channel(16);
         let (reports_in, reports) = mpsc::channel(1024);
         let settings = Settings {
             agent: AGENT,
             memory: Arc::new(memory),
-            seams: Seams::real(),
+            seams,
             commands: commands_out,
             reports: reports_in,
         };
@@ -140,6 +146,17 @@ impl Router {
         self.transitions()
     }
 
+    /// Stops and waits for the end of the thread, which may be a failure.
+    pub(crate) fn give_up(mut self) -> Result<(), DataplaneError> {
+        self.ask_to_stop();
+        self.dataplane.take().map_or(Ok(()), Dataplane::join)
+    }
+
+    /// What people are to read in the log.
+    pub(crate) fn notices(&self) -> Vec<String> {
+        self.look(|seen| seen.notices.clone())
+    }
+
     fn finish(&mut self) {
         if let Some(dataplane) = self.dataplane.take() {
             self.ask_to_stop();
@@ -154,6 +171,7 @@ impl Router {
             match report {
                 Report::Transition(transition) => seen.transitions.push(transition),
                 Report::Snapshot(snapshot) => seen.snapshot = snapshot,
+                Report::Notice(text) => seen.notices.push(text),
                 answer @ (Report::Applied(_) | Report::Rejected { .. } | Report::Stopped) => {
                     seen.answers.push(answer)
                 }

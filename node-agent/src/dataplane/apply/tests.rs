@@ -143,9 +143,17 @@ fn another_vrid_is_another_virtual_router() {
 fn a_new_group_takes_the_place_of_an_old_one_on_the_wire() {
     let groups = [group(1)];
     let new = DesiredGroup { id: Uuid::from_u128(99), name: "new".parse().unwrap(), ..group(1) };
-    let expected =
-        Plan { leave_at_once: vec![(0, Departure::Removed)], start: vec![new.clone()], ..Plan::default() };
+    let expected = Plan { change: vec![(0, new.clone())], ..Plan::default() };
     assert_eq!(plan(&running(&groups), vec![new]), expected);
+}
+
+#[test]
+fn an_owner_stays_the_same_virtual_router() {
+    let owner = DesiredGroup { priority: Priority::OWNER, ..group(1) };
+    for (old, new) in [(group(1), owner.clone()), (owner, group(1))] {
+        let expected = Plan { change: vec![(0, new.clone())], ..Plan::default() };
+        assert_eq!(plan(&running(&[old]), vec![new]), expected);
+    }
 }
 
 #[test]

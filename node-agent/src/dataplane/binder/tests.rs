@@ -1,6 +1,7 @@
 use std::sync::Mutex;
 
 use super::*;
+use crate::dataplane::address_table::ListedAddress;
 
 /// Addresses in memory, with faults to order.
 #[derive(Default)]
@@ -8,6 +9,7 @@ struct FakeTable {
     addresses: Mutex<BTreeMap<HostAddress, bool>>,
     refuses_to_add: Mutex<BTreeSet<HostAddress>>,
     refusals_to_remove: Mutex<u32>,
+    removals: Mutex<Vec<HostAddress>>,
 }
 
 impl FakeTable {
@@ -62,6 +64,7 @@ impl AddressTable for FakeTable {
                 return Err(AddressError::Refused(std::io::Error::from_raw_os_error(libc::ENOBUFS)));
             }
             self.addresses.lock().unwrap().remove(&address);
+            self.removals.lock().unwrap().push(address);
             Ok(())
         })
     }
@@ -161,6 +164,7 @@ async fn a_foreign_copy_is_used_and_never_removed() {
     let (table, mut binder) = binder(&[]);
     table.put(address(1), false);
     binder.hold(0, wish(&[1]));
+    assert!(matches!(next(&mut binder).await, Event::FoundForeign { address: found } if found == address(1)));
     assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
     binder.release(0);
     assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
@@ -188,6 +192,7 @@ async fn a_removal_that_fails_is_tried_again() {
     next(&mut binder).await;
     *table.refusals_to_remove.lock().unwrap() = 2;
     binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Stuck { .. }));
     assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
     assert_eq!(table.all(), []);
 }
@@ -218,4 +223,43 @@ async fn a_mass_takeover_is_held_group_by_group() {
         assert!(matches!(next(&mut binder).await, Event::Held { .. }));
     }
     assert_eq!(table.all().len(), 200);
+}
+
+#[tokio::test]
+async fn what_cannot_be_removed_is_said_once_and_keeps_no_new_wish_waiting() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1]));
+    next(&mut binder).await;
+    *table.refusals_to_remove.lock().unwrap() = u32::MAX;
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Stuck { address: stuck, .. } if stuck == address(1)));
+    assert!(tokio::time::timeout(RETRY_AFTER * 3, binder.next()).await.is_err(), "said once");
+    assert_eq!(binder.bound(), [address(1)].into());
+    binder.hold(0, wish(&[2]));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+}
+
+#[tokio::test]
+async fn a_group_that_leaves_does_not_take_the_address_from_its_successor() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1, 2]));
+    next(&mut binder).await;
+    binder.hold(1, wish(&[1]));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 1 }));
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert_eq!(table.all(), [address(1)]);
+    assert_eq!(*table.removals.lock().unwrap(), [address(2)], "not even for a moment");
+}
+
+#[tokio::test]
+async fn our_own_copy_does_not_make_the_node_the_owner() {
+    let (_table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1]));
+    next(&mut binder).await;
+    let owner = Wish { owner: true, ..wish(&[1]) };
+    binder.hold(0, owner);
+    let Event::HoldFailed { error: AddressError::NotThere, .. } = next(&mut binder).await else {
+        panic!("our own copy is not the interface's address")
+    };
 }

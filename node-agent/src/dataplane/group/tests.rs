@@ -215,3 +215,52 @@ fn a_frame_is_built_again_only_when_it_says_something_else() {
     let (_, third) = group.frame(claim).expect("a frame");
     assert_eq!(third[6..12], [2, 0, 0, 0, 0, 2]);
 }
+
+#[test]
+fn another_group_of_the_same_virtual_router_goes_on_where_the_old_one_stood() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    let mut successor = DesiredGroup { id: Uuid::from_u128(2), name: "new".parse().unwrap(), ..desired(240) };
+    successor.virtual_addresses = vec!["192.0.2.11/24".parse().unwrap()];
+    group.change(successor, Ok(FOOTING), at(400), &mut effects);
+    let transitions = group.take_transitions();
+    let told: Vec<_> = transitions
+        .iter()
+        .map(|transition| (transition.group.as_str(), transition.from, transition.to, transition.reason))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("web", State::Active, State::Initialize, TransitionReason::Removed),
+            ("new", State::Initialize, State::Active, TransitionReason::Reconfigured)
+        ]
+    );
+    assert_eq!(group.state(), State::Active);
+    let [(0, Some(wish))] = effects.wishes.as_slice() else { panic!("{:?}", effects.wishes) };
+    assert_eq!(wish.addresses, [HostAddress { ifindex: 3, address: "192.0.2.11".parse().unwrap() }].into());
+    assert!(effects.advertisements.iter().all(|(_, claim)| *claim != Claim::Resigns));
+}
+
+#[test]
+fn an_active_member_becomes_the_owner_and_ends_to_be_it_without_letting_go() {
+    let mut group = active();
+    for (priority, owner) in [(255, true), (240, false)] {
+        let mut effects = Effects::default();
+        group.change(desired(priority), Ok(FOOTING), at(400), &mut effects);
+        assert_eq!(effects.advertisements, [(0, Claim::from_octet(priority))], "said at once");
+        let wishes: Vec<_> =
+            effects.wishes.into_iter().map(|(_, wish)| wish.map(|wish| wish.owner)).collect();
+        assert_eq!(wishes, [Some(owner)]);
+        assert_eq!(reasons(&mut group), []);
+    }
+}
+
+#[test]
+fn a_changed_mac_address_is_announced_by_a_holder_only() {
+    let other_mac = Footing { mac: [2, 0, 0, 0, 0, 2], ..FOOTING };
+    for (mut group, announcements) in [(active(), vec![0]), (backup(), Vec::new())] {
+        let mut effects = Effects::default();
+        group.set_footing(Ok(other_mac), at(310), &mut effects);
+        assert_eq!(effects.announcements, announcements);
+    }
+}

@@ -1,0 +1,134 @@
+//! What the driver is told to run, and how it stops.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use api_types::channel::{DesiredGroup, Revision};
+use api_types::node::RejectionReason;
+use vrrp::{AdvertisementInterval, Instant};
+
+use super::Driver;
+use crate::dataplane::apply::{self, Plan, Running};
+use crate::dataplane::host::ThisHost;
+use crate::dataplane::transmit::MULTICAST_MAC;
+use crate::messages::{Command, Report};
+use crate::sys::clock;
+
+/// How long a stop waits for the kernel, on top of the two intervals that a handover takes at most.
+const PATIENCE_WITH_KERNEL: Duration = Duration::from_secs(5);
+
+/// A desired state that could not be run. It is tried again whenever the interfaces change, since the reason may
+/// have gone with the change.
+pub(super) struct Refused {
+    pub(super) revision: Revision,
+    pub(super) groups: Vec<DesiredGroup>,
+    pub(super) reasons: Vec<RejectionReason>,
+}
+
+impl Driver {
+    pub(super) fn obey(&mut self, command: Command) {
+        match command {
+            Command::Apply { .. } | Command::Stop if self.stop_by.is_some() => {}
+            Command::Apply { revision, groups } => {
+                self.refused = None;
+                self.apply(revision, groups, None);
+            }
+            Command::Stop => {
+                let now = clock::boottime();
+                let intervals =
+                    self.instances.iter().map(|(_, group)| group.desired().advertisement_interval_ms);
+                let longest = intervals.max().map_or(Duration::ZERO, AdvertisementInterval::as_duration);
+                self.stop_by = Some(now + longest * 2 + PATIENCE_WITH_KERNEL);
+                self.refused = None;
+                self.instances.stop(now, &mut self.effects);
+                self.give_up_adoption();
+            }
+        }
+    }
+
+    /// Runs exactly these groups, or refuses them. `already_told` are the reasons that control knows from before.
+    pub(super) fn apply(
+        &mut self,
+        revision: Revision,
+        groups: Vec<DesiredGroup>,
+        already_told: Option<&[RejectionReason]>,
+    ) {
+        let host = ThisHost(self.parts.monitor.interfaces());
+        if let Err(reasons) = apply::check(&groups, &host) {
+            if already_told != Some(&reasons) {
+                self.parts.outbox.send(Report::Rejected { revision, reasons: reasons.clone() });
+            }
+            self.refused = Some(Refused { revision, groups, reasons });
+            return;
+        }
+        let running: Vec<_> = self
+            .instances
+            .iter()
+            .map(|(handle, group)| Running {
+                handle,
+                desired: group.desired(),
+                leaving: group.departure().is_some(),
+            })
+            .collect();
+        let plan = apply::plan(&running, groups);
+        self.change_to(plan);
+        self.join_groups();
+        self.parts.outbox.send(Report::Applied(revision));
+        self.snapshot_at = Instant::ORIGIN;
+    }
+
+    fn change_to(&mut self, plan: Plan) {
+        let now = clock::boottime();
+        let effects = &mut self.effects;
+        let interfaces = self.parts.monitor.interfaces();
+        for (handle, departure) in plan.leave {
+            self.instances.update(handle, |group| group.leave(departure, now, effects));
+        }
+        for (handle, departure) in plan.leave_at_once {
+            self.instances.update(handle, |group| group.leave_at_once(departure, now, effects));
+        }
+        for (handle, desired) in plan.change {
+            self.instances.change(handle, desired, interfaces, now, effects);
+        }
+        for desired in plan.start {
+            let ifindex = interfaces.index_of(&desired.interface);
+            let adopted = ifindex.and_then(|ifindex| self.parts.predecessor.claim(&desired, ifindex, now));
+            self.instances.start(desired, adopted, interfaces, now, effects);
+        }
+        // Adopted addresses must be claimed before what nobody claims is removed.
+        self.carry_out(now);
+        self.give_up_adoption();
+    }
+
+    /// Whatever an earlier worker left and nobody has claimed by now goes.
+    pub(super) fn give_up_adoption(&mut self) {
+        if self.parts.predecessor.give_up() {
+            self.parts.slots.clear_unused();
+            let leftovers = self.parts.binder.remove_leftovers();
+            if leftovers > 0 {
+                let text = format!("removing {leftovers} addresses that an earlier life of this agent left");
+                self.parts.outbox.notice(text);
+            }
+        }
+    }
+
+    pub(super) fn join_groups(&mut self) {
+        let wanted: BTreeSet<_> = self
+            .instances
+            .iter()
+            .filter_map(|(_, group)| group.footing())
+            .map(|footing| footing.ifindex)
+            .collect();
+        for ifindex in wanted.difference(&self.joined) {
+            if let Err(error) = self.parts.receiver.join(*ifindex, MULTICAST_MAC) {
+                let text = format!("cannot join the multicast group of VRRP on interface {ifindex}: {error}");
+                self.parts.outbox.notice(text);
+            }
+        }
+        for ifindex in self.joined.difference(&wanted) {
+            // The membership of an interface that is gone has gone with it.
+            let _left = self.parts.receiver.leave(*ifindex, MULTICAST_MAC);
+        }
+        self.joined = wanted;
+    }
+}

@@ -1,0 +1,101 @@
+//! What leaves the driver in one turn, in this order: advertisements, wishes for the binder, announcements.
+
+use std::collections::BTreeSet;
+
+use vrrp::{Claim, Instant};
+
+use super::{Driver, SNAPSHOT_AFTER};
+use crate::dataplane::binder::GroupHandle;
+use crate::dataplane::gratuitous_arp::Announcement;
+use crate::dataplane::transmit::ETHERTYPE_IPV4;
+use crate::sys::clock;
+use crate::sys::packet_sender::Frame;
+
+impl Driver {
+    /// Does what the groups asked for.
+    pub(super) fn carry_out(&mut self, now: Instant) {
+        let effects = std::mem::take(&mut self.effects);
+        let mut touched = effects.touched;
+        self.advertise(&effects.advertisements, &mut touched);
+        for (group, wish) in effects.wishes {
+            match wish {
+                Some(wish) => self.parts.binder.hold(group, wish),
+                None => {
+                    self.announcements.cancel(group);
+                    self.parts.binder.release(group);
+                }
+            }
+        }
+        effects.announcements.into_iter().for_each(|group| self.announcements.begin(group, now));
+        self.announce(now);
+        for handle in &touched {
+            if let Some(group) = self.instances.get(*handle) {
+                self.parts.slots.record(*handle, group);
+            }
+        }
+        if effects.news {
+            self.snapshot_at = self.snapshot_at.min(now + SNAPSHOT_AFTER);
+        }
+    }
+
+    fn advertise(&mut self, advertisements: &[(GroupHandle, Claim)], touched: &mut BTreeSet<GroupHandle>) {
+        let mut frames = Vec::with_capacity(advertisements.len());
+        for &(handle, claim) in advertisements {
+            self.instances.update(handle, |group| {
+                frames.extend(group.frame(claim).map(|(ifindex, octets)| (handle, claim, ifindex, octets)));
+            });
+        }
+        let batch: Vec<_> = frames
+            .iter()
+            .map(|(_, _, ifindex, octets)| Frame { ifindex: *ifindex, ethertype: ETHERTYPE_IPV4, octets })
+            .collect();
+        let mut sent = Vec::with_capacity(batch.len());
+        let mut refused = Vec::new();
+        self.parts.sender.send(&batch, |index, outcome| match outcome {
+            Ok(()) => sent.push(index),
+            Err(error) => refused.push((index, error)),
+        });
+        let at = clock::boottime();
+        for (index, error) in refused {
+            let (_, _, ifindex, _) = frames[index];
+            if self.mute.insert(ifindex) {
+                let text = format!("advertisements cannot leave through interface {ifindex}: {error}");
+                self.parts.outbox.notice(text);
+            }
+        }
+        for index in sent {
+            let (handle, claim, ifindex, _) = frames[index];
+            self.mute.remove(&ifindex);
+            self.instances.update(handle, |group| group.handle_sent(claim, at));
+            touched.insert(handle);
+        }
+    }
+
+    fn announce(&mut self, now: Instant) {
+        for handle in self.announcements.take_due(now) {
+            let Some((footing, addresses)) =
+                self.instances.get(handle).and_then(|group| group.announcement())
+            else {
+                self.announcements.cancel(handle);
+                continue;
+            };
+            let announcement = Announcement { ifindex: footing.ifindex, mac: footing.mac, addresses };
+            let frames = self.parts.announcer.frames(&announcement);
+            let batch: Vec<_> = frames
+                .iter()
+                .map(|frame| Frame {
+                    ifindex: footing.ifindex,
+                    ethertype: frame.ethertype,
+                    octets: &frame.octets,
+                })
+                .collect();
+            let mut sent = 0;
+            self.parts.sender.send(&batch, |_, outcome| sent += u64::from(outcome.is_ok()));
+            let at = (sent > 0).then(clock::boottime);
+            self.instances.update(handle, |group| {
+                group.counters.announcements_sent += sent;
+                group.handle_announced(at);
+            });
+        }
+    }
+}

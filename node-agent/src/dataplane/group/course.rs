@@ -1,0 +1,175 @@
+//! What a group is told to be, and the ground it stands on: how it begins, changes, faults and leaves.
+
+use api_types::agent_status::GroupCounters;
+use api_types::channel::DesiredGroup;
+use api_types::transition::{State, TransitionReason};
+use vrrp::{Instance, Instant, Role};
+
+use super::{Departure, Effects, Footing, Group};
+use crate::dataplane::fault::Fault;
+use crate::dataplane::transition_log::WaitsFor;
+use crate::dataplane::translate;
+
+impl Group {
+    /// The interface offers this footing, or this fault keeps it from offering any. Starts, stops and moves the
+    /// instance accordingly.
+    pub(in super::super) fn set_footing(
+        &mut self,
+        footing: Result<Footing, Fault>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        match footing {
+            Ok(footing) => self.stand_on(footing, now, effects),
+            Err(_) if self.departure.is_some() => {
+                if let Some(instance) = &mut self.instance {
+                    instance.fault();
+                }
+                self.drain(now, effects);
+            }
+            Err(fault) => self.enter_fault(fault, now, effects),
+        }
+    }
+
+    /// Goes on as Active where an earlier worker left off.
+    pub(in super::super) fn adopt(
+        &mut self,
+        footing: Footing,
+        last_sent: Instant,
+        since: Instant,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let Some(config) = translate::config(&self.desired, footing.source) else { return };
+        let mut instance = Instance::new(config);
+        instance.adopt(now, last_sent);
+        self.instance = Some(instance);
+        (self.footing, self.state, self.since) = (Some(footing), State::Active, since);
+        self.last_sent = Some(last_sent);
+        effects.wishes.push((self.handle, Some(self.wish())));
+        self.drain(now, effects);
+    }
+
+    /// Takes over another desired state of the same virtual router on the same interface, which offers this
+    /// footing now. A group of another id takes the place of the old one, in whatever state that is.
+    pub(in super::super) fn change(
+        &mut self,
+        desired: DesiredGroup,
+        footing: Result<Footing, Fault>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        if self.desired.id == desired.id {
+            self.desired = desired;
+        } else {
+            self.succeed(desired, now);
+        }
+        if let Ok(footing) = footing
+            && self.footing.is_some_and(|old| old.ifindex == footing.ifindex)
+        {
+            self.footing = Some(footing);
+            self.reconfigure(now, effects);
+        }
+        self.set_footing(footing, now, effects);
+    }
+
+    /// Leaves: an Active member hands over first.
+    pub(in super::super) fn leave(&mut self, departure: Departure, now: Instant, effects: &mut Effects) {
+        self.departure = Some(departure);
+        self.fault = None;
+        if let Some(instance) = &mut self.instance {
+            instance.stop(now);
+        }
+        self.drain(now, effects);
+        if self.role() == Role::Initialize {
+            self.become_state(State::Initialize, translate::reason_of(departure), now);
+        }
+    }
+
+    /// Leaves without handing over: another group takes its place on the wire.
+    pub(in super::super) fn leave_at_once(
+        &mut self,
+        departure: Departure,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        self.departure = Some(departure);
+        self.fault = None;
+        if let Some(instance) = &mut self.instance {
+            instance.fault();
+        }
+        self.drain(now, effects);
+        self.become_state(State::Initialize, translate::reason_of(departure), now);
+    }
+
+    /// Another group stands where this one stood. The one has ended and the other begun, and nothing has moved.
+    fn succeed(&mut self, desired: DesiredGroup, now: Instant) {
+        let state = self.state;
+        let reason = self.fault.as_ref().map_or(TransitionReason::Reconfigured, Fault::reason);
+        self.record(State::Initialize, TransitionReason::Removed, WaitsFor::Nothing, now);
+        self.desired = desired;
+        self.counters = GroupCounters::default();
+        self.record(state, reason, WaitsFor::Nothing, now);
+    }
+
+    fn stand_on(&mut self, footing: Footing, now: Instant, effects: &mut Effects) {
+        let moved = self.footing.is_some_and(|old| old.ifindex != footing.ifindex);
+        let other_mac = self.footing.is_some_and(|old| old.mac != footing.mac);
+        let changed = self.footing != Some(footing);
+        if moved && let Some(instance) = &mut self.instance {
+            instance.fault();
+            self.drain(now, effects);
+        }
+        self.footing = Some(footing);
+        let was_lame = matches!(&self.fault, Some(fault) if !matches!(fault, Fault::BindFailed(_)));
+        if was_lame {
+            self.fault = None;
+            self.become_state(State::Initialize, TransitionReason::FaultCleared, now);
+        }
+        if changed {
+            self.reconfigure(now, effects);
+        }
+        if other_mac && !moved && self.role() == Role::Active {
+            // The neighbours have learnt the old one.
+            effects.announcements.push(self.handle);
+        }
+        if self.departure.is_some() {
+            return;
+        }
+        if self.instance.is_none() {
+            self.instance = translate::config(&self.desired, footing.source).map(Instance::new);
+        }
+        if let Some(instance) = &mut self.instance {
+            // A running instance ignores it.
+            instance.start(now);
+        }
+        self.drain(now, effects);
+    }
+
+    fn enter_fault(&mut self, fault: Fault, now: Instant, effects: &mut Effects) {
+        if self.fault.as_ref() == Some(&fault) {
+            return;
+        }
+        self.fault = Some(fault);
+        if let Some(instance) = &mut self.instance {
+            instance.fault();
+        }
+        self.drain(now, effects);
+        if let Some(fault) = &self.fault {
+            self.become_state(State::Fault, fault.reason(), now);
+        }
+        // It begins anew, with the settings of that time.
+        self.instance = None;
+    }
+
+    fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
+        self.frame = None;
+        effects.touched.insert(self.handle);
+        effects.news = true;
+        let (Some(footing), Some(instance)) = (self.footing, &mut self.instance) else { return };
+        let Some(config) = translate::config(&self.desired, footing.source) else { return };
+        let same_router = instance.reconfigure(config, now);
+        debug_assert!(same_router.is_ok(), "a group keeps its VRID, family and version while it runs");
+        self.drain(now, effects);
+    }
+}

@@ -1,0 +1,93 @@
+//! What can be asked of a group at any time.
+
+use std::net::IpAddr;
+
+use api_types::channel::DesiredGroup;
+use api_types::transition::State;
+use vrrp::{Instance, Instant, Role};
+
+use super::{Departure, Footing, Group};
+use crate::dataplane::fault::Fault;
+
+impl Group {
+    /// What it was told to be.
+    pub(in super::super) const fn desired(&self) -> &DesiredGroup {
+        &self.desired
+    }
+
+    /// Where it runs, if it can.
+    pub(in super::super) const fn footing(&self) -> Option<Footing> {
+        self.footing
+    }
+
+    /// The state of this member.
+    pub(in super::super) const fn state(&self) -> State {
+        self.state
+    }
+
+    /// Since when it has this state.
+    pub(in super::super) const fn since(&self) -> Instant {
+        self.since
+    }
+
+    /// Why it is in fault, if it is.
+    pub(in super::super) const fn fault(&self) -> Option<&Fault> {
+        self.fault.as_ref()
+    }
+
+    /// The protocol's role.
+    pub(in super::super) fn role(&self) -> Role {
+        self.instance.as_ref().map_or(Role::Initialize, Instance::role)
+    }
+
+    /// Whether all addresses are bound, as far as this group has heard.
+    pub(in super::super) const fn is_bound(&self) -> bool {
+        self.bound_at.is_some()
+    }
+
+    /// When its last advertisement left.
+    pub(in super::super) const fn last_sent(&self) -> Option<Instant> {
+        self.last_sent
+    }
+
+    /// The router it waits behind.
+    pub(in super::super) fn active_source(&self) -> Option<IpAddr> {
+        self.instance.as_ref().and_then(Instance::active_source)
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub(in super::super) fn poll_timeout(&self) -> Option<Instant> {
+        let transition = self.transitions.next_deadline();
+        let instance = self.instance.as_ref().and_then(Instance::poll_timeout);
+        [transition, instance].into_iter().flatten().min()
+    }
+
+    /// Whether it leaves for good.
+    pub(in super::super) const fn departure(&self) -> Option<Departure> {
+        self.departure
+    }
+
+    /// Whether it has left: nothing is held, nothing is to be said any more.
+    pub(in super::super) fn is_gone(&self) -> bool {
+        self.departure.is_some()
+            && self.role() == Role::Initialize
+            && !self.is_bound()
+            && self.transitions.is_empty()
+    }
+
+    /// Whether it wants its addresses now.
+    pub(in super::super) fn wants_addresses(&self) -> bool {
+        self.instance.as_ref().is_some_and(Instance::wants_addresses)
+    }
+
+    /// The addresses that are to be announced, and from which MAC address.
+    pub(in super::super) fn announcement(&self) -> Option<(Footing, Vec<IpAddr>)> {
+        let instance = self.instance.as_ref().filter(|instance| instance.wants_addresses())?;
+        Some((self.footing?, instance.config().addresses().to_vec()))
+    }
+
+    /// Whether transitions wait to be taken.
+    pub(in super::super) fn has_transitions(&self) -> bool {
+        !self.transitions.is_empty()
+    }
+}
