@@ -52,6 +52,8 @@ pub(crate) enum SessionError {
     NoWelcome,
     #[error("the server acknowledges transitions {0} again and again without taking them")]
     NoProgress(String),
+    #[error("the server acknowledges sequence {0}, which no transition can have")]
+    NoSuchSequence(u64),
     #[error("the server's message makes no sense")]
     Message(#[source] serde_json::Error),
     #[error("the agent is stopping")]
@@ -104,6 +106,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         session.send(&AgentMessage::Hello(hello)).await?;
         let welcome =
             tokio::time::timeout(DEAD, session.welcome()).await.map_err(|_| SessionError::Silent)??;
+        welcome.acknowledged.iter().try_for_each(check_sequence)?;
         session.context.journal.align(&welcome.acknowledged);
         session.resend = Resend::new(&welcome.acknowledged);
         Ok((session, welcome))
@@ -218,6 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     fn acknowledged(&mut self, acknowledged: Acknowledged) -> Result<(), SessionError> {
+        check_sequence(&acknowledged)?;
         let answered = match &self.in_flight {
             Some((batch, _)) if batch.boot_id == acknowledged.boot_id => self.in_flight.take(),
             Some(_) | None => None,
@@ -282,6 +286,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Message::Ping(_) | Message::Pong(_) | Message::Binary(_) | Message::Frame(_) => Ok(None),
         }
+    }
+}
+
+/// A server counts in 63 bits, and a sequence that leaves no room for the next one would end the counting here.
+fn check_sequence(acknowledged: &Acknowledged) -> Result<(), SessionError> {
+    match i64::try_from(acknowledged.sequence) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(SessionError::NoSuchSequence(acknowledged.sequence)),
     }
 }
 

@@ -152,3 +152,26 @@ async fn an_agent_that_stops_tells_its_last_transition_first() {
     stopping.await.unwrap();
     assert!(session.try_next().await.is_none(), "the session is closed");
 }
+
+#[tokio::test]
+async fn an_acknowledgement_of_what_no_transition_can_have_ends_the_session_and_covers_nothing() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let agent = Agent::start(&config).await;
+    let boot_id = agent.boot_id;
+
+    let (mut session, _) = server.welcome(&[acknowledged(boot_id, u64::MAX)]).await;
+    assert!(session.try_next().await.is_none(), "the welcome makes no sense");
+    let (mut session, _) = server.welcome(&[]).await;
+    session.acknowledge(acknowledged(boot_id, u64::MAX)).await;
+    while session.try_next().await.is_some() {}
+
+    // As large as a sequence can be, and still of nothing that exists.
+    let (mut session, _) = server.welcome(&[]).await;
+    session.acknowledge(acknowledged(boot_id, 1 << 62)).await;
+    agent.transitions(1).await;
+    assert_eq!(session.sequences().await, [1]);
+    agent.crash().await;
+}

@@ -244,7 +244,11 @@ impl Disk {
             if found.len() >= limit && found.keys().next_back().is_some_and(|last| *last < span.first) {
                 break;
             }
-            let octets = std::fs::read(segment::path_of(&self.directory, held.number))?;
+            let octets = match std::fs::read(segment::path_of(&self.directory, held.number)) {
+                // What somebody removed is gone for good, and must not hold up what came after it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                octets => octets?,
+            };
             let Some(scan) = segment::scan(&octets) else { continue };
             for record in scan.records {
                 if let Record::Transition { boot_id: of, sequence, json } = record

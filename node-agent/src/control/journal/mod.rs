@@ -17,7 +17,7 @@ mod pending;
 mod record;
 mod segment;
 #[cfg(test)]
-mod test_data;
+pub(crate) mod test_data;
 mod writer;
 
 use std::path::Path;

@@ -83,18 +83,20 @@ impl Pending {
         self.durable = self.durable.max(sequence);
     }
 
-    /// The server holds everything up to here.
-    pub(super) fn acknowledged(&mut self, acknowledged: Acknowledged) {
-        let Some(boot) = self.boots.iter_mut().find(|boot| boot.boot_id == acknowledged.boot_id) else {
-            return;
-        };
-        boot.acknowledged = boot.acknowledged.max(acknowledged.sequence.min(boot.last));
-        if acknowledged.boot_id == self.boot_id {
-            while self.recent.front().is_some_and(|oldest| oldest.sequence <= acknowledged.sequence) {
+    /// The server holds everything up to here. Returns what that says of transitions that there are: a server
+    /// cannot hold more, and what will be numbered later must not pass for acknowledged or written.
+    pub(super) fn acknowledged(&mut self, acknowledged: Acknowledged) -> Option<Acknowledged> {
+        let Acknowledged { boot_id, sequence } = acknowledged;
+        let boot = self.boots.iter_mut().find(|boot| boot.boot_id == boot_id)?;
+        let sequence = sequence.min(boot.last);
+        boot.acknowledged = boot.acknowledged.max(sequence);
+        if boot_id == self.boot_id {
+            while self.recent.front().is_some_and(|oldest| oldest.sequence <= sequence) {
                 self.recent.pop_front();
             }
-            self.durable = self.durable.max(acknowledged.sequence);
+            self.durable = self.durable.max(sequence);
         }
+        Some(Acknowledged { boot_id, sequence })
     }
 
     /// Makes room for transitions of this boot up to `known` that were numbered before this process began and
@@ -215,6 +217,17 @@ mod tests {
         assert_eq!(pending.unacknowledged(), 1);
         pending.acknowledged(Acknowledged { boot_id, sequence: 1 });
         assert_eq!(pending.unacknowledged(), 1, "an acknowledgement never goes back");
+    }
+
+    #[test]
+    fn an_acknowledgement_of_what_does_not_exist_yet_covers_nothing_that_comes_later() {
+        let mut pending = pending(0, 2);
+        let boot_id = pending.boot_id();
+        let known = pending.acknowledged(Acknowledged { boot_id, sequence: u64::MAX });
+        assert_eq!(known, Some(Acknowledged { boot_id, sequence: 2 }));
+        assert!(pending.push(transition));
+        assert_eq!((pending.unwritten().len(), pending.unacknowledged()), (1, 1));
+        assert_eq!(pending.acknowledged(Acknowledged { boot_id: Uuid::new_v4(), sequence: 1 }), None);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use vrrp::{Family, Priority, Vrid};
 
 use crate::messages::ObservedTransition;
 
-pub(super) fn observed() -> ObservedTransition {
+pub(crate) fn observed() -> ObservedTransition {
     ObservedTransition {
         group_id: Uuid::nil(),
         group: "web".to_owned(),

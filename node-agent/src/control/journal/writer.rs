@@ -123,7 +123,7 @@ impl State {
 
     /// Takes note of an acknowledgement, here and, later, on disk.
     pub(super) fn acknowledge(&mut self, acknowledged: Acknowledged) {
-        self.pending.acknowledged(acknowledged);
+        let Some(acknowledged) = self.pending.acknowledged(acknowledged) else { return };
         let highest = self.acknowledged.entry(acknowledged.boot_id).or_default();
         *highest = acknowledged.sequence.max(*highest);
     }

@@ -194,3 +194,14 @@ fn other_files_in_the_directory_are_left_alone() {
     fixture.append(&mut disk, [1]).unwrap();
     assert_eq!(fixture.files().len(), 2);
 }
+
+#[test]
+fn a_segment_that_somebody_removed_does_not_hold_up_what_came_after_it() {
+    let fixture = Fixture::new();
+    let (mut disk, _) = fixture.open(SMALL);
+    fixture.append(&mut disk, 1..=30).unwrap();
+    std::fs::remove_file(&fixture.files()[0]).unwrap();
+    let left = fixture.sequences(&disk, 1, 100);
+    assert!(left[0] > 1, "{left:?}");
+    assert_eq!(left.last(), Some(&30));
+}
