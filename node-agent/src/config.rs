@@ -24,8 +24,9 @@ use thiserror::Error;
 /// Where the configuration is looked for when nothing else is said.
 pub const DEFAULT_CONFIG: &str = "/etc/baton/agent.toml";
 
-/// The longest path a Unix socket can have, in octets (`sockaddr_un.sun_path` without its final zero).
-const MAX_SOCKET_PATH: usize = 107;
+/// The longest path of the socket, in octets: what `sockaddr_un.sun_path` holds without its final zero, less the
+/// dot and process id of the name under which the socket is made before it takes its place.
+const MAX_SOCKET_PATH: usize = 107 - 8;
 
 /// The effective configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
