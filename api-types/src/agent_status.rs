@@ -9,7 +9,7 @@ use vrrp::{Family, Priority, Vrid};
 
 use crate::channel::Revision;
 use crate::node::{Interface, Rejection};
-use crate::transition::State;
+use crate::transition::{State, TransitionReason};
 use crate::{Timestamp, VirtualAddress};
 
 /// How an agent stands.
@@ -95,6 +95,9 @@ pub struct LocalGroupStatus {
     pub state: State,
     /// Since when, by the node's wall clock.
     pub since: Timestamp,
+    /// Why it changed its state last; `null` when it has not since the worker started.
+    #[serde(default)]
+    pub reason: Option<TransitionReason>,
     /// The priority from the desired state.
     pub priority: Priority,
     /// The priority it advertises or would advertise.

@@ -30,7 +30,7 @@ pub fn run(config: &Config, arguments: &StatusArguments) -> anyhow::Result<()> {
             serde_json::to_writer_pretty(&mut output, &status)?;
             writeln!(output)?;
         }
-        OutputFormat::Table => write!(output, "{}", table::render(&status))?,
+        OutputFormat::Table => write!(output, "{}", table::render(&status, chrono::Utc::now()))?,
     }
     Ok(())
 }

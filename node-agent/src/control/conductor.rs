@@ -219,10 +219,7 @@ impl Conductor {
                 self.journal.append(transition);
             }
             Report::Snapshot(snapshot) => {
-                self.overview.send_modify(|overview| {
-                    overview.snapshot = snapshot;
-                    overview.snapshot_seen = true;
-                });
+                self.overview.send_modify(|overview| overview.take(snapshot));
             }
             Report::Notice(text) => tracing::warn!("{text}"),
             Report::Stopped => {}

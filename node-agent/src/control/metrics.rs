@@ -20,7 +20,8 @@ use metrics::{Label, counter, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 
-use super::overview::Overview;
+use super::clock;
+use super::overview::{LastTransition, Overview};
 use crate::messages::GroupSnapshot;
 
 /// How long a client may take to send its request.
@@ -106,7 +107,9 @@ pub(crate) fn render(overview: &Overview, journal: &JournalStatus) -> String {
             ];
             counter!("baton_vrrp_transitions_total", labels).absolute(*number);
         }
-        overview.snapshot.groups.iter().for_each(group);
+        for one in &overview.snapshot.groups {
+            group(one, overview.last.get(&one.desired.id));
+        }
     });
     recorder.handle().render()
 }
@@ -132,7 +135,7 @@ fn agent(overview: &Overview, journal: &JournalStatus) {
     }
 }
 
-fn group(group: &GroupSnapshot) {
+fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
     let labels = vec![
         Label::new("group", group.desired.name.to_string()),
         Label::new("vrid", group.desired.vrid.to_string()),
@@ -154,6 +157,12 @@ fn group(group: &GroupSnapshot) {
     }
     gauge!("baton_vrrp_priority", labels.clone()).set(f64::from(group.desired.priority.get()));
     gauge!("baton_vrrp_effective_priority", labels.clone()).set(f64::from(group.effective_priority.get()));
+
+    gauge!("baton_vrrp_state_since_seconds", labels.clone())
+        .set(clock::wall_at(group.since_boottime_ns).as_datetime().timestamp_micros() as f64 / 1e6);
+    if let Some(failover) = last.and_then(|last| last.failover) {
+        gauge!("baton_vrrp_last_failover_seconds", labels.clone()).set(failover.as_secs_f64());
+    }
 
     let counters = group.counters;
     for (name, value) in [
@@ -186,13 +195,13 @@ fn signed(value: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use api_types::channel::{DesiredGroup, Revision};
-    use api_types::transition::TransitionReason;
+    use api_types::transition::{AdvertisementHeard, TransitionReason};
     use uuid::Uuid;
     use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
     use super::*;
     use crate::control::overview::TransitionKind;
-    use crate::messages::Snapshot;
+    use crate::messages::{ObservedTransition, Snapshot};
 
     fn desired() -> DesiredGroup {
         DesiredGroup {
@@ -266,7 +275,41 @@ mod tests {
     #[test]
     fn a_group_that_is_gone_leaves_no_series() {
         let journal = JournalStatus { unacknowledged: 0, degraded: None };
-        assert!(render(&overview(), &journal).contains("baton_vrrp_state"));
-        assert!(!render(&Overview::default(), &journal).contains("baton_vrrp_state"));
+        let mut overview = overview();
+        overview.count(&taken_over(TransitionReason::NoResponse));
+        assert!(render(&overview, &journal).contains("baton_vrrp_state"));
+        overview.take(Snapshot::default());
+        let text = render(&overview, &journal);
+        assert!(!text.contains("group="), "{text}");
+        assert!(overview.last.is_empty(), "nor anything in memory");
+    }
+
+    /// Announced 310 ms after the last advertisement that was heard.
+    fn taken_over(reason: TransitionReason) -> ObservedTransition {
+        let heard = AdvertisementHeard {
+            source: "192.0.2.2".parse().unwrap(),
+            priority: 250,
+            at_boottime_ns: 5_000_000_000,
+        };
+        ObservedTransition {
+            group_id: desired().id,
+            reason,
+            last_advertisement: Some(heard),
+            announced_at_boottime_ns: Some(5_310_000_000),
+            ..crate::control::journal::test_data::observed()
+        }
+    }
+
+    #[test]
+    fn a_failover_is_measured_from_the_last_advertisement_to_the_announcement() {
+        let journal = JournalStatus { unacknowledged: 0, degraded: None };
+        let mut overview = overview();
+        overview.count(&taken_over(TransitionReason::Preempting));
+        assert!(!render(&overview, &journal).contains("last_failover"), "the other was alive");
+        overview.count(&taken_over(TransitionReason::NoResponse));
+        overview.count(&taken_over(TransitionReason::HigherPriorityHeard));
+        let text = render(&overview, &journal);
+        let line = text.lines().find(|line| line.starts_with("baton_vrrp_last_failover_seconds")).unwrap();
+        assert!(line.ends_with(" 0.31"), "{line}");
     }
 }

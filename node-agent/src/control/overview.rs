@@ -1,6 +1,7 @@
 //! What control knows at this moment: written where it is learnt, read by whoever must tell somebody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use api_types::Timestamp;
 use api_types::agent_status::{
@@ -44,6 +45,17 @@ pub(crate) struct Overview {
     /// Whether the dataplane has said how it stands.
     pub(crate) snapshot_seen: bool,
     pub(crate) transitions: BTreeMap<TransitionKind, u64>,
+    /// What the last transition of each group was, by the id of the group.
+    pub(crate) last: BTreeMap<Uuid, LastTransition>,
+}
+
+/// What is remembered of the last transition of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct LastTransition {
+    pub(crate) reason: TransitionReason,
+    /// From the last advertisement of the router that fell silent or resigned to our first announcement, for the
+    /// last time that we took over from one.
+    pub(crate) failover: Option<Duration>,
 }
 
 /// By what transitions are counted.
@@ -68,6 +80,20 @@ impl Overview {
             reason: transition.reason,
         };
         *self.transitions.entry(kind).or_default() += 1;
+
+        let before = self.last.get(&transition.group_id).and_then(|last| last.failover);
+        let failover = failover_of(transition).or(before);
+        self.last.insert(transition.group_id, LastTransition { reason: transition.reason, failover });
+    }
+
+    /// Takes in how the dataplane stands. What was counted for a group that is gone goes with it.
+    pub(crate) fn take(&mut self, snapshot: Snapshot) {
+        let runs: BTreeSet<_> = snapshot.groups.iter().map(|group| group.desired.name.as_str()).collect();
+        self.transitions.retain(|kind, _| runs.contains(kind.group.as_str()));
+        let runs: BTreeSet<_> = snapshot.groups.iter().map(|group| group.desired.id).collect();
+        self.last.retain(|group, _| runs.contains(group));
+        self.snapshot = snapshot;
+        self.snapshot_seen = true;
     }
 
     /// What the server wants to know about at once when it changes: everything but counters.
@@ -107,6 +133,7 @@ impl Overview {
             vrid: group.desired.vrid,
             state: group.state,
             since: clock::wall_at(group.since_boottime_ns),
+            reason: self.last.get(&group.desired.id).map(|last| last.reason),
             priority: group.desired.priority,
             effective_priority: group.effective_priority,
             virtual_addresses: group.desired.virtual_addresses.clone(),
@@ -138,6 +165,15 @@ impl Overview {
             dropped_packets: dropped.collect(),
         }
     }
+}
+
+fn failover_of(transition: &ObservedTransition) -> Option<Duration> {
+    match transition.reason {
+        TransitionReason::NoResponse | TransitionReason::PriorityZero => {}
+        _ => return None,
+    }
+    let heard = transition.last_advertisement.as_ref()?.at_boottime_ns;
+    Some(Duration::from_nanos(transition.announced_at_boottime_ns?.saturating_sub(heard)))
 }
 
 fn not_known_yet() -> RealtimeStatus {

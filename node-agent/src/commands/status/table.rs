@@ -1,30 +1,37 @@
-//! The status for people: the agent in a few lines, then a row for each group.
+//! The status for people, who may read it at night: first what needs them, then the agent in a few lines, then a
+//! row for each group.
 
 use std::fmt::Write as _;
 
+use api_types::Timestamp;
 use api_types::agent_status::{LocalGroupStatus, LocalStatus};
 use api_types::transition::State;
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
-pub(super) fn render(status: &LocalStatus) -> String {
+/// `now` is the time by the wall clock that the status was made with.
+pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>) -> String {
+    let mut text = String::new();
+    for problem in problems(status, now) {
+        let _ = writeln!(text, "! {problem}");
+    }
+    if !text.is_empty() {
+        text.push('\n');
+    }
+
     let mut facts = plain_table();
     facts.add_row(["node", status.node.as_deref().unwrap_or("not enrolled")]);
-    facts.add_row(["agent", &agent(status)]);
-    facts.add_row(["server", &server(status)]);
+    facts.add_row(["agent", &agent(status, now)]);
+    facts.add_row(["server", &server(status, now)]);
     let revision = status.applied_revision.map_or_else(|| "none".to_owned(), |revision| revision.to_string());
     facts.add_row(["revision", &revision]);
-    if let Some(rejection) = &status.rejection {
-        for reason in &rejection.reasons {
-            let group = reason.group.as_deref().map(|group| format!("group {group}: ")).unwrap_or_default();
-            facts.add_row(["rejected", &format!("{}: {group}{}", rejection.revision, reason.detail)]);
-        }
-    }
-    facts.add_row(["journal", &journal(status)]);
+    facts.add_row(["journal", &format!("{} not acknowledged by a server", transitions(status))]);
     facts.add_row(["realtime", &realtime(status)]);
+    facts.add_row(["dropped", &dropped(status)]);
+    text.push_str(&trimmed(&facts));
+    text.push('\n');
 
-    let mut text = trimmed(&facts);
-    let _ = writeln!(text);
     if status.groups.is_empty() {
         let _ = writeln!(text, "no groups");
         return text;
@@ -35,21 +42,56 @@ pub(super) fn render(status: &LocalStatus) -> String {
         "VRID",
         "INTERFACE",
         "STATE",
+        "WHY",
         "SINCE",
         "PRIORITY",
         "ADDRESSES",
         "ACTIVE ROUTER",
     ]);
     for group in &status.groups {
-        groups.add_row(row(group));
+        groups.add_row(row(group, now));
     }
     text.push_str(&trimmed(&groups));
+    text
+}
+
+/// What somebody should do something about, the groups first.
+fn problems(status: &LocalStatus, now: DateTime<Utc>) -> Vec<String> {
+    let mut problems = Vec::new();
     for group in &status.groups {
-        if let Some(fault) = &group.fault {
-            let _ = writeln!(text, "{} is in fault: {fault}", group.name);
+        let name = &group.name;
+        match (&group.fault, group.state) {
+            (Some(fault), _) => problems.push(format!("{name} is in fault: {fault}")),
+            (None, State::Fault) => problems.push(format!("{name} is in fault")),
+            (None, State::Initialize) => problems.push(format!("{name} takes no part in the election")),
+            (None, State::Backup | State::Active) => {}
+        }
+        for address in group.virtual_addresses.iter().filter(|_| group.state == State::Active) {
+            if !group.addresses_present.contains(address) {
+                problems.push(format!("{name} is active, but {address} is not bound"));
+            }
         }
     }
-    text
+    if let Some(rejection) = &status.rejection {
+        for reason in &rejection.reasons {
+            let group = reason.group.as_deref().map(|group| format!("group {group}: ")).unwrap_or_default();
+            problems.push(format!("revision {} was rejected: {group}{}", rejection.revision, reason.detail));
+        }
+    }
+    let link = &status.server;
+    if !link.connected {
+        let why = link.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
+        problems.push(format!("no session with the server{}{why}", ago(link.since, now)));
+    }
+    if let Some(why) = &status.journal.degraded {
+        problems.push(format!("transitions are kept in memory: {why}"));
+    }
+    if status.worker_starts > 1 {
+        let again = status.worker_starts - 1;
+        let times = if again == 1 { "once".to_owned() } else { format!("{again} times") };
+        problems.push(format!("the worker died and was started again, {times} in this boot"));
+    }
+    problems
 }
 
 fn plain_table() -> Table {
@@ -63,26 +105,28 @@ fn trimmed(table: &Table) -> String {
     lines.lines().fold(String::new(), |text, line| text + line.trim() + "\n")
 }
 
-fn agent(status: &LocalStatus) -> String {
-    let restarts = match status.worker_starts {
-        0 | 1 => String::new(),
-        starts => format!(", worker started {starts} times"),
-    };
-    format!("{} since {}, boot {}{restarts}", status.agent_version, status.started_at, status.boot_id)
+fn agent(status: &LocalStatus, now: DateTime<Utc>) -> String {
+    format!(
+        "{}, worker number {} runs since {}, boot {}",
+        status.agent_version,
+        status.worker_starts,
+        point(status.started_at, now),
+        status.boot_id
+    )
 }
 
-fn server(status: &LocalStatus) -> String {
+fn server(status: &LocalStatus, now: DateTime<Utc>) -> String {
     let link = &status.server;
-    let since = link.since.map(|since| format!(" since {since}")).unwrap_or_default();
     let state = if link.connected { "connected" } else { "not connected" };
-    let why = link.last_error.as_ref().map(|error| format!(": {error}")).unwrap_or_default();
-    format!("{}, {state}{since}{why}", link.url)
+    let since = link.since.map(|since| format!(" since {}", point(since, now))).unwrap_or_default();
+    format!("{}, {state}{since}", link.url)
 }
 
-fn journal(status: &LocalStatus) -> String {
-    let degraded =
-        status.journal.degraded.as_ref().map(|why| format!("; kept in memory: {why}")).unwrap_or_default();
-    format!("{} transitions not acknowledged{degraded}", status.journal.unacknowledged)
+fn transitions(status: &LocalStatus) -> String {
+    match status.journal.unacknowledged {
+        1 => "1 transition".to_owned(),
+        number => format!("{number} transitions"),
+    }
 }
 
 fn realtime(status: &LocalStatus) -> String {
@@ -92,30 +136,63 @@ fn realtime(status: &LocalStatus) -> String {
     format!("scheduling {}, {memory}{detail}", realtime.scheduling)
 }
 
-fn row(group: &LocalGroupStatus) -> [String; 8] {
+fn dropped(status: &LocalStatus) -> String {
+    let causes: Vec<_> = status
+        .dropped_packets
+        .iter()
+        .filter(|(_, number)| **number > 0)
+        .map(|(cause, number)| format!("{number} for {cause}"))
+        .collect();
+    if causes.is_empty() { "no packets".to_owned() } else { format!("packets: {}", causes.join(", ")) }
+}
+
+fn row(group: &LocalGroupStatus, now: DateTime<Utc>) -> [String; 9] {
     let priority = if group.priority == group.effective_priority {
         group.priority.to_string()
     } else {
-        format!("{} ({})", group.effective_priority, group.priority)
+        format!("{} (configured {})", group.effective_priority, group.priority)
     };
     let active = match (group.state, group.active_source) {
         (State::Active, _) => "this node".to_owned(),
         (_, Some(source)) => source.to_string(),
-        (_, None) => "-".to_owned(),
+        (_, None) => "none heard".to_owned(),
     };
-    let present = |address| if group.addresses_present.contains(address) { "*" } else { "" };
+    let bound = |address| if group.addresses_present.contains(address) { " (bound)" } else { "" };
     let addresses: Vec<_> =
-        group.virtual_addresses.iter().map(|address| format!("{address}{}", present(address))).collect();
+        group.virtual_addresses.iter().map(|address| format!("{address}{}", bound(address))).collect();
     [
         group.name.clone(),
         group.vrid.to_string(),
         group.interface.clone(),
         group.state.as_str().to_owned(),
-        group.since.to_string(),
+        group.reason.map_or("-", |reason| reason.as_str()).to_owned(),
+        point(group.since, now),
         priority,
-        addresses.join(" "),
+        addresses.join(", "),
         active,
     ]
+}
+
+/// A time, to the second, and how long ago that was.
+fn point(at: Timestamp, now: DateTime<Utc>) -> String {
+    let at = at.as_datetime();
+    format!("{} ({} ago)", at.to_rfc3339_opts(SecondsFormat::Secs, true), length(now - at))
+}
+
+fn ago(since: Option<Timestamp>, now: DateTime<Utc>) -> String {
+    since.map(|since| format!(" for {}", length(now - since.as_datetime()))).unwrap_or_default()
+}
+
+/// A length of time in its two largest units.
+fn length(time: TimeDelta) -> String {
+    let seconds = time.num_seconds().max(0);
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes} min"),
+        (_, _, _) => format!("{days} d {hours} h"),
+    }
 }
 
 #[cfg(test)]
@@ -127,33 +204,44 @@ mod tests {
         "started_at": "2026-11-22T20:41:17.000123Z", "worker_starts": 2,
         "server": {"url": "https://baton.example:8443", "connected": false,
                    "since": "2026-11-22T20:42:00.000000Z", "last_error": "cannot connect: refused"},
-        "applied_revision": {"epoch": 1, "counter": 12}, "rejection": null,
+        "applied_revision": {"epoch": 1, "counter": 12},
+        "rejection": {"revision": {"epoch": 1, "counter": 13}, "reasons": [{"group": "db", "detail": "no eth9"}]},
         "journal": {"unacknowledged": 3, "degraded": "disk full"},
         "realtime": {"scheduling": "fifo", "memory_locked": true, "detail": null}, "interfaces": [],
+        "dropped_packets": {"checksum": 4, "ttl": 0},
         "groups": [{"id": "00000000-0000-0000-0000-000000000002", "name": "web", "interface": "eth0",
             "family": "ipv4", "vrid": 51, "state": "backup", "since": "2026-11-22T20:43:00.000000Z",
+            "reason": "higher_priority_heard",
             "priority": 240, "effective_priority": 200, "virtual_addresses": ["192.0.2.10/24"],
             "addresses_present": [], "active_source": "192.0.2.2", "fault": null,
             "counters": {"advertisements_sent": 0, "advertisements_received": 9, "priority_zero_sent": 0,
                 "priority_zero_received": 0, "announcements_sent": 0, "addresses_restored": 0}}]
     }"#;
 
+    fn answer() -> LocalStatus {
+        serde_json::from_str(ANSWER).unwrap()
+    }
+
+    fn shown(status: &LocalStatus) -> String {
+        render(status, "2026-11-22T23:45:05Z".parse().unwrap())
+    }
+
     #[test]
-    fn a_person_sees_what_runs_and_what_is_wrong() {
-        let status: LocalStatus = serde_json::from_str(ANSWER).unwrap();
-        let text = render(&status);
+    fn a_person_sees_what_runs_and_why() {
+        let text = shown(&answer());
         for wanted in [
             "lb1",
-            "worker started 2 times",
-            "https://baton.example:8443, not connected since 2026-11-22T20:42:00.000000Z: cannot connect: refused",
+            "worker number 2 runs since 2026-11-22T20:41:17Z (3 h 3 min ago)",
+            "https://baton.example:8443, not connected since 2026-11-22T20:42:00Z (3 h 3 min ago)",
             "1.12",
-            "3 transitions not acknowledged; kept in memory: disk full",
+            "3 transitions not acknowledged by a server",
             "scheduling fifo, memory locked",
+            "packets: 4 for checksum\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is not in:\n{text}");
         }
         let row = text.lines().find(|line| line.starts_with("web")).unwrap();
-        let words: Vec<_> = row.split_whitespace().collect();
+        let words: Vec<_> = row.split("  ").map(str::trim).filter(|word| !word.is_empty()).collect();
         assert_eq!(
             words,
             [
@@ -161,9 +249,9 @@ mod tests {
                 "51",
                 "eth0",
                 "backup",
-                "2026-11-22T20:43:00.000000Z",
-                "200",
-                "(240)",
+                "higher_priority_heard",
+                "2026-11-22T20:43:00Z (3 h 2 min ago)",
+                "200 (configured 240)",
                 "192.0.2.10/24",
                 "192.0.2.2"
             ]
@@ -171,11 +259,51 @@ mod tests {
     }
 
     #[test]
+    fn what_needs_somebody_comes_first_and_the_groups_before_the_rest() {
+        let mut status = answer();
+        status.groups[0].fault = Some("interface eth0 is down".to_owned());
+        let mut active = status.groups[0].clone();
+        (active.name, active.state, active.fault) = ("db".to_owned(), State::Active, None);
+        status.groups.push(active);
+        let text = shown(&status);
+        let problems: Vec<_> = text.lines().take_while(|line| line.starts_with("! ")).collect();
+        assert_eq!(
+            problems,
+            [
+                "! web is in fault: interface eth0 is down",
+                "! db is active, but 192.0.2.10/24 is not bound",
+                "! revision 1.13 was rejected: group db: no eth9",
+                "! no session with the server for 3 h 3 min: cannot connect: refused",
+                "! transitions are kept in memory: disk full",
+                "! the worker died and was started again, once in this boot",
+            ]
+        );
+    }
+
+    #[test]
+    fn where_nothing_is_wrong_nothing_stands_out() {
+        let mut status = answer();
+        (status.worker_starts, status.server.connected) = (1, true);
+        (status.rejection, status.journal.degraded) = (None, None);
+        let text = shown(&status);
+        assert!(text.starts_with("node"), "{text}");
+    }
+
+    #[test]
     fn an_agent_that_never_enrolled_says_so() {
-        let mut status: LocalStatus = serde_json::from_str(ANSWER).unwrap();
+        let mut status = answer();
         status.node = None;
         status.groups.clear();
-        let text = render(&status);
+        let text = shown(&status);
         assert!(text.contains("not enrolled") && text.contains("no groups"), "{text}");
+    }
+
+    #[test]
+    fn lengths_are_told_in_two_units() {
+        for (seconds, wanted) in
+            [(-5, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (7_260, "2 h 1 min"), (90_000, "1 d 1 h")]
+        {
+            assert_eq!(length(TimeDelta::seconds(seconds)), wanted);
+        }
     }
 }
