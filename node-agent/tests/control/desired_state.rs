@@ -1,8 +1,11 @@
 //! What a node runs: what the server says, what the disk says, and what is refused.
 
-use api_types::channel::DesiredState;
+use api_types::channel::{DesiredGroup, DesiredPeer, DesiredState, MAX_MESSAGE_OCTETS, ServerMessage};
+use api_types::group::Checksum;
 use baton_agent::messages::{Command, Report};
 use tempfile::tempdir;
+use uuid::Uuid;
+use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
 use crate::agent::{Agent, config, enrolled, revision, state};
 use crate::authority::Authority;
@@ -176,4 +179,56 @@ async fn an_agent_that_is_told_to_stop_applies_nothing_more() {
     session.desire(state(1, 1)).await;
     within("the agent stops", &mut stopping).await.unwrap();
     drop(Command::Stop);
+}
+
+/// A group with a long name, as many addresses as people give one, and two peers.
+fn group(number: u32) -> DesiredGroup {
+    let address = |last: u32| std::net::Ipv4Addr::from(0x0a00_0000 + number * 16 + last);
+    let peer = |name: &str, last| DesiredPeer {
+        name: name.parse().unwrap(),
+        address: Some(address(last).into()),
+        priority: Priority::MIN,
+    };
+    DesiredGroup {
+        id: Uuid::from_u128(u128::from(number)),
+        name: format!("customer-{number:04}-web-frontend").parse().unwrap(),
+        generation: 1,
+        interface: format!("vlan{}", number / 250),
+        family: Family::Ipv4,
+        vrid: Vrid::new(u8::try_from(number % 250 + 1).unwrap()).unwrap(),
+        version: Version::V3,
+        advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
+        preempt_mode: true,
+        checksum: Checksum::Auto,
+        virtual_addresses: vec![format!("{}/8", address(1)).parse().unwrap()],
+        priority: Priority::MIN,
+        peers: vec![peer("load-balancer-2", 2), peer("load-balancer-3", 3)],
+    }
+}
+
+#[tokio::test]
+async fn a_node_can_be_a_member_of_a_thousand_groups() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let mut agent = Agent::start(&config).await;
+    let (mut session, _) = server.welcome(&[]).await;
+
+    let groups: Vec<_> = (0..1_000).map(group).collect();
+    let state = DesiredState::new(revision(1, 1), groups.clone()).unwrap();
+    let octets = serde_json::to_vec(&ServerMessage::DesiredState(state.clone())).unwrap().len();
+    assert!(octets < MAX_MESSAGE_OCTETS, "{octets}");
+    session.desire(state).await;
+    let told = within("a command", agent.commands.recv()).await;
+    assert_eq!(told, Some(Command::Apply { revision: revision(1, 1), groups: groups.clone() }));
+    agent.report(Report::Applied(revision(1, 1))).await;
+    assert_eq!(session.applied().await.0, revision(1, 1));
+    agent.stop().await;
+
+    // And it starts from them without a server.
+    let mut agent = Agent::start(&config).await;
+    let told = within("a command", agent.commands.recv()).await;
+    assert_eq!(told, Some(Command::Apply { revision: revision(1, 1), groups }));
+    agent.crash().await;
 }

@@ -42,7 +42,7 @@ impl Drop for SmallDisk {
     }
 }
 
-async fn degraded_is(config: &baton_agent::config::Config, wanted: bool) -> Option<String> {
+pub(crate) async fn degraded_is(config: &baton_agent::config::Config, wanted: bool) -> Option<String> {
     let give_up = Instant::now() + BOUND;
     loop {
         let seen = status_of(config).await;
@@ -97,7 +97,7 @@ async fn on_a_full_disk_transitions_are_reported_from_memory_and_written_when_th
     agent.crash().await;
 }
 
-fn transitions_of(message: api_types::channel::AgentMessage) -> Option<Vec<u64>> {
+pub(crate) fn transitions_of(message: api_types::channel::AgentMessage) -> Option<Vec<u64>> {
     match message {
         api_types::channel::AgentMessage::Transitions { transitions } => {
             Some(transitions.iter().map(|transition| transition.sequence).collect())
