@@ -147,7 +147,7 @@ impl AddressTable for NeverRemoves {
 
 #[test]
 fn a_stop_that_the_kernel_does_not_let_finish_ends_within_a_bound_and_names_what_is_left() {
-    let lab = Lab::new(1);
+    let lab = Lab::beside_others(1);
     let address_table = |agent| -> std::io::Result<Arc<dyn AddressTable>> {
         Ok(Arc::new(NeverRemoves(NetlinkAddressTable::connect(agent)?)))
     };

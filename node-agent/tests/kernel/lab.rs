@@ -15,15 +15,23 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 pub(crate) struct Lab {
     prefix: String,
     hosts: u8,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Option<MutexGuard<'static, ()>>,
 }
 
 impl Lab {
     /// A LAN with the hosts 1 to `hosts`. Host `n` has `eth0` with 10.66.0.n/16 and the MAC address
     /// 02:00:00:00:00:0n.
     pub(crate) fn new(hosts: u8) -> Self {
+        Self::make(hosts, Some(TURN.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// A LAN for a test that mostly waits, and so disturbs no other that measures time.
+    pub(crate) fn beside_others(hosts: u8) -> Self {
+        Self::make(hosts, None)
+    }
+
+    fn make(hosts: u8, turn: Option<MutexGuard<'static, ()>>) -> Self {
         assert!(geteuid().is_root(), "the kernel tests need root: they make network namespaces");
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let prefix = format!("btd-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let lab = Self { prefix, hosts, _turn: turn };
         let switch = lab.switch();

@@ -8,6 +8,7 @@ mod advertisements;
 mod announcements;
 mod eventually;
 mod faults;
+mod hostile;
 mod lab;
 mod monitor;
 mod process_tree;

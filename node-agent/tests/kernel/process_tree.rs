@@ -1,6 +1,7 @@
 //! The parent, the worker, and what the death of either does to an address.
 
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -8,8 +9,10 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use api_types::channel::{DesiredState, Revision};
 use baton_agent::control::desired_state::DesiredStateStore;
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, ftruncate};
 use tempfile::TempDir;
 
 use crate::eventually::{BOUND, eventually};
@@ -18,6 +21,7 @@ use crate::monitor::Monitor;
 use crate::router::{VIP, group};
 use crate::wire::Capture;
 
+const NOBODY: u32 = 65534;
 const AGENT: &str = env!("CARGO_BIN_EXE_baton-agent");
 
 /// The real agent in a namespace, started from a desired state on disk, with no server to reach.
@@ -28,17 +32,17 @@ struct Agent {
 
 impl Agent {
     fn start(lab: &Lab, host: u8, priority: u8) -> Self {
-        Self::start_with(lab, host, priority, |_| {})
+        Self::start_with(lab, host, priority, |_, _| {})
     }
 
     /// Starts it without a capability that root has.
     fn start_without(lab: &Lab, host: u8, priority: u8, capability: &str) -> Self {
-        Self::start_with(lab, host, priority, |command| {
+        Self::start_with(lab, host, priority, |command, _| {
             command.args(["setpriv", &format!("--bounding-set=-{capability}"), "--"]);
         })
     }
 
-    fn start_with(lab: &Lab, host: u8, priority: u8, prepare: impl FnOnce(&mut Command)) -> Self {
+    fn start_with(lab: &Lab, host: u8, priority: u8, prepare: impl FnOnce(&mut Command, &Path)) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let state =
             DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group(priority)]).expect("JSON");
@@ -53,7 +57,7 @@ impl Agent {
     }
 
     fn start_again(&mut self, lab: &Lab, host: u8) {
-        self.parent = run(lab, host, self.directory.path(), |_| {});
+        self.parent = run(lab, host, self.directory.path(), |_, _| {});
     }
 
     /// The process id of the worker that lives now.
@@ -73,6 +77,10 @@ impl Agent {
             .args(["status", "-o", "json"])
             .output();
         serde_json::from_slice(&output.expect("the status runs").stdout).unwrap_or_default()
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
     }
 
     fn kill_worker(&self) -> i32 {
@@ -103,10 +111,10 @@ impl Drop for Agent {
     }
 }
 
-fn run(lab: &Lab, host: u8, directory: &Path, prepare: impl FnOnce(&mut Command)) -> Child {
+fn run(lab: &Lab, host: u8, directory: &Path, prepare: impl FnOnce(&mut Command, &Path)) -> Child {
     let mut command = Command::new("ip");
     command.args(["netns", "exec", &lab.host(host)]);
-    prepare(&mut command);
+    prepare(&mut command, directory);
     command
         .args([AGENT, "run", "--config"])
         .arg(directory.join("agent.toml"))
@@ -216,7 +224,7 @@ fn systemd_is_told_when_the_dataplane_runs_and_that_the_parent_is_the_service() 
         let length = systemd.recv(&mut buffer).expect("a notification");
         String::from_utf8_lossy(&buffer[..length]).into_owned()
     };
-    let mut agent = Agent::start_with(&lab, 1, 240, |command| {
+    let mut agent = Agent::start_with(&lab, 1, 240, |command, _| {
         command.env("NOTIFY_SOCKET", &path);
     });
     let ready = heard();
@@ -249,4 +257,69 @@ fn a_member_that_may_not_bind_is_in_fault_and_never_advertises() {
     std::thread::sleep(std::time::Duration::from_secs(1));
     assert!(!lab.has(1, VIP));
     assert!(capture.lines().is_empty(), "{:?}", capture.lines());
+}
+
+#[test]
+fn a_worker_that_cannot_read_the_shared_memory_adopts_nothing_and_takes_part() {
+    let lab = Lab::new(1);
+    let mut agent = Agent::start(&lab, 1, 240);
+    eventually("it holds", || lab.has(1, VIP), |has| *has);
+    agent.kill_parent();
+    agent.kill_worker();
+    let monitor = Monitor::start(&lab, 1);
+
+    let memory = memfd_create(c"garbage", MFdFlags::empty()).expect("a memfd");
+    ftruncate(&memory, 100).expect("another size");
+    let lock = fs::File::open(agent.directory.path().join("lock")).expect("the lock");
+    fcntl(&lock, FcntlArg::F_SETFD(FdFlag::empty())).expect("inherited");
+    let log = agent.directory.path().join("log");
+    agent.parent = Command::new("ip")
+        .args(["netns", "exec", &lab.host(1), AGENT, "worker", "--config"])
+        .arg(agent.config_file())
+        .args(["--memory-fd", &memory.as_raw_fd().to_string(), "--lock-fd", &lock.as_raw_fd().to_string()])
+        .stderr(fs::File::options().append(true).open(&log).expect("a log"))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the worker starts");
+    let text = || fs::read_to_string(&log).expect("a log");
+    eventually("it says so", text, |text| text.contains("begins anew and adopts nothing"));
+    let state = || agent.status().pointer("/groups/0/state").cloned();
+    eventually("it is Active again", state, |state| *state == Some("active".into()));
+    let changes = monitor.finish();
+    assert!(changes.contains("Deleted") && changes.contains(VIP), "first removed: {changes}");
+    assert!(lab.has(1, VIP));
+}
+
+#[test]
+fn an_agent_that_is_not_root_needs_two_capabilities_and_says_what_it_was_not_granted() {
+    let lab = Lab::new(1);
+    let agent = Agent::start_with(&lab, 1, 240, |command, directory| {
+        let everything =
+            fs::read_dir(directory).expect("readable").map(|entry| entry.expect("an entry").path());
+        for path in everything.chain([directory.to_owned()]) {
+            std::os::unix::fs::chown(path, Some(NOBODY), None).expect("given away");
+        }
+        command.args([
+            "setpriv",
+            "--inh-caps=-all,+net_admin,+net_raw",
+            "--ambient-caps=-all,+net_admin,+net_raw",
+        ]);
+        command.args([
+            "--bounding-set=-all,+net_admin,+net_raw",
+            "--no-new-privs",
+            &format!("--reuid={NOBODY}"),
+        ]);
+        command.args(["prlimit", "--memlock=65536", "--rtprio=0", "--"]);
+    });
+    eventually("it holds", || (lab.has(1, VIP), agent.log()), |(has, _)| *has);
+    let realtime = eventually(
+        "it answers",
+        || agent.status().pointer("/realtime").cloned().unwrap_or_default(),
+        |realtime| !realtime.is_null(),
+    );
+    assert_eq!(realtime["scheduling"], "other", "{realtime}");
+    assert!(realtime["detail"].to_string().contains("SCHED_FIFO was refused"), "{realtime}");
+    let worker = agent.worker().expect("a worker");
+    let status = fs::read_to_string(format!("/proc/{worker}/status")).expect("a process");
+    assert!(status.contains("CapEff:\t0000000000003000"), "no more than the two: {status}");
 }

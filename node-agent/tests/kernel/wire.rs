@@ -4,9 +4,9 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::eventually::eventually;
 use crate::lab::Lab;
@@ -104,16 +104,48 @@ pub(crate) fn advertisement_from_2() -> Vec<u8> {
 
 /// Sends `message` as protocol 112 from 10.66.0.2 with this TTL, from host 2.
 pub(crate) fn send_from_2(lab: &Lab, ttl: u8, message: &[u8]) {
-    let source = Ipv4Addr::new(10, 66, 0, 2);
-    let group = Ipv4Addr::new(224, 0, 0, 18);
-    let mut packet = vec![0x45, 0, 0, 0, 0, 1, 0, 0, ttl, 112, 0, 0];
-    packet.extend(source.octets());
-    packet.extend(group.octets());
-    packet.extend(message);
+    let packet = packet_from_2(0, ttl, message);
+    lab.inside(2, || sender().send_to(&packet, &destination()).expect("sent"));
+}
+
+/// Sends `message` as if more fragments followed.
+pub(crate) fn send_fragment_from_2(lab: &Lab, message: &[u8]) {
+    const MORE_FRAGMENTS: u8 = 0x20;
+    let packet = packet_from_2(MORE_FRAGMENTS, 255, message);
+    lab.inside(2, || sender().send_to(&packet, &destination()).expect("sent"));
+}
+
+/// Sends `message` again and again as fast as host 2 can; returns how often that was.
+pub(crate) fn flood_from_2(lab: &Lab, time: Duration, message: &[u8]) -> u64 {
+    let packet = packet_from_2(0, 255, message);
     lab.inside(2, || {
-        let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("a raw socket");
-        socket.set_header_included_v4(true).expect("own header");
-        socket.set_multicast_if_v4(&source).expect("the interface");
-        socket.send_to(&packet, &SocketAddrV4::new(group, 0).into()).expect("sent");
-    });
+        let (socket, destination) = (sender(), destination());
+        let (end, mut sent) = (Instant::now() + time, 0);
+        while Instant::now() < end {
+            sent += u64::from(socket.send_to(&packet, &destination).is_ok());
+        }
+        sent
+    })
+}
+
+const SOURCE: Ipv4Addr = Ipv4Addr::new(10, 66, 0, 2);
+const GROUP: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
+
+fn packet_from_2(flags: u8, ttl: u8, message: &[u8]) -> Vec<u8> {
+    let mut packet = vec![0x45, 0, 0, 0, 0, 1, flags, 0, ttl, 112, 0, 0];
+    packet.extend(SOURCE.octets());
+    packet.extend(GROUP.octets());
+    packet.extend(message);
+    packet
+}
+
+fn sender() -> Socket {
+    let socket = Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("a raw socket");
+    socket.set_header_included_v4(true).expect("own header");
+    socket.set_multicast_if_v4(&SOURCE).expect("the interface");
+    socket
+}
+
+fn destination() -> SockAddr {
+    SocketAddrV4::new(GROUP, 0).into()
 }

@@ -1,0 +1,39 @@
+//! What somebody on the LAN can send who means no good.
+
+use std::time::Duration;
+
+use api_types::transition::State;
+
+use crate::eventually::eventually;
+use crate::lab::Lab;
+use crate::router::{Router, group};
+use crate::wire::{Capture, advertisement_from_2, flood_from_2, send_fragment_from_2};
+
+#[test]
+fn junk_at_full_speed_delays_no_advertisement_beyond_what_backups_bear() {
+    let lab = Lab::new(2);
+    let router = Router::running(&lab, 1, group(240));
+    router.reaches(State::Active, 1);
+    let capture = Capture::start(&lab, 2, "proto 112 and src host 10.66.0.1");
+    capture.sees(1, &["prio 240"]);
+    let mut junk = advertisement_from_2();
+    junk[6] ^= 0xff;
+    let sent = flood_from_2(&lab, Duration::from_secs(2), &junk);
+    assert!(sent > 10_000, "only {sent} packets");
+    eventually("they are counted", || router.dropped("checksum"), |dropped| *dropped * 2 > sent);
+    let times: Vec<_> = capture.with(&["prio 240"]).iter().map(|line| line.at).collect();
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max().expect("some");
+    // A Backup would take over after more than 300 ms.
+    assert!(times.len() > 15 && longest < Duration::from_millis(300), "{longest:?} among {}", times.len());
+    assert_eq!(router.transitions().len(), 2, "nothing moved: {:?}", router.transitions());
+}
+
+#[test]
+fn a_fragment_is_no_advertisement() {
+    let lab = Lab::new(2);
+    let router = Router::running(&lab, 1, group(240));
+    router.reaches(State::Active, 1);
+    send_fragment_from_2(&lab, &advertisement_from_2());
+    eventually("it is counted", || router.dropped("length"), |dropped| *dropped == 1);
+    assert_eq!(router.transitions().len(), 2, "nothing moved: {:?}", router.transitions());
+}
