@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use baton_server::clock::SystemClock;
 use baton_server::config::{Config, LogFormat};
-use baton_server::{metrics, openapi, serve};
+use baton_server::{metrics, openapi, serve, tls};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -54,6 +54,12 @@ fn run(path: &std::path::Path, check_config: bool) -> ExitCode {
         }
     };
     if check_config {
+        if let Some(files) = &config.tls
+            && let Err(error) = tls::check_files(files)
+        {
+            report(&error);
+            return ExitCode::from(EXIT_USAGE);
+        }
         return print(&toml::to_string_pretty(&config).unwrap_or_default());
     }
     start_log(config.log_format);

@@ -55,6 +55,7 @@ pub fn router(app: App) -> Router {
         .layer(DefaultBodyLimit::max(MAX_BODY_OCTETS))
         .layer(CatchPanicLayer::custom(http::request::after_panic))
         .layer(from_fn(identify))
+        .layer(from_fn(http::leftover::take))
         .with_state(app)
 }
 

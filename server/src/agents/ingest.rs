@@ -14,7 +14,7 @@ use crate::store::audit::{self, Entry, Origin, Target};
 use crate::store::failovers::{self, Change};
 use crate::store::identities::Enrolled;
 use crate::store::transitions::{self, Appended};
-use crate::store::{StoreError, audit::server};
+use crate::store::{StoreError, audit::server, journal_positions};
 
 /// What a batch came to. True only once its transaction is committed.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ pub async fn ingest(
     let Some(boot) = batch.first().map(|record| record.boot_id) else {
         return Ok(Ingested { acknowledged: None, transitions: 0, failovers: Vec::new() });
     };
-    transitions::lock_position(conn, node.id, boot, now).await?;
+    journal_positions::lock(conn, node.id, boot, now).await?;
     let mut earliest: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
     let mut count = 0;
     for record in batch {
@@ -58,7 +58,7 @@ pub async fn ingest(
             Appended::Known | Appended::ContradictsAgain => {}
         }
     }
-    let acknowledged = transitions::advance_position(conn, node.id, boot).await?;
+    let acknowledged = journal_positions::advance(conn, node.id, boot).await?;
     let mut changes = Vec::new();
     // In the order of the groups, so that two agents that report the same moves never wait for each other.
     for (group, earliest) in earliest {

@@ -19,6 +19,7 @@
 //! # What is no failover
 //! A split that heals: the holder that stays has never ceased to hold.
 
+mod cause;
 mod gap;
 mod timeline;
 
@@ -30,10 +31,11 @@ use std::net::IpAddr;
 
 use api_types::Timestamp;
 use api_types::failover::{FailoverCause, GapMethod};
-use api_types::transition::{State, TransitionReason, TransitionRecord};
+use api_types::transition::{State, TransitionRecord};
 use uuid::Uuid;
 use vrrp::Priority;
 
+use cause::{Answers, cause_of_leaving, cause_of_takeover};
 use timeline::{Heard, Moment};
 
 /// A transition that is recorded.
@@ -368,56 +370,5 @@ impl<'a> Walk<'a> {
                 named.map_or_else(|| id.to_string(), str::to_owned)
             }
         }
-    }
-}
-
-/// Why a member took over; `None` for a reason that no takeover has.
-fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCause> {
-    match reason {
-        TransitionReason::NoResponse => Some(FailoverCause::NoResponse),
-        TransitionReason::PriorityZero => Some(FailoverCause::PriorityZero),
-        TransitionReason::Preempting => Some(FailoverCause::Preempting),
-        TransitionReason::OwnerStarted => Some(FailoverCause::OwnerStarted),
-        TransitionReason::Started
-        | TransitionReason::HigherPriorityHeard
-        | TransitionReason::Stopped
-        | TransitionReason::Removed
-        | TransitionReason::Reconfigured
-        | TransitionReason::InterfaceDown
-        | TransitionReason::InterfaceMissing
-        | TransitionReason::NoInterfaceAddress
-        | TransitionReason::BindFailed
-        | TransitionReason::FaultCleared => None,
-    }
-}
-
-/// What the way in which a holder let go looks like to its successor.
-fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
-    match reason {
-        TransitionReason::HigherPriorityHeard => FailoverCause::Preempting,
-        TransitionReason::Stopped | TransitionReason::Removed | TransitionReason::Reconfigured => {
-            FailoverCause::PriorityZero
-        }
-        TransitionReason::Started
-        | TransitionReason::OwnerStarted
-        | TransitionReason::NoResponse
-        | TransitionReason::PriorityZero
-        | TransitionReason::Preempting
-        | TransitionReason::InterfaceDown
-        | TransitionReason::InterfaceMissing
-        | TransitionReason::NoInterfaceAddress
-        | TransitionReason::BindFailed
-        | TransitionReason::FaultCleared => FailoverCause::NoResponse,
-    }
-}
-
-/// Whether one cause, as the old holder saw it, is the other, as the new one did.
-trait Answers {
-    fn answers(self, taken: Self) -> bool;
-}
-
-impl Answers for FailoverCause {
-    fn answers(self, taken: Self) -> bool {
-        self == taken || (self == Self::Preempting && taken == Self::OwnerStarted)
     }
 }

@@ -17,6 +17,7 @@ mod history;
 mod intent;
 pub mod join_tokens;
 mod json;
+pub mod leftover;
 pub mod nodes;
 pub mod page;
 pub mod path;

@@ -13,6 +13,7 @@ pub mod groups;
 pub mod identities;
 pub mod intent;
 pub mod join_tokens;
+pub mod journal_positions;
 mod key;
 pub mod member_reports;
 pub mod members;

@@ -9,7 +9,7 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use super::member_reports::{self, family_of};
-use super::{StoreError, intent, nodes, transitions};
+use super::{StoreError, intent, journal_positions, nodes};
 use crate::domain::desired::primary_address;
 
 /// Names one session.
@@ -56,7 +56,7 @@ pub async fn begin(
         store_applied(conn, key.node, revision).await?;
     }
     judge(conn, key.node, now).await?;
-    transitions::positions(conn, key.node, now).await.map(Some)
+    journal_positions::of_node(conn, key.node, now).await.map(Some)
 }
 
 /// Stores the interfaces that the agent reports. The node and its peers are locked.

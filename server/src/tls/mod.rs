@@ -17,6 +17,7 @@ pub use authority::{OwnCertificateError, certificate_of_own_authority};
 pub use files::{FilesError, certificate_from_files};
 
 use crate::app::Authority;
+use crate::config::TlsFiles;
 
 /// What the server proves itself with.
 #[derive(Debug)]
@@ -33,6 +34,26 @@ pub struct Certificate {
 #[derive(Debug, Error)]
 #[error("the certificate and its key cannot be used for TLS")]
 pub struct UnusableError(#[source] rustls::Error);
+
+/// Why configured files cannot be used.
+#[derive(Debug, Error)]
+pub enum CheckError {
+    /// They cannot be read.
+    #[error("cannot use the configured certificate")]
+    Files(#[from] FilesError),
+    /// They do not belong together.
+    #[error("cannot use the configured certificate")]
+    Unusable(#[from] UnusableError),
+}
+
+/// Whether the files can be used, without using them.
+///
+/// # Errors
+/// [`CheckError`], naming the file.
+pub fn check_files(files: &TlsFiles) -> Result<(), CheckError> {
+    certificate_from_files(files)?.server_config()?;
+    Ok(())
+}
 
 impl Certificate {
     /// The settings of TLS with this certificate.

@@ -230,9 +230,13 @@ impl Channel {
         }
     }
 
+    pub(crate) async fn say_transitions(&mut self, transitions: &[TransitionRecord]) {
+        self.say(AgentMessage::Transitions { transitions: transitions.to_vec() }).await;
+    }
+
     /// Reports transitions; the acknowledgement.
     pub(crate) async fn report(&mut self, transitions: &[TransitionRecord]) -> Acknowledged {
-        self.say(AgentMessage::Transitions { transitions: transitions.to_vec() }).await;
+        self.say_transitions(transitions).await;
         loop {
             match self.hear().await {
                 ServerMessage::Ack(acknowledged) => return acknowledged,

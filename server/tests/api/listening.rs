@@ -23,7 +23,15 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start() -> Self {
-        let inner = TestApp::start().await;
+        Self::of(TestApp::start().await).await
+    }
+
+    /// Another server of the same installation.
+    pub(crate) async fn beside(&self) -> Self {
+        Self::of(self.inner.beside().await).await
+    }
+
+    pub(crate) async fn of(inner: TestApp) -> Self {
         let (stop, stopping) = watch::channel(false);
         let app = App { stopping: Stopping::following(stopping), ..inner.app.clone() };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -63,6 +71,11 @@ impl Server {
     /// What SIGTERM does.
     pub(crate) fn stop(&self) {
         self.stop.send_replace(true);
+    }
+
+    /// A request as the admin, to be completed.
+    pub(crate) fn request(&self, method: &str, path: &str) -> Request {
+        self.inner.request(method, path)
     }
 
     /// A request without credential, to be completed.

@@ -19,6 +19,11 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With more in its configuration.
+    async fn start_with(more: &str) -> Self {
         use std::os::unix::fs::PermissionsExt;
         let dir = tempfile::Builder::new()
             .prefix("baton-server-")
@@ -26,7 +31,8 @@ impl Server {
             .tempdir_in("/tmp")
             .unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let text = format!("listen = \"127.0.0.1:{port}\"\nstate_dir = {:?}\n", dir.path().join("state"));
+        let text =
+            format!("listen = \"127.0.0.1:{port}\"\nstate_dir = {:?}\n{more}", dir.path().join("state"));
         std::fs::write(dir.path().join("server.toml"), text).unwrap();
         let child = spawn(dir.path());
         let server = Self { dir, url: format!("https://127.0.0.1:{port}"), child };
@@ -48,8 +54,12 @@ impl Server {
 
     /// A client that trusts the server's own authority and nobody else.
     fn client(&self) -> reqwest::Client {
+        self.builder().build().unwrap()
+    }
+
+    fn builder(&self) -> reqwest::ClientBuilder {
         let ca = reqwest::Certificate::from_pem(&std::fs::read(self.state("ca.pem")).unwrap()).unwrap();
-        reqwest::Client::builder().tls_certs_only([ca]).build().unwrap()
+        reqwest::Client::builder().tls_certs_only([ca])
     }
 
     async fn get(&self, path: &str) -> Option<(u16, Value)> {
@@ -194,4 +204,78 @@ async fn only_tls_1_3_is_spoken() {
     };
     assert!(get(reqwest::tls::Version::TLS_1_3).await.is_ok());
     assert!(get(reqwest::tls::Version::TLS_1_2).await.is_err());
+}
+
+#[tokio::test]
+async fn a_configured_certificate_is_served_and_its_authority_handed_to_agents() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| {
+        let path = dir.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let ca_key = rcgen::KeyPair::generate().unwrap();
+    let mut params = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let ca = params.self_signed(&ca_key).unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let leaf = leaf.signed_by(&key, &rcgen::Issuer::new(params, &ca_key)).unwrap();
+    let files = format!(
+        "[tls]\ncertificate = {:?}\nkey = {:?}\nca = {:?}\n",
+        write("leaf.pem", leaf.pem()),
+        write("key.pem", key.serialize_pem()),
+        write("ca.pem", ca.pem()),
+    );
+    let server = Server::start_with(&files).await;
+    assert_eq!(std::fs::read_to_string(server.state("ca.pem")).unwrap(), ca.pem());
+    assert_eq!(server.get("/api/v1/auth/self").await.unwrap().0, 200, "who trusts that authority is served");
+
+    let token = std::fs::read_to_string(server.state("admin-token")).unwrap();
+    let request =
+        server.client().post(format!("{}/api/v1/join-tokens", server.url)).bearer_auth(token.trim());
+    let answer: Value = request.json(&json!({"node": "lb1"})).send().await.unwrap().json().await.unwrap();
+    let parsed = webpki::EndEntityCert::try_from(ca.der()).unwrap();
+    let pin = baton_server::auth::sha256(&parsed.subject_public_key_info());
+    let pin = base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, pin);
+    let secret = answer["secret"].as_str().unwrap();
+    assert!(secret.ends_with(&format!("_{pin}")), "a join token pins the configured authority: {secret}");
+}
+
+#[test]
+fn a_certificate_that_cannot_be_used_is_named_at_the_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("server.toml");
+    let nowhere = dir.path().join("leaf.pem");
+    let text = format!(
+        "listen = \"127.0.0.1:0\"\nstate_dir = {:?}\n[tls]\ncertificate = {nowhere:?}\nkey = \"k\"\nca = \"c\"\n",
+        dir.path().join("state"),
+    );
+    std::fs::write(&file, text).unwrap();
+    let check = command(&["run", "--check-config", "--config"]).arg(&file).output().unwrap();
+    let said = String::from_utf8(check.stderr).unwrap();
+    assert_eq!(check.status.code(), Some(2), "{said}");
+    assert!(said.contains("leaf.pem"), "{said}");
+}
+
+#[tokio::test]
+async fn who_sends_too_much_reads_why_it_was_refused() {
+    let server = Server::start().await;
+    let token = std::fs::read_to_string(server.state("admin-token")).unwrap();
+    let much = vec![b'x'; 16 << 20];
+    for (path, method, credential, status) in [
+        ("/api/v1/segments", reqwest::Method::POST, token.trim(), 413),
+        ("/api/v1/segments", reqwest::Method::POST, "nobody", 401),
+        ("/api/v1/segments", reqwest::Method::PUT, token.trim(), 405),
+        ("/api/v1/nothing", reqwest::Method::PUT, token.trim(), 404),
+    ] {
+        for http1 in [true, false] {
+            let client = if http1 { server.builder().http1_only() } else { server.builder() };
+            let request = client.build().unwrap().request(method.clone(), format!("{}{path}", server.url));
+            let request = request.bearer_auth(credential).header("content-type", "application/json");
+            let answer = request.body(much.clone()).send().await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{path}, http1: {http1}");
+            assert_eq!(answer.json::<Value>().await.unwrap()["status"], status);
+        }
+    }
 }

@@ -1,3 +1,5 @@
+use api_types::transition::TransitionReason;
+
 use super::*;
 use api_types::transition::AdvertisementHeard;
 use chrono::{DateTime, TimeDelta};

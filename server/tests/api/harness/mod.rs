@@ -5,6 +5,7 @@ mod cluster;
 mod request;
 
 use std::borrow::Borrow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use baton_server::app::{App, Stopping};
@@ -12,6 +13,7 @@ use baton_server::config::Config;
 use baton_server::router::router;
 use baton_server::startup::{self, Database};
 use serde_json::{Value, json};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 
@@ -26,26 +28,52 @@ pub(crate) struct TestApp {
     pub(crate) clock: TestClock,
     /// The API token that the first start wrote.
     pub(crate) admin: String,
+    pub(crate) config: Config,
     router: axum::Router,
-    database: TestDatabase,
-    _state_dir: TempDir,
+    owner: PgConnectOptions,
+    _database: Option<Arc<TestDatabase>>,
+    _state_dir: Arc<TempDir>,
 }
 
 impl TestApp {
     /// Started for the first time, on an empty database.
     pub(crate) async fn start() -> Self {
         let database = TestDatabase::create().await;
+        let (owner, app) = (database.owner(), database.app());
+        Self { _database: Some(Arc::new(database)), ..Self::on(owner, app).await }
+    }
+
+    /// Started for the first time, on a database that the test looks after.
+    pub(crate) async fn on(owner: PgConnectOptions, app: PgConnectOptions) -> Self {
         let state_dir = tempfile::tempdir().unwrap();
         let config: Config =
             toml::from_str(&format!("state_dir = {:?}\ndatabase.max_connections = 6", state_dir.path()))
                 .unwrap();
-        let clock = TestClock::default();
-        let at = Database { embedded: None, owner: database.owner(), app: database.app() };
+        Self::prepare(config, TestClock::default(), owner, app, None, Arc::new(state_dir)).await
+    }
+
+    /// Another server of the same installation, on the same database.
+    pub(crate) async fn beside(&self) -> Self {
+        let app = (*self.app.db.connect_options()).clone();
+        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let (database, state_dir) = (self._database.clone(), Arc::clone(&self._state_dir));
+        Self::prepare(config, clock, self.owner.clone(), app, database, state_dir).await
+    }
+
+    async fn prepare(
+        config: Config,
+        clock: TestClock,
+        owner: PgConnectOptions,
+        app: PgConnectOptions,
+        database: Option<Arc<TestDatabase>>,
+        state_dir: Arc<TempDir>,
+    ) -> Self {
+        let at = Database { embedded: None, owner: owner.clone(), app };
         let (app, _certificate) =
             startup::prepare(&config, &at, clock.shared(), Stopping::never()).await.unwrap();
         let admin = std::fs::read_to_string(state_dir.path().join("admin-token")).unwrap().trim().to_owned();
         let router = router(app.clone());
-        Self { app, clock, admin, router, database, _state_dir: state_dir }
+        Self { app, clock, admin, config, router, owner, _database: database, _state_dir: state_dir }
     }
 
     /// A request as the admin; see [`Request`] for how to be somebody else.
@@ -93,7 +121,7 @@ impl TestApp {
 
     /// A connection as the owner of the database, past the rules of the application.
     pub(crate) async fn owner(&self) -> PgConnection {
-        PgConnection::connect_with(&self.database.owner()).await.unwrap()
+        PgConnection::connect_with(&self.owner).await.unwrap()
     }
 }
 

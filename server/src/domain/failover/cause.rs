@@ -1,0 +1,55 @@
+//! From the reason of one member's transition to the cause of the move that it was part of.
+
+use api_types::failover::FailoverCause;
+use api_types::transition::TransitionReason;
+
+/// Why a member took over; `None` for a reason that no takeover has.
+pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCause> {
+    match reason {
+        TransitionReason::NoResponse => Some(FailoverCause::NoResponse),
+        TransitionReason::PriorityZero => Some(FailoverCause::PriorityZero),
+        TransitionReason::Preempting => Some(FailoverCause::Preempting),
+        TransitionReason::OwnerStarted => Some(FailoverCause::OwnerStarted),
+        TransitionReason::Started
+        | TransitionReason::HigherPriorityHeard
+        | TransitionReason::Stopped
+        | TransitionReason::Removed
+        | TransitionReason::Reconfigured
+        | TransitionReason::InterfaceDown
+        | TransitionReason::InterfaceMissing
+        | TransitionReason::NoInterfaceAddress
+        | TransitionReason::BindFailed
+        | TransitionReason::FaultCleared => None,
+    }
+}
+
+/// What the way in which a holder let go looks like to its successor.
+pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
+    match reason {
+        TransitionReason::HigherPriorityHeard => FailoverCause::Preempting,
+        TransitionReason::Stopped | TransitionReason::Removed | TransitionReason::Reconfigured => {
+            FailoverCause::PriorityZero
+        }
+        TransitionReason::Started
+        | TransitionReason::OwnerStarted
+        | TransitionReason::NoResponse
+        | TransitionReason::PriorityZero
+        | TransitionReason::Preempting
+        | TransitionReason::InterfaceDown
+        | TransitionReason::InterfaceMissing
+        | TransitionReason::NoInterfaceAddress
+        | TransitionReason::BindFailed
+        | TransitionReason::FaultCleared => FailoverCause::NoResponse,
+    }
+}
+
+/// Whether one cause, as the old holder saw it, is the other, as the new one did.
+pub(super) trait Answers {
+    fn answers(self, taken: Self) -> bool;
+}
+
+impl Answers for FailoverCause {
+    fn answers(self, taken: Self) -> bool {
+        self == taken || (self == Self::Preempting && taken == Self::OwnerStarted)
+    }
+}
