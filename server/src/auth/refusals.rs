@@ -15,6 +15,9 @@ use crate::store::audit::{self, Entry, Origin, Target};
 /// How many refusals of one action are recorded in a minute.
 const PER_MINUTE: u32 = 120;
 
+/// How many characters of a text of the caller are kept.
+const MAX_TEXT: usize = 500;
+
 /// Records refusals.
 #[derive(Debug, Default)]
 pub struct RefusalLog(Mutex<HashMap<&'static str, Window>>);
@@ -47,6 +50,8 @@ impl RefusalLog {
             "refused"
         );
         metrics::counter!("baton_refusals_total", "action" => action).increment(1);
+        let target = Target { name: target.name.map(|name| shown(&name)), ..target };
+        let reason = shown(reason);
         let now = app.clock.now();
         let Some(left_out) = self.admit(action, now) else { return };
         let reason = if left_out == 0 {
@@ -84,6 +89,22 @@ impl RefusalLog {
     }
 }
 
+/// Text of a caller as an entry keeps it: cut to [`MAX_TEXT`], with what nobody can read, or no database takes, escaped.
+fn shown(text: &str) -> String {
+    let escaped: String = text.chars().flat_map(readable).take(MAX_TEXT + 1).collect();
+    if escaped.chars().count() <= MAX_TEXT {
+        return escaped;
+    }
+    escaped.chars().take(MAX_TEXT - 1).chain(['…']).collect()
+}
+
+fn readable(character: char) -> impl Iterator<Item = char> {
+    // Quotes are no danger, and escaping them twice helps nobody.
+    let kept = matches!(character, '"' | '\'' | '\\');
+    let escaped = (!kept).then(|| character.escape_debug());
+    kept.then_some(character).into_iter().chain(escaped.into_iter().flatten())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +121,14 @@ mod tests {
         assert_eq!(log.admit("authenticate", at(59)), Some(0), "another kind has room of its own");
         assert_eq!(log.admit("group.create", at(60)), Some(2));
         assert_eq!(log.admit("group.create", at(60)), Some(0));
+    }
+
+    #[test]
+    fn what_a_caller_sent_is_kept_short_and_readable() {
+        assert_eq!(shown("no segment \"front-1\"; é\\'"), "no segment \"front-1\"; é\\'");
+        assert_eq!(shown("a\0b\n\u{202e}"), "a\\0b\\n\\u{202e}");
+        assert_eq!(shown(&"ä".repeat(MAX_TEXT)), "ä".repeat(MAX_TEXT));
+        let cut = shown(&"ä".repeat(9000));
+        assert_eq!((cut.chars().count(), cut.ends_with('…')), (MAX_TEXT, true));
     }
 }
