@@ -75,11 +75,11 @@ fn expiry(slot: &Slot) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use api_types::group::Checksum;
     use uuid::Uuid;
-    use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+    use vrrp::{Family, Vrid};
 
     use super::*;
+    use crate::dataplane::test_data::desired;
     use crate::shared_memory::SlotKey;
 
     const SENT: Duration = Duration::from_secs(100);
@@ -101,35 +101,17 @@ mod tests {
         memory
     }
 
-    fn desired() -> DesiredGroup {
-        DesiredGroup {
-            id: Uuid::from_u128(1),
-            name: "web".parse().unwrap(),
-            generation: 1,
-            interface: "eth0".to_owned(),
-            family: Family::Ipv4,
-            vrid: Vrid::new(51).unwrap(),
-            version: Version::V3,
-            advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
-            preempt_mode: true,
-            checksum: Checksum::Auto,
-            virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
-            priority: Priority::new(240).unwrap(),
-            peers: Vec::new(),
-        }
-    }
-
     #[test]
     fn what_was_active_is_adopted_until_a_backup_may_have_moved() {
         let memory = memory(Role::Active, true);
         let just_in_time = at(Duration::from_millis(299));
         let mut predecessor = Predecessor::read(&memory, just_in_time);
         assert_eq!(predecessor.adopt_until(), Some(at(Duration::from_millis(300))));
-        let slot = predecessor.claim(&desired(), 3, just_in_time).expect("adopted");
+        let slot = predecessor.claim(&desired(240), 3, just_in_time).expect("adopted");
         assert_eq!(slot.last_sent, Instant::from_origin(SENT));
 
         let too_late = at(Duration::from_millis(300));
-        assert_eq!(Predecessor::read(&memory, too_late).claim(&desired(), 3, too_late), None);
+        assert_eq!(Predecessor::read(&memory, too_late).claim(&desired(240), 3, too_late), None);
     }
 
     #[test]
@@ -139,10 +121,10 @@ mod tests {
             Predecessor::read(memory, now).claim(desired, ifindex, now)
         };
         let active = memory(Role::Active, true);
-        assert_eq!(claim(&memory(Role::Backup, false), &desired(), 3), None, "it was not Active");
-        assert_eq!(claim(&memory(Role::Active, false), &desired(), 3), None, "it held nothing");
-        assert_eq!(claim(&active, &desired(), 4), None, "another interface");
-        let another = DesiredGroup { id: Uuid::from_u128(2), ..desired() };
+        assert_eq!(claim(&memory(Role::Backup, false), &desired(240), 3), None, "it was not Active");
+        assert_eq!(claim(&memory(Role::Active, false), &desired(240), 3), None, "it held nothing");
+        assert_eq!(claim(&active, &desired(240), 4), None, "another interface");
+        let another = DesiredGroup { id: Uuid::from_u128(2), ..desired(240) };
         assert_eq!(claim(&active, &another, 3), None, "another group");
     }
 
@@ -158,7 +140,7 @@ mod tests {
             memory.write(index, &damaged);
             let mut predecessor = Predecessor::read(&memory, now);
             assert!(predecessor.is_overdue(now), "nothing is waited for");
-            assert_eq!(predecessor.claim(&desired(), 3, now), None);
+            assert_eq!(predecessor.claim(&desired(240), 3, now), None);
         }
     }
 

@@ -34,6 +34,8 @@ mod policy;
 mod receive;
 mod slots;
 mod snapshot;
+#[cfg(test)]
+mod test_data;
 mod thread;
 mod transition_log;
 mod translate;

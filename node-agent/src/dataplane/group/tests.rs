@@ -1,10 +1,10 @@
 use std::time::Duration;
 
-use api_types::group::Checksum;
 use uuid::Uuid;
-use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use super::*;
+use crate::dataplane::test_data::desired;
 
 const FOOTING: Footing = Footing {
     ifindex: 3,
@@ -14,24 +14,6 @@ const FOOTING: Footing = Footing {
 
 fn at(milliseconds: u64) -> Instant {
     Instant::from_origin(Duration::from_millis(60_000 + milliseconds))
-}
-
-fn desired(priority: u8) -> DesiredGroup {
-    DesiredGroup {
-        id: Uuid::from_u128(1),
-        name: "web".parse().unwrap(),
-        generation: 1,
-        interface: "eth0".to_owned(),
-        family: Family::Ipv4,
-        vrid: Vrid::new(51).unwrap(),
-        version: Version::V3,
-        advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
-        preempt_mode: true,
-        checksum: Checksum::Auto,
-        virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
-        priority: Priority::new(priority).unwrap(),
-        peers: Vec::new(),
-    }
 }
 
 fn advertisement(priority: u8) -> Advertisement {
