@@ -173,7 +173,7 @@ impl Config {
         let join_token_file =
             environment.get::<AbsolutePath>("BATON_AGENT_JOIN_TOKEN_FILE")?.or(server.join_token_file);
         let listen = environment
-            .get::<SocketAddr>("BATON_AGENT_METRICS_LISTEN")?
+            .get::<ListenAddress>("BATON_AGENT_METRICS_LISTEN")?
             .or(file.metrics.map(|metrics| metrics.listen));
 
         Ok(Self {
@@ -181,7 +181,7 @@ impl Config {
             socket: socket.map_or_else(|| "/run/baton-agent/agent.sock".into(), |path| path.0),
             log_format: environment.get("BATON_AGENT_LOG_FORMAT")?.unwrap_or(file.log_format),
             server: ServerConfig { url, join_token_file: join_token_file.map(|path| path.0) },
-            metrics: listen.map(|listen| MetricsConfig { listen }),
+            metrics: listen.map(|listen| MetricsConfig { listen: listen.0 }),
             policy: file.policy.map(|policy| PolicyConfig { file: policy.file.0 }),
         })
     }
@@ -217,8 +217,13 @@ struct ServerSection {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MetricsSection {
-    listen: SocketAddr,
+    listen: ListenAddress,
 }
+
+/// An address of this host with a port.
+#[derive(Deserialize)]
+#[serde(try_from = "String")]
+struct ListenAddress(SocketAddr);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -246,6 +251,16 @@ impl TryFrom<String> for AbsolutePath {
         } else {
             Err(format!("{text:?} is not an absolute path: it must start with /"))
         }
+    }
+}
+
+impl TryFrom<String> for ListenAddress {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+            .map(Self)
+            .map_err(|_| format!("{text:?} is not an address with a port: write it like 127.0.0.1:9165"))
     }
 }
 
@@ -296,11 +311,9 @@ impl FromVariable for ServerUrl {
     }
 }
 
-impl FromVariable for SocketAddr {
+impl FromVariable for ListenAddress {
     fn from_variable(value: String) -> Result<Self, String> {
-        value
-            .parse()
-            .map_err(|_| format!("{value:?} is not an address with a port: write it like 127.0.0.1:9165"))
+        Self::try_from(value)
     }
 }
 
@@ -350,6 +363,9 @@ impl FromStr for ServerUrl {
             return Err(refuse("there is something behind the host"));
         }
         let host = url.host_str().ok_or_else(|| refuse("there is no host"))?;
+        if url.port() == Some(0) {
+            return Err(refuse("nothing can be reached at port 0"));
+        }
         Ok(Self { host: host.to_owned(), port: url.port().unwrap_or(443) })
     }
 }

@@ -4,6 +4,7 @@
 //! ever waits on. `agent.rs` is the only file that knows both halves.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use api_types::VirtualAddress;
 use api_types::agent_status::{GroupCounters, RealtimeStatus};
@@ -114,6 +115,10 @@ pub struct GroupSnapshot {
     pub addresses_present: Vec<VirtualAddress>,
     /// The router whose advertisements it obeys.
     pub active_source: Option<IpAddr>,
+    /// When it last heard a valid advertisement of another router, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub last_heard_boottime_ns: Option<u64>,
+    /// Active_Down_Interval as it applies now; `None` while it takes no part.
+    pub active_down_interval: Option<Duration>,
     /// Why it is in fault, if it is.
     pub fault: Option<String>,
     /// What was sent, heard and dropped.

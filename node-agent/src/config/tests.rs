@@ -89,7 +89,7 @@ fn every_refusal_says_where_what_and_what_is_allowed() {
             &["line 3", "unknown field `token`", "`join_token_file`"],
         ),
         ("[metrics]\n", &["missing field `listen`"]),
-        ("[metrics]\nlisten = \"9165\"\n", &["line 2", "socket address"]),
+        ("[metrics]\nlisten = \"9165\"\n", &["line 2", "write it like 127.0.0.1:9165"]),
         ("[policy]\nfile = \"policy.toml\"\n", &["line 2", "not an absolute path"]),
         ("state_dir = \"here\"\n", &["line 1", "not an absolute path"]),
         ("log_format = \"xml\"\n", &["line 1", "unknown variant `xml`", "`text`", "`json`"]),

@@ -158,8 +158,14 @@ fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
     gauge!("baton_vrrp_priority", labels.clone()).set(f64::from(group.desired.priority.get()));
     gauge!("baton_vrrp_effective_priority", labels.clone()).set(f64::from(group.effective_priority.get()));
 
-    gauge!("baton_vrrp_state_since_seconds", labels.clone())
-        .set(clock::wall_at(group.since_boottime_ns).as_datetime().timestamp_micros() as f64 / 1e6);
+    gauge!("baton_vrrp_state_since_timestamp_seconds", labels.clone())
+        .set(wall_seconds(group.since_boottime_ns));
+    if let Some(heard) = group.last_heard_boottime_ns {
+        gauge!("baton_vrrp_last_advertisement_timestamp_seconds", labels.clone()).set(wall_seconds(heard));
+    }
+    if let Some(interval) = group.active_down_interval {
+        gauge!("baton_vrrp_active_down_interval_seconds", labels.clone()).set(interval.as_secs_f64());
+    }
     if let Some(failover) = last.and_then(|last| last.failover) {
         gauge!("baton_vrrp_last_failover_seconds", labels.clone()).set(failover.as_secs_f64());
     }
@@ -176,6 +182,12 @@ fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
     ] {
         counter!(name, labels.clone()).absolute(value);
     }
+}
+
+/// A point of `CLOCK_BOOTTIME` in seconds since 1970, exact to the microsecond.
+fn wall_seconds(boottime_ns: u64) -> f64 {
+    let at = clock::wall_at(boottime_ns).as_datetime();
+    u64::try_from(at.timestamp_micros()).map_or(0.0, |micros| Duration::from_micros(micros).as_secs_f64())
 }
 
 fn truth(value: bool) -> f64 {
@@ -229,6 +241,8 @@ mod tests {
             effective_priority: Priority::new(240).unwrap(),
             addresses_present: desired().virtual_addresses,
             active_source: None,
+            last_heard_boottime_ns: Some(clock::boottime_ns()),
+            active_down_interval: Some(Duration::from_micros(306_250)),
             fault: None,
             counters: api_types::agent_status::GroupCounters { advertisements_sent: 7, ..Default::default() },
         };
@@ -262,6 +276,7 @@ mod tests {
             format!("baton_vrrp_transitions_total{{{labels},to=\"active\",reason=\"no_response\"}} 2"),
             format!("baton_address_present{{{labels},address=\"192.0.2.10/24\"}} 1"),
             format!("baton_vrrp_effective_priority{{{labels}}} 240"),
+            format!("baton_vrrp_active_down_interval_seconds{{{labels}}} 0.30625"),
             "baton_vrrp_invalid_packets_total{reason=\"ttl\"} 3".to_owned(),
             "baton_agent_connected 1".to_owned(),
             "baton_agent_applied_counter 12".to_owned(),
@@ -270,6 +285,11 @@ mod tests {
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is not in:\n{text}");
         }
+        let heard =
+            text.lines().find(|line| line.starts_with("baton_vrrp_last_advertisement_timestamp")).unwrap();
+        let heard: f64 = heard.rsplit(' ').next().unwrap().parse().unwrap();
+        let now = wall_seconds(clock::boottime_ns());
+        assert!((0.0..60.0).contains(&(now - heard)), "{heard} is not just before {now}");
     }
 
     #[test]

@@ -96,12 +96,14 @@ impl Overview {
         self.snapshot_seen = true;
     }
 
-    /// What the server wants to know about at once when it changes: everything but counters.
+    /// What the server wants to know about at once when it changes: everything but counters
+    /// and what changes with each advertisement.
     pub(crate) fn significant(&self) -> Snapshot {
         let mut snapshot = self.snapshot.clone();
         snapshot.dropped_packets.clear();
         for group in &mut snapshot.groups {
             group.counters = GroupCounters::default();
+            group.last_heard_boottime_ns = None;
         }
         snapshot
     }
@@ -168,9 +170,10 @@ impl Overview {
 }
 
 fn failover_of(transition: &ObservedTransition) -> Option<Duration> {
-    match transition.reason {
-        TransitionReason::NoResponse | TransitionReason::PriorityZero => {}
-        _ => return None,
+    let took_over =
+        matches!(transition.reason, TransitionReason::NoResponse | TransitionReason::PriorityZero);
+    if !took_over {
+        return None;
     }
     let heard = transition.last_advertisement.as_ref()?.at_boottime_ns;
     Some(Duration::from_nanos(transition.announced_at_boottime_ns?.saturating_sub(heard)))

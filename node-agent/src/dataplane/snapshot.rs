@@ -49,6 +49,8 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         effective_priority: desired.priority,
         addresses_present: desired.virtual_addresses.iter().filter(is_present).copied().collect(),
         active_source: group.active_source(),
+        last_heard_boottime_ns: group.last_heard_at().map(clock::nanoseconds),
+        active_down_interval: group.active_down_interval(),
         fault: group.fault().map(|fault| fault.describe(&desired.interface)),
         counters: group.counters,
     }

@@ -1,6 +1,7 @@
 //! What can be asked of a group at any time.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::transition::State;
@@ -53,6 +54,16 @@ impl Group {
     /// The router it waits behind.
     pub(in super::super) fn active_source(&self) -> Option<IpAddr> {
         self.instance.as_ref().and_then(Instance::active_source)
+    }
+
+    /// When it last heard a valid advertisement of another router.
+    pub(in super::super) fn last_heard_at(&self) -> Option<Instant> {
+        Some(self.instance.as_ref()?.last_heard()?.at)
+    }
+
+    /// Active_Down_Interval as it applies now; `None` without an instance.
+    pub(in super::super) fn active_down_interval(&self) -> Option<Duration> {
+        self.instance.as_ref().map(Instance::active_down_interval)
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
