@@ -1,23 +1,22 @@
 # Everything a developer or a visitor runs. `make help` lists it.
-
-BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
+#
+# No path is expanded by make, which splits at spaces: recipes run in the checkout and let the shell say where it is.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve build openapi sqlx lint fmt clean dependencies
+.PHONY: help demo test serve build openapi sqlx lint fmt clean dependencies root
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)$$/make \1	\2/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -nE 's/^([a-z]+):.*## (.*)$$/make \1	\2/p' Makefile | expand -t 16
 
-demo: dependencies ## Show a real failover in namespaces (root); writes target/demo/report.json
+demo: root dependencies ## Show a real failover in namespaces (root); writes target/demo/report.json
 	cargo build --workspace --bins
-	@BATON_BIN_DIR=$(BUILT) exec $(BUILT)/baton-demo
+	@BATON_BIN_DIR="$${CARGO_TARGET_DIR:-$$PWD/target}/debug"; export BATON_BIN_DIR; exec "$$BATON_BIN_DIR/baton-demo"
 
-test: ## Check style, lints and generated files, then run every test (root)
+test: root ## Check style, lints and generated files, then run every test (root)
 	@scripts/test.sh
 
 serve: dependencies ## Run a server on 127.0.0.1 with embedded Postgres, state in target/serve/
-	cargo build --workspace --bins
-	@exec scripts/serve.sh $(BUILT)/baton-server
+	@exec scripts/serve.sh
 
 build: ## Build the three programs for release
 	cargo build --release --package baton-server --package baton-agent --package baton-cli
@@ -35,8 +34,11 @@ lint: ## Run clippy as the tests do
 fmt: ## Format every Rust file
 	cargo fmt --all
 
-clean: ## Remove what builds, the demo and serve have written
-	cargo clean
+clean: ## Remove what builds, tests, the demo and serve have written
+	@scripts/clean.sh
 
 dependencies:
 	@scripts/install-dependencies.sh
+
+root:
+	@[ "$$(id -u)" -eq 0 ] || { echo "run as root: sudo make $(MAKECMDGOALS) (it makes network namespaces)" >&2; exit 1; }

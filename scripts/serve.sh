@@ -1,45 +1,94 @@
 #!/bin/bash
 # Runs a server on 127.0.0.1 with its own embedded Postgres, to try the API: `make serve`.
 #
-# All state is in target/serve/. While the server is ready, three files there say how to reach it: `url`, `ca.pem`
-# (trust this) and `token` (an admin's API token). PORT chooses the port, 8443 by default. SIGINT and SIGTERM stop
-# it cleanly.
+# All state is in target/serve/, or, where Postgres could not reach it, behind the link target/serve/state; see
+# serve-place.sh. While the server is ready, three files in target/serve/ say how to reach it: `url`, `ca.pem` (trust
+# this) and `token` (an admin's API token). PORT chooses the port, 8443 by default. SIGINT and SIGTERM stop it cleanly:
+# this script ends when the server and its Postgres have ended.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/serve-place.sh
+. scripts/serve-place.sh
 
-program=${1:-$PWD/target/debug/baton-server}
-directory=$PWD/target/serve
 port=${PORT:-8443}
+if ! [[ $port =~ ^[0-9]{1,5}$ ]] || ((10#$port < 1 || 10#$port > 65535)); then
+    echo "PORT is \"$port\": it must be a number from 1 to 65535" >&2
+    exit 2
+fi
+port=$((10#$port))
 url=https://127.0.0.1:$port
+directory=$serve_directory
 parent=$PPID
+
+if ! lock_serve; then
+    echo "another \`make serve\` runs ($(name_of_lock_holder)), stop it first" >&2
+    exit 1
+fi
+echo $$ >"$directory/.lock"
+
+echo "cargo build --workspace --bins"
+cargo build --workspace --bins 9>&-
+program=${CARGO_TARGET_DIR:-$PWD/target}/debug/baton-server
 
 forget() {
     rm -f "$directory/url" "$directory/ca.pem" "$directory/token"
 }
 
-mkdir -p "$directory/state"
-forget
-cat >"$directory/server.toml" <<END
-listen = "127.0.0.1:$port"
-state_dir = "$directory/state"
-names = ["localhost", "127.0.0.1"]
-END
+as_toml() {
+    local text=${1//\\/\\\\}
+    printf '"%s"' "${text//\"/\\\"}"
+}
 
-"$program" run --config "$directory/server.toml" &
-server=$!
+forget
+state=$(place_state)
+cat >"$directory/server.toml" <<TOML
+listen = "127.0.0.1:$port"
+state_dir = $(as_toml "$state")
+names = ["localhost", "127.0.0.1"]
+TOML
+
+server=
+stopping=false
 stop() {
-    kill -TERM "$server" 2>/dev/null || true
+    stopping=true
+    [ -z "$server" ] || kill -TERM "$server" 2>/dev/null || true
+}
+# Waits until the server has ended, whatever signals arrive meanwhile, and says how it ended.
+await_server() {
+    local status
+    while true; do
+        status=0
+        wait "$server" || status=$?
+        kill -0 "$server" 2>/dev/null || return "$status"
+    done
+}
+leave() {
+    local status=$?
+    trap '' INT TERM HUP
+    stop
+    [ -z "$server" ] || await_server || true
+    forget
+    exit "$status"
 }
 trap stop INT TERM HUP
-trap forget EXIT
+trap leave EXIT
 
-runs() {
-    [ -n "$(jobs -rp)" ]
-}
+# It keeps the lock: as long as it runs nobody else may start.
+"$program" run --config "$directory/server.toml" &
+server=$!
+echo "$$ $server" >"$directory/.lock"
 
 is_ready() {
-    [ -s "$directory/state/ca.pem" ] && [ -s "$directory/state/admin-token" ] &&
-        curl --silent --fail --noproxy '*' --cacert "$directory/state/ca.pem" --output /dev/null "$url/readyz"
+    [ -s "$state/ca.pem" ] && [ -s "$state/admin-token" ] &&
+        curl --silent --fail --noproxy '*' --cacert "$state/ca.pem" --output /dev/null "$url/readyz"
+}
+
+announce() {
+    cp "$state/ca.pem" "$directory/ca.pem"
+    install -m 600 "$state/admin-token" "$directory/token"
+    echo "$url" >"$directory/url.new"
+    mv "$directory/url.new" "$directory/url"
+    echo "ready: $url (CA in $directory/ca.pem, token in $directory/token)"
 }
 
 # Whether the process that started us is a make that would act on SIGINT.
@@ -59,14 +108,10 @@ fi
 
 ready=false
 tries=0
-while runs; do
-    if [ "$ready" = false ] && is_ready; then
+while [ "$stopping" = false ] && [ -n "$(jobs -rp)" ]; do
+    if [ "$ready" = false ] && is_ready && [ "$stopping" = false ]; then
         ready=true
-        cp "$directory/state/ca.pem" "$directory/ca.pem"
-        install -m 600 "$directory/state/admin-token" "$directory/token"
-        echo "$url" >"$directory/url.new"
-        mv "$directory/url.new" "$directory/url"
-        echo "ready: $url (CA in $directory/ca.pem, token in $directory/token)"
+        announce
     fi
     tries=$((tries + 1))
     if [ "$ready" = false ] && [ "$tries" -gt 600 ]; then
@@ -76,9 +121,11 @@ while runs; do
     if [ "$make_caught_interrupts" = true ] && ! make_catches_interrupts; then
         stop
     fi
-    sleep 0.2
+    # At a terminal, Ctrl-C interrupts this as well.
+    sleep 0.2 9>&- || true
 done
 
 status=0
-wait "$server" || status=$?
+await_server || status=$?
+server=
 exit "$status"
