@@ -11,12 +11,15 @@ mod progress;
 mod report;
 mod scene;
 mod story;
+mod tools;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::ensure;
 use clap::Parser;
 use e2e::{Lab, binaries};
+use nix::unistd::geteuid;
 
 use crate::example::Example;
 use crate::progress::Progress;
@@ -46,14 +49,18 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments, progress: &Progress) -> anyhow::Result<()> {
+    ensure!(geteuid().is_root(), "run as root: the demo makes network namespaces");
     // An old report must not pass for this run's.
     report::remove(&arguments.report)?;
+    tools::check()?;
     let example = Example::read(&binaries::workspace().join("examples/haproxy-pair.yaml"))?;
     let agent = match &arguments.agent {
         Some(path) => path.clone(),
         None => binaries::program("baton-agent")?,
     };
     let report = Lab::run_on(example.subnets()?, |lab| {
+        // Others' laboratories, whose end was waited for, are not part of the story.
+        progress.restart();
         let scene = Scene::set(lab, example, &agent, progress)?;
         story::tell(&scene, progress)
     })?;

@@ -1,7 +1,7 @@
 //! An operator at a desk on the management network, with nothing but the `baton` command.
 
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::Result;
 use e2e::{Host, Lab, Ports, Server, binaries, output_of};
@@ -25,6 +25,12 @@ impl Operator {
     /// What `baton <arguments>` prints; an error when its exit status is not 0.
     pub(crate) fn baton(&self, arguments: &[&str]) -> Result<String> {
         output_of(&mut self.command(arguments))
+    }
+
+    /// What `baton <arguments>` prints, whatever its exit status: `baton status` has another one when something fails.
+    pub(crate) fn glance(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.command(arguments).stdin(Stdio::null()).output()?;
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     fn command(&self, arguments: &[&str]) -> Command {

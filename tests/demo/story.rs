@@ -40,6 +40,8 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
     progress.act(&format!("{} loses power", best.name()));
     let (successor, gap_ms) = lose_power(scene, best, &http, progress)?;
 
+    glance_at_status(scene, best, successor, progress);
+
     progress.act(&format!("{} returns", best.name()));
     give_power_back(scene, best, &http, progress)?;
 
@@ -51,6 +53,11 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
     })?;
     progress.quote("baton status", &status);
     progress.quote("baton get failovers", &scene.operator.baton(&["get", "failovers"])?);
+    let recorded_ms = failover.gap_ms.context("the failover has no gap")?;
+    println!(
+        "\n  The client's gap is {gap_ms:.0} ms, the record's {recorded_ms:.0} ms: the client counts from its last \
+         answer to its\n  next one, the record from the last advertisement heard to the announcement."
+    );
     progress.quote("baton get audit", &scene.operator.baton(&["get", "audit"])?);
 
     http.stop();
@@ -64,7 +71,7 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
         active_before: best.name().to_owned(),
         active_after: successor.name().to_owned(),
         client_gap_ms: rounded(gap_ms),
-        failover_gap_ms: rounded(failover.gap_ms.context("the failover has no gap")?),
+        failover_gap_ms: rounded(recorded_ms),
         requests: outage.sent,
         requests_failed: outage.lost,
         failovers_recorded: failovers.len(),
@@ -141,6 +148,21 @@ fn lose_power<'scene>(
         outage.gap_ms()
     ));
     Ok((successor, outage.gap_ms()))
+}
+
+/// Shows what somebody who is called now sees. The server says it, so nothing depends on it.
+fn glance_at_status(scene: &Scene<'_>, dead: &Node, successor: &Node, progress: &Progress) {
+    let status = eventually("the server knows", TIME_TO_TAKE_OVER, || {
+        let failovers: Vec<Failover> = scene.server.api()?.list("failovers")?;
+        let is_known =
+            |one: &Failover| one.from.as_deref() == Some(dead.name()) && one.to == successor.name();
+        ensure!(failovers.iter().any(is_known), "{failovers:?}");
+        scene.operator.glance(&["status"])
+    });
+    match status {
+        Ok(status) => progress.quote("baton status", &status),
+        Err(error) => progress.seen(&format!("{error:#}")),
+    }
 }
 
 fn give_power_back(scene: &Scene<'_>, node: &Node, http: &Prober, progress: &Progress) -> Result<()> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::frame::Arp;
+use crate::interrupt::stand_aside;
 use crate::lab::Host;
 use crate::wire::Wire;
 
@@ -28,6 +29,7 @@ impl ArpProber {
         let (host, stop) = (host.clone(), Arc::clone(&stopped));
         thread::Builder::new().name(format!("arp {target}")).spawn(move || {
             if let Err(error) = host.namespace.join().and_then(|()| ask(&host, target, every, &stop)) {
+                stand_aside();
                 eprintln!("asking for {target}: {error:#}");
             }
         })?;

@@ -33,10 +33,13 @@ pub(crate) fn target_directory() -> PathBuf {
     profile.and_then(Path::parent).map_or_else(|| workspace().join("target"), Path::to_owned)
 }
 
-/// The root of the workspace.
+/// The root of the workspace: the nearest directory from the working directory upwards that has a `Cargo.lock`.
+/// Cargo and make run programs in the workspace, wherever that was moved after they were built.
 #[must_use]
 pub fn workspace() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().map(Path::to_owned).unwrap_or_default()
+    let here = std::env::current_dir().unwrap_or_default();
+    let root = here.ancestors().find(|above| above.join("Cargo.lock").is_file());
+    root.map(Path::to_owned).unwrap_or(here)
 }
 
 fn ready_or_built() -> Result<PathBuf> {

@@ -11,6 +11,7 @@ use anyhow::{Context, Result};
 
 use crate::clock::Moment;
 use crate::frame::{Advert, Arp, Content, Frame, Mac};
+use crate::interrupt::stand_aside;
 use crate::namespace::Namespace;
 use crate::wire::Wire;
 
@@ -51,7 +52,10 @@ impl Capture {
                 Ok(Some((at, octets))) => self.lock().extend(Frame::read(at, &octets)),
                 Ok(None) => {}
                 Err(error) => {
-                    eprintln!("capture {}: {error:#}", self.name);
+                    stand_aside();
+                    if !self.stopped.load(Ordering::Relaxed) {
+                        eprintln!("capture {}: {error:#}", self.name);
+                    }
                     return;
                 }
             }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
+use crate::interrupt::stand_aside;
+
 const BETWEEN_LOOKS: Duration = Duration::from_millis(10);
 
 /// Looks again and again until `look` answers, and answers the same.
@@ -19,6 +21,7 @@ pub fn eventually<T, Seen: Display>(
 ) -> Result<T> {
     let deadline = Instant::now() + within;
     loop {
+        stand_aside();
         let looked_at = Instant::now();
         match look() {
             Ok(answer) => return Ok(answer),
@@ -41,6 +44,7 @@ pub fn always<Seen: Display>(
 ) -> Result<()> {
     let deadline = Instant::now() + during;
     while Instant::now() < deadline {
+        stand_aside();
         if let Err(seen) = look() {
             bail!("did not hold for {during:?}: {what}; seen: {seen:#}");
         }

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Moment;
+use crate::interrupt::stand_aside;
 use crate::lab::Host;
 use crate::probes::{Answer, Probe, Prober, Probes};
 
@@ -31,6 +32,7 @@ pub fn start(client: &Host, target: Ipv4Addr) -> Result<Prober> {
     let target = SocketAddrV4::new(target, 80);
     thread::Builder::new().name(format!("http {target}")).spawn(move || {
         if let Err(error) = namespace.join().and_then(|()| probe_until_stopped(target, &recorder)) {
+            stand_aside();
             eprintln!("probing {target}: {error:#}");
         }
     })?;

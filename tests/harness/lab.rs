@@ -17,13 +17,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
+use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
+use crate::binaries;
 use crate::capture::Capture;
 use crate::command::output_of;
 use crate::evidence;
 use crate::frame::Mac;
+use crate::interrupt::{self, stand_aside};
 use crate::leftovers;
 use crate::namespace::Namespace;
 
@@ -121,6 +124,7 @@ impl Lab {
         let lab = Self::new(subnets)?;
         let outcome = catch_unwind(AssertUnwindSafe(|| incident(&lab)))
             .unwrap_or_else(|panic| Err(anyhow!("panicked: {}", evidence::panic_message(&*panic))));
+        stand_aside();
         if outcome.is_err() {
             evidence::keep(&lab.directory, &lab.captures.borrow());
         }
@@ -132,6 +136,7 @@ impl Lab {
     /// # Errors
     /// Without root, `ip` or `nft`.
     fn new(subnets: Subnets) -> Result<Self> {
+        interrupt::watch(leftovers::sweep_live);
         let turn = take_turn()?;
         let (prefix, directory) = leftovers::claim()?;
         let built = build_switch(&prefix);
@@ -298,6 +303,7 @@ impl Host {
 
 impl Drop for Lab {
     fn drop(&mut self) {
+        stand_aside();
         for capture in self.captures.borrow().iter() {
             capture.stop();
         }
@@ -310,9 +316,15 @@ fn ports_of(host: &Host) -> String {
 }
 
 fn take_turn() -> Result<Flock<File>> {
-    let directory =
-        File::open(env!("CARGO_MANIFEST_DIR")).context("the sources of the tests are not there")?;
-    Flock::lock(directory, FlockArg::LockExclusive)
+    let sources = binaries::workspace().join("tests");
+    let directory = File::open(sources).context("the sources of the tests are not there")?;
+    let waiting = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+        Ok(turn) => return Ok(turn),
+        Err((directory, Errno::EWOULDBLOCK)) => directory,
+        Err((_, error)) => bail!("cannot ask for a turn: {error}"),
+    };
+    eprintln!("another laboratory is running; waiting for its turn");
+    Flock::lock(waiting, FlockArg::LockExclusive)
         .map_err(|(_, error)| anyhow!("cannot wait for other laboratories: {error}"))
 }
 

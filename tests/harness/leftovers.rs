@@ -7,14 +7,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, Once, OnceLock, PoisonError};
-use std::thread;
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use anyhow::Result;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::command::output_of;
 use crate::eventually::eventually;
@@ -29,14 +27,12 @@ const TIME_TO_DIE: Duration = Duration::from_secs(10);
 static LIVE: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
 /// Whether the mount of namespaces' names was not there before this process made its first laboratory.
 static MADE_NETNS_MOUNT: OnceLock<bool> = OnceLock::new();
-static WATCH_SIGNALS: Once = Once::new();
 
 /// Draws a prefix, makes its directory and remembers who owns it.
 ///
 /// # Errors
 /// When the directory cannot be made.
 pub(crate) fn claim() -> Result<(String, PathBuf)> {
-    WATCH_SIGNALS.call_once(|| drop(thread::spawn(sweep_when_interrupted)));
     MADE_NETNS_MOUNT.get_or_init(|| !names_are_mounted());
     sweep_orphans();
     let random = uuid::Uuid::new_v4().simple().to_string();
@@ -120,22 +116,15 @@ fn identity_of(pid: u32) -> Option<String> {
     Some(format!("{pid} {started}"))
 }
 
-fn sweep_when_interrupted() {
-    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
-    let status = runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).ok()?;
-        let mut terminate = signal(SignalKind::terminate()).ok()?;
-        tokio::select! {
-            _ = interrupt.recv() => Some(130),
-            _ = terminate.recv() => Some(143),
-        }
-    });
-    let Some(status) = status else { return };
+/// Sweeps twice when the first sweep came while something was being made.
+pub(crate) fn sweep_live() {
     let live = lock_live().clone();
     for prefix in live {
         sweep(&prefix);
+        if !Namespace::with_prefix(&prefix).is_empty() || directory_of(&prefix).exists() {
+            sweep(&prefix);
+        }
     }
-    std::process::exit(status);
 }
 
 fn directory_of(prefix: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -123,6 +124,7 @@ impl Namespace {
             .args(["-f", "-"])
             .stdin(Stdio::piped())
             .stderr(Stdio::piped())
+            .process_group(0)
             .spawn()
             .context("cannot start nft")?;
         child.stdin.take().context("nft has no input")?.write_all(rules.as_bytes())?;

@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock::Moment;
+use crate::interrupt::stand_aside;
 use crate::lab::Host;
 use crate::probes::{Answer, Probe, Prober, Probes};
 
@@ -29,6 +30,7 @@ pub fn start(client: &Host, target: Ipv4Addr, every: Duration) -> Result<Prober>
     let (recorder, namespace) = (probes.clone(), client.namespace.clone());
     thread::Builder::new().name(format!("ping {target}")).spawn(move || {
         if let Err(error) = namespace.join().and_then(|()| ping_until_stopped(target, every, &recorder)) {
+            stand_aside();
             eprintln!("pinging {target}: {error:#}");
         }
     })?;

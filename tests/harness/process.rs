@@ -11,6 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::eventually::eventually;
+use crate::interrupt::stand_aside;
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
@@ -26,6 +27,7 @@ impl Process {
     /// # Errors
     /// When it cannot be started.
     pub fn spawn(name: &str, command: &mut Command, log: &Path) -> Result<Self> {
+        stand_aside();
         let output = OpenOptions::new().create(true).append(true).open(log)?;
         let child = command
             .stdin(Stdio::null())
