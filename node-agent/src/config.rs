@@ -42,9 +42,6 @@ pub struct Config {
     /// The Prometheus listener, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsConfig>,
-    /// The policy of the host, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub policy: Option<PolicyConfig>,
 }
 
 /// The server, and how to become known to it.
@@ -63,13 +60,6 @@ pub struct MetricsConfig {
     /// An address of this host with a port. Nobody is asked who they are: keep it to loopback or a trusted
     /// network.
     pub listen: SocketAddr,
-}
-
-/// What the host allows a server to ask for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct PolicyConfig {
-    /// The file with the policy.
-    pub file: PathBuf,
 }
 
 /// How log lines look.
@@ -182,7 +172,6 @@ impl Config {
             log_format: environment.get("BATON_AGENT_LOG_FORMAT")?.unwrap_or(file.log_format),
             server: ServerConfig { url, join_token_file: join_token_file.map(|path| path.0) },
             metrics: listen.map(|listen| MetricsConfig { listen: listen.0 }),
-            policy: file.policy.map(|policy| PolicyConfig { file: policy.file.0 }),
         })
     }
 
@@ -204,7 +193,6 @@ struct ConfigFile {
     log_format: LogFormat,
     server: Option<ServerSection>,
     metrics: Option<MetricsSection>,
-    policy: Option<PolicySection>,
 }
 
 #[derive(Default, Deserialize)]
@@ -224,12 +212,6 @@ struct MetricsSection {
 #[derive(Deserialize)]
 #[serde(try_from = "String")]
 struct ListenAddress(SocketAddr);
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PolicySection {
-    file: AbsolutePath,
-}
 
 /// A path that does not depend on where the agent was started.
 #[derive(Deserialize)]

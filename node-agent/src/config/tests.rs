@@ -16,14 +16,14 @@ fn the_url_of_the_server_is_all_that_must_be_said() {
     assert_eq!(config.socket, Path::new("/run/baton-agent/agent.sock"));
     assert_eq!(config.log_format, LogFormat::Text);
     assert_eq!(config.server.url.authority(), "baton.example:8443");
-    assert_eq!((config.metrics, config.policy, config.server.join_token_file), (None, None, None));
+    assert_eq!((config.metrics, config.server.join_token_file), (None, None));
 }
 
 #[test]
 fn what_check_config_prints_is_a_configuration_that_says_the_same() {
     let text = "state_dir = \"/srv/a\"\nsocket = \"/srv/a.sock\"\nlog_format = \"json\"\n\
         [server]\nurl = \"https://[2001:db8::1]\"\njoin_token_file = \"/srv/join\"\n\
-        [metrics]\nlisten = \"127.0.0.1:9165\"\n[policy]\nfile = \"/srv/policy.toml\"\n";
+        [metrics]\nlisten = \"127.0.0.1:9165\"\n";
     let config = load(text, &[]).unwrap();
     assert_eq!(config.server.url.host(), "2001:db8::1");
     assert_eq!(config.server.url.port(), 443);
@@ -37,7 +37,7 @@ fn the_documented_example_is_a_valid_configuration() {
 
     let everything: String = example.lines().map(uncommented).collect();
     let config = load(&everything, &[]).unwrap();
-    assert!(config.metrics.is_some() && config.policy.is_some() && config.server.join_token_file.is_some());
+    assert!(config.metrics.is_some() && config.server.join_token_file.is_some());
 }
 
 /// In the example `#key` is a setting that is left at its default, and `# Text` is prose.
@@ -90,7 +90,7 @@ fn every_refusal_says_where_what_and_what_is_allowed() {
         ),
         ("[metrics]\n", &["missing field `listen`"]),
         ("[metrics]\nlisten = \"9165\"\n", &["line 2", "write it like 127.0.0.1:9165"]),
-        ("[policy]\nfile = \"policy.toml\"\n", &["line 2", "not an absolute path"]),
+        ("[policy]\nfile = \"/etc/policy.toml\"\n", &["line 1", "unknown field `policy`"]),
         ("state_dir = \"here\"\n", &["line 1", "not an absolute path"]),
         ("log_format = \"xml\"\n", &["line 1", "unknown variant `xml`", "`text`", "`json`"]),
         ("state_dir = \n", &["line 1"]),

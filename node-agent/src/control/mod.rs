@@ -104,9 +104,6 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     durable_file::ensure_private_directory(&config.state_dir)
         .map_err(|source| ControlError::StateDir { path: config.state_dir.clone(), source })?;
 
-    if let Some(policy) = &config.policy {
-        tracing::warn!(file = %policy.file.display(), "this version does not enforce the policy of the host");
-    }
     let mut store = DesiredStateStore::new(&config.state_dir);
     let restored = restore(&mut store);
     // Before the journal is opened: that can take as long as the disk does.
