@@ -1,7 +1,8 @@
 //! The demo is believed because it fails with an agent that does not do its work, and removes what it made.
 
+use std::io::Read;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -80,7 +81,9 @@ fn it_fails_with_an_agent_that_never_announces() -> Result<()> {
 #[test]
 fn it_removes_everything_when_it_is_interrupted() -> Result<()> {
     let report = std::env::temp_dir().join(format!("baton-demo-interrupted-{}.json", std::process::id()));
-    let mut running = demo(&report)?.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    // Both in one pipe, which has room for all that a demo says.
+    let (mut said, writer) = std::io::pipe()?;
+    let mut running = demo(&report)?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
     let prefix = eventually("everything runs in its laboratory", Duration::from_secs(300), || {
         let prefix = prefix_owned_by(running.id()).context("it has no laboratory yet")?;
         let namespaces = Namespace::with_prefix(&prefix);
@@ -93,6 +96,9 @@ fn it_removes_everything_when_it_is_interrupted() -> Result<()> {
     let status =
         eventually("the demo ends", Duration::from_secs(30), || running.try_wait()?.context("it runs on"))?;
     ensure!(status.code() == Some(130), "{status}");
+    let mut text = String::new();
+    said.read_to_string(&mut text)?;
+    ensure!(text.ends_with("\ninterrupted, cleaning up\n"), "it said:\n{text}");
     let left: Vec<_> = made.iter().filter(|pid| is_alive(**pid)).collect();
     ensure!(left.is_empty(), "processes are left: {left:?}");
     ensure!(Namespace::with_prefix(&prefix).is_empty(), "namespaces are left");
