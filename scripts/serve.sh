@@ -3,8 +3,9 @@
 #
 # All state is in target/serve/, or, where Postgres could not reach it, behind the link target/serve/state; see
 # serve-place.sh. While the server is ready, three files in target/serve/ say how to reach it: `url`, `ca.pem` (trust
-# this) and `token` (an admin's API token). PORT chooses the port, 8443 by default. SIGINT and SIGTERM stop it cleanly:
-# this script ends when the server and its Postgres have ended.
+# this) and `token` (an admin's API token). PORT chooses the port, 8443 by default; BATON_BIN_DIR names a directory
+# with a server that is built already. SIGINT and SIGTERM stop it cleanly: this script ends when the server and its
+# Postgres have ended.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/serve-place.sh
@@ -26,9 +27,13 @@ if ! lock_serve; then
 fi
 echo $$ >"$directory/.lock"
 
-echo "cargo build --workspace --bins"
-cargo build --workspace --bins 9>&-
-program=${CARGO_TARGET_DIR:-$PWD/target}/debug/baton-server
+if [ -n "${BATON_BIN_DIR:-}" ]; then
+    program=$BATON_BIN_DIR/baton-server
+else
+    echo "cargo build --workspace --bins"
+    cargo build --workspace --bins 9>&-
+    program=${CARGO_TARGET_DIR:-$PWD/target}/debug/baton-server
+fi
 
 forget() {
     rm -f "$directory/url" "$directory/ca.pem" "$directory/token"

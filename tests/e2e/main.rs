@@ -12,6 +12,7 @@ mod demo_notices;
 mod enrolment;
 mod first_election;
 mod keepalived_peer;
+mod make_serve;
 mod node_returns;
 mod owner_returns;
 mod priority_edit;
