@@ -10,7 +10,8 @@ help: ## List the targets
 
 demo: root dependencies ## Show a real failover in namespaces (root); writes target/demo/report.json
 	cargo build --workspace --bins
-	@BATON_BIN_DIR="$${CARGO_TARGET_DIR:-$$PWD/target}/debug"; export BATON_BIN_DIR; exec "$$BATON_BIN_DIR/baton-demo"
+	@BATON_BIN_DIR="$${CARGO_TARGET_DIR:-$$PWD/target}/debug"; export BATON_BIN_DIR; \
+		exec "$$BATON_BIN_DIR/baton-demo"
 
 test: root ## Check style, lints and generated files, then run every test (root)
 	@scripts/test.sh
@@ -41,4 +42,5 @@ dependencies:
 	@scripts/install-dependencies.sh
 
 root:
-	@[ "$$(id -u)" -eq 0 ] || { echo "run as root: sudo make $(MAKECMDGOALS) (it makes network namespaces)" >&2; exit 1; }
+	@[ "$$(id -u)" -eq 0 ] || \
+		{ echo "run as root: sudo make $(MAKECMDGOALS) (it makes network namespaces)" >&2; exit 1; }

@@ -1,11 +1,11 @@
 #!/bin/bash
 # Runs a server on 127.0.0.1 with its own embedded Postgres, to try the API: `make serve`.
 #
-# All state is in target/serve/, or, where Postgres could not reach it, behind the link target/serve/state; see
-# serve-place.sh. While the server is ready, three files in target/serve/ say how to reach it: `url`, `ca.pem` (trust
-# this) and `token` (an admin's API token). PORT chooses the port, 8443 by default; BATON_BIN_DIR names a directory
-# with a server that is built already. SIGINT and SIGTERM stop it cleanly: this script ends when the server and its
-# Postgres have ended.
+# All state is in target/serve/, or, where Postgres could not reach it, behind the link target/serve/state;
+# see serve-place.sh. While the server is ready, three files in target/serve/ say how to reach it: `url`,
+# `ca.pem` (trust this) and `token` (an admin's API token). PORT chooses the port, 8443 by default;
+# BATON_BIN_DIR names a directory with a server that is built already. SIGINT and SIGTERM stop it cleanly: this
+# script ends when the server and its Postgres have ended.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/serve-place.sh

@@ -21,8 +21,8 @@ lints_and_queries() {
 
 every_test() {
     local log=$1
-    # The runner asks each test program for the time of each test; see scripts/timed-test.sh. Cargo splits the variable
-    # at spaces and completes the path itself.
+    # The runner asks each test program for the time of each test; see scripts/timed-test.sh. Cargo splits the
+    # variable at spaces and completes the path itself.
     local triple
     triple=$(rustc -vV | sed -n 's/^host: //p' | tr 'a-z-' 'A-Z_')
     export "CARGO_TARGET_${triple}_RUNNER=scripts/timed-test.sh"
