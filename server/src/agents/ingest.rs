@@ -14,7 +14,7 @@ use crate::store::audit::{self, Entry, Origin, Target};
 use crate::store::failovers::{self, Change};
 use crate::store::identities::Enrolled;
 use crate::store::transitions::{self, Appended};
-use crate::store::{StoreError, audit::server, journal_positions};
+use crate::store::{StoreError, audit::server, journal_positions, member_reports};
 
 /// What a batch came to. True only once its transaction is committed.
 #[derive(Debug)]
@@ -44,10 +44,14 @@ pub async fn ingest(
     journal_positions::lock(conn, node.id, boot, now).await?;
     let mut earliest: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
     let mut count = 0;
+    let mut moved = Vec::new();
     for record in batch {
         match transitions::append(conn, node.id, node.name.as_str(), record, now).await? {
             Appended::New(recorded) => {
                 audit::record(conn, now, &transition_entry(node, origin, &recorded)).await?;
+                if member_reports::follow(conn, node.id, record, now).await? {
+                    moved.push(record.group_id);
+                }
                 let first = earliest.entry(record.group_id).or_insert(record.at);
                 *first = (*first).min(record.at);
                 count += 1;
@@ -67,6 +71,7 @@ pub async fn ingest(
             changes.push(change);
         }
     }
+    member_reports::judge_groups(conn, &moved, now).await?;
     Ok(Ingested { acknowledged: Some(acknowledged), transitions: count, failovers: changes })
 }
 

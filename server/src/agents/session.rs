@@ -29,9 +29,9 @@ use crate::store::{StoreError, desired, member_reports};
 /// How long a new connection may take to say hello.
 const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often the agent is pinged.
-const PING: Duration = Duration::from_secs(15);
+const PING: Duration = Duration::from_secs(5);
 /// An agent that was not heard for this long is gone.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(45);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long an agent may take to accept a message.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -276,7 +276,8 @@ impl Session<'_> {
         let mut tx = self.transaction().await?;
         sessions::report_interfaces(&mut tx, self.key.node, &status.interfaces, now).await?;
         self.still_ours(&mut tx).await?;
-        let groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
+        let mut groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
+        groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
         member_reports::judge_groups(&mut tx, &groups, now).await?;
         commit(tx).await
     }
@@ -298,9 +299,15 @@ impl Session<'_> {
         }
     }
 
+    /// A sign of life of one that claims to hold what another holds too says that both do.
     async fn note_heard(&self) -> Result<(), End> {
-        let mut conn = self.app.db.acquire().await.map_err(StoreError::from)?;
-        self.still_ours(&mut conn).await
+        let mut tx = self.transaction().await?;
+        self.still_ours(&mut tx).await?;
+        let groups = member_reports::contested(&mut tx, self.key.node).await?;
+        if !groups.is_empty() {
+            member_reports::judge_groups(&mut tx, &groups, self.app.clock.now()).await?;
+        }
+        commit(tx).await
     }
 
     /// Refuses to store for a session that is not the one of its node any more.

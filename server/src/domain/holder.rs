@@ -2,6 +2,9 @@
 //!
 //! A member with a session is believed about itself, and about the router whose advertisements it obeys. A member
 //! without one may have died as the holder, so its last word counts only when nobody else is known to hold.
+//!
+//! A session outlives a machine that lost power by some seconds. So of several members that claim to hold, the one
+//! that was the last to begin with it is believed, and another only if it was heard since.
 
 use std::net::IpAddr;
 
@@ -31,6 +34,8 @@ pub struct ObservedNode {
     pub interface: String,
     /// Whether its agent has a session with a server.
     pub connected: bool,
+    /// When a server last heard its agent, by the server's clock.
+    pub last_heard: Option<Timestamp>,
     /// Whether its agent has ever reported its interfaces.
     pub interfaces_known: bool,
     /// Where its advertisements come from, where that is known.
@@ -46,6 +51,8 @@ pub struct MemberReport {
     pub state: State,
     /// Since when, by the node's wall clock.
     pub since: Timestamp,
+    /// When a server first heard of this state, by the server's clock.
+    pub heard_since: Timestamp,
     /// The router whose advertisements it obeys.
     pub active_source: Option<IpAddr>,
 }
@@ -57,6 +64,14 @@ impl Observed {
         match self {
             Self::Node(node) => &node.name,
             Self::External { name, .. } => name,
+        }
+    }
+
+    /// The claim of a member with a session to hold the addresses.
+    fn claim(&self) -> Option<MemberReport> {
+        match self {
+            Self::Node(node) => node.fresh_report().filter(|report| report.state == State::Active),
+            Self::External { .. } => None,
         }
     }
 
@@ -97,9 +112,13 @@ pub fn known_holders(members: &[Observed]) -> Vec<&str> {
         .filter(|report| report.state == State::Backup)
         .filter_map(|report| report.active_source)
         .collect();
+    let newest_claim = members.iter().filter_map(Observed::claim).map(|claim| claim.heard_since).max();
     let holds = |member: &&Observed| match member {
         Observed::Node(node) => match node.fresh_report() {
-            Some(report) => report.state == State::Active,
+            Some(report) => {
+                let is_newest = Some(report.heard_since) >= newest_claim;
+                report.state == State::Active && (is_newest || node.last_heard >= newest_claim)
+            }
             None => !node.connected && node.address.is_some_and(|address| obeyed.contains(&address)),
         },
         Observed::External { address, .. } => obeyed.contains(address),
@@ -129,16 +148,26 @@ pub fn active(members: &[Observed]) -> Vec<String> {
 pub(super) mod tests {
     use super::*;
 
+    fn second(number: u8) -> Timestamp {
+        chrono::DateTime::from_timestamp(i64::from(number), 0).unwrap().into()
+    }
+
+    fn last_heard_at(second_of: u8, node: ObservedNode) -> ObservedNode {
+        ObservedNode { last_heard: Some(second(second_of)), ..node }
+    }
+
     pub(in crate::domain) fn node(number: u8, connected: bool, state: Option<State>) -> ObservedNode {
         ObservedNode {
             name: format!("n{number}"),
             interface: "eth0".into(),
             connected,
+            last_heard: Some(second(100)),
             interfaces_known: true,
             address: Some(IpAddr::from([192, 0, 2, number])),
             report: state.map(|state| MemberReport {
                 state,
-                since: chrono::DateTime::from_timestamp(i64::from(number), 0).unwrap().into(),
+                since: second(number),
+                heard_since: second(number),
                 active_source: None,
             }),
         }
@@ -164,12 +193,20 @@ pub(super) mod tests {
     fn who_is_active_follows_from_the_freshest_witness() {
         const GONE: bool = false;
         const HERE: bool = true;
-        let cases: [(&str, Vec<ObservedNode>, &[&str]); 9] = [
+        let cases: [(&str, Vec<ObservedNode>, &[&str]); 10] = [
             ("nobody has reported", vec![node(1, HERE, None), node(2, GONE, None)], &[]),
             ("one is active", vec![node(1, HERE, Some(State::Active)), obeying(2, [192, 0, 2, 1])], &["n1"]),
             (
                 "the old holder died with its last word active",
                 vec![node(1, GONE, Some(State::Active)), node(2, HERE, Some(State::Active))],
+                &["n2"],
+            ),
+            (
+                "the old holder lost power: its session is not over, but it was not heard since n2 took over",
+                vec![
+                    last_heard_at(1, node(1, HERE, Some(State::Active))),
+                    node(2, HERE, Some(State::Active)),
+                ],
                 &["n2"],
             ),
             (

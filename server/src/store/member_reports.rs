@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use api_types::Timestamp;
 use api_types::channel::GroupReport;
 use api_types::node::{Interface, Rejection};
-use api_types::transition::State;
+use api_types::transition::{State, TransitionRecord};
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use sqlx::PgConnection;
@@ -54,10 +54,12 @@ pub async fn replace(
             .is_none_or(|before| before.state != report.state.as_str() || before.active_source != source);
         let written = sqlx::query!(
             "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, active_source,
-                                         addresses_present, reported_at)
-             SELECT id, $2, $3, $4, $5, $6, $7, $8 FROM groups WHERE id = $1
+                                         addresses_present, reported_at, heard_since)
+             SELECT id, $2, $3, $4, $5, $6, $7, $8, $8 FROM groups WHERE id = $1
              ON CONFLICT (group_id, node_id) DO UPDATE
-             SET state = excluded.state, since = excluded.since,
+             SET heard_since = CASE WHEN member_reports.state = excluded.state
+                                    THEN member_reports.heard_since ELSE excluded.heard_since END,
+                 state = excluded.state, since = excluded.since,
                  effective_priority = excluded.effective_priority, active_source = excluded.active_source,
                  addresses_present = excluded.addresses_present, reported_at = excluded.reported_at",
             report.group_id,
@@ -78,6 +80,56 @@ pub async fn replace(
     Ok(changed)
 }
 
+/// Lets a transition that `node` reported tell how its member stands, unless a later report already did. Returns
+/// whether it did.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn follow(
+    conn: &mut PgConnection,
+    node: Uuid,
+    record: &TransitionRecord,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let written = sqlx::query!(
+        "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, active_source,
+                                     addresses_present, reported_at, heard_since)
+         SELECT g.id, $2, $3, $4, $5, NULL, '{}', $6, $6
+         FROM groups g JOIN members m ON m.group_id = g.id AND m.node_id = $2
+         WHERE g.id = $1
+         ON CONFLICT (group_id, node_id) DO UPDATE
+         SET state = excluded.state, since = excluded.since, effective_priority = excluded.effective_priority,
+             active_source = NULL, reported_at = excluded.reported_at, heard_since = excluded.heard_since
+         WHERE excluded.since >= member_reports.since AND excluded.state <> member_reports.state",
+        record.group_id,
+        node,
+        record.to.as_str(),
+        record.at.as_datetime(),
+        i16::from(record.priority.get()),
+        now.as_datetime(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(written.rows_affected() == 1)
+}
+
+/// The groups that both `node` and another node with a session claim to hold.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn contested(conn: &mut PgConnection, node: Uuid) -> Result<Vec<Uuid>, StoreError> {
+    let groups = sqlx::query_scalar!(
+        "SELECT DISTINCT ours.group_id
+         FROM member_reports ours
+         JOIN member_reports other ON other.group_id = ours.group_id AND other.node_id <> ours.node_id
+         JOIN nodes n ON n.id = other.node_id
+         WHERE ours.node_id = $1 AND ours.state = 'active' AND other.state = 'active'
+           AND n.session_id IS NOT NULL",
+        node
+    );
+    Ok(groups.fetch_all(conn).await?)
+}
+
 /// The members of these groups in the order of the specification, as they were last reported.
 ///
 /// # Errors
@@ -91,7 +143,8 @@ pub async fn observed(
         r#"SELECT m.group_id, g.family, m.external_name, m.external_address AS "external_address: IpNet",
                   n.name AS "node?", m.interface, n.session_id IS NOT NULL AS "connected!",
                   n.interfaces AS "interfaces: Json<Vec<Interface>>",
-                  r.state AS "state?", r.since AS "since?", r.active_source AS "active_source: IpNet"
+                  n.last_seen_at AS "last_seen_at?", r.state AS "state?", r.since AS "since?",
+                  r.heard_since AS "heard_since?", r.active_source AS "active_source: IpNet"
            FROM members m
            JOIN groups g ON g.id = m.group_id
            LEFT JOIN nodes n ON n.id = m.node_id
@@ -180,8 +233,10 @@ struct MemberRow {
     interface: Option<String>,
     connected: bool,
     interfaces: Option<Json<Vec<Interface>>>,
+    last_seen_at: Option<DateTime<Utc>>,
     state: Option<String>,
     since: Option<DateTime<Utc>>,
+    heard_since: Option<DateTime<Utc>>,
     active_source: Option<IpNet>,
 }
 
@@ -200,18 +255,20 @@ impl TryFrom<MemberRow> for Observed {
         let interfaces = row.interfaces.map(|Json(interfaces)| interfaces);
         let address: Option<IpAddr> =
             interfaces.as_deref().and_then(|known| primary_address(known, &interface, family));
-        let report = match (row.state, row.since) {
-            (Some(state), Some(since)) => Some(MemberReport {
+        let report = match (row.state, row.since, row.heard_since) {
+            (Some(state), Some(since), Some(heard_since)) => Some(MemberReport {
                 state: state_of(&state).ok_or_else(|| wrong(format!("state {state:?}")))?,
                 since: since.into(),
+                heard_since: heard_since.into(),
                 active_source: row.active_source.map(|source| source.addr()),
             }),
-            (None, None) | (Some(_), None) | (None, Some(_)) => None,
+            (_, _, _) => None,
         };
         Ok(Self::Node(ObservedNode {
             name,
             interface,
             connected: row.connected,
+            last_heard: row.last_seen_at.map(Timestamp::from),
             interfaces_known: interfaces.is_some(),
             address,
             report,
