@@ -155,8 +155,9 @@ async fn the_status_shows_who_was_last_reported_active() {
     for (node, state) in [("lb1", "active"), ("lb2", "backup")] {
         sqlx::query(
             "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, addresses_present,
-                                         reported_at)
-             SELECT g.id, n.id, $2, '2026-11-22T20:00:00Z', 100, '{}', '2026-11-22T20:00:01Z'
+                                         reported_at, heard_since)
+             SELECT g.id, n.id, $2, '2026-11-22T20:00:00Z', 100, '{}', '2026-11-22T20:00:01Z',
+                    '2026-11-22T20:00:01Z'
              FROM groups g, nodes n WHERE n.name = $1",
         )
         .bind(node)
