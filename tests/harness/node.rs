@@ -1,6 +1,7 @@
 //! A node: a host with a `baton-agent`.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -86,12 +87,14 @@ impl Node {
     /// # Errors
     /// When one does not die.
     pub fn kill(&self) -> Result<()> {
+        let mut dying = BTreeSet::new();
         eventually(&format!("every process of {} is dead", self.name()), TIME_TO_DIE, || {
-            let processes = self.host.namespace.processes();
-            for pid in &processes {
+            dying.extend(self.host.namespace.processes());
+            dying.retain(|pid| is_alive(*pid));
+            for pid in &dying {
                 let _died_meanwhile = kill(*pid, Signal::SIGKILL);
             }
-            ensure!(processes.is_empty(), "{processes:?} lived");
+            ensure!(dying.is_empty(), "{dying:?} lived");
             Ok(())
         })?;
         self.agent.borrow_mut().take();

@@ -98,9 +98,13 @@ impl Drop for Process {
     }
 }
 
-/// Whether the process runs; one that waits to be reaped does not.
+/// Whether any thread of the process runs; one that waits to be reaped does not. The first thread may be gone long
+/// before the last one, which closes what the process had open.
 #[must_use]
 pub fn is_alive(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rfind(')').is_some_and(|end| !stat[end..].starts_with(") Z"))
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    threads.flatten().any(|thread| {
+        let stat = fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rfind(')').is_some_and(|end| !stat[end..].starts_with(") Z") && !stat[end..].starts_with(") X"))
+    })
 }
