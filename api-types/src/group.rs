@@ -48,7 +48,7 @@ pub struct GroupSpec {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(default = "auto"))]
     pub checksum: Checksum,
-    /// The addresses that move. 1 to 64.
+    /// The addresses that move, 1 to 64. No member has one as its own, but the owner (priority 255).
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, min_items = 1, max_items = 64, example = json!(["192.0.2.10/24"])))]
     pub virtual_addresses: Vec<VirtualAddress>,
     /// Who takes part. 1 to 32.
@@ -128,7 +128,7 @@ pub struct ExternalMember {
     /// What people call it; unique in the group.
     #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example = "old-keepalived"))]
     pub name: Name,
-    /// The address its advertisements come from.
+    /// The address its advertisements come from, a host of the segment; a virtual address only with priority 255.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "192.0.2.4"))]
     pub address: IpAddr,
     /// The priority it is expected to advertise.

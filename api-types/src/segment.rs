@@ -18,7 +18,7 @@ pub struct SegmentSpec {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(max_length = 500))]
     pub description: String,
-    /// The subnets of the segment; every virtual address of its groups lies in one of them.
+    /// The subnets of the segment; the virtual addresses and external members of its groups lie in them.
     /// 1 to 16, written as the network address with its prefix length.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, min_items = 1, max_items = 16, example = json!(["192.0.2.0/24"])))]
     pub prefixes: Vec<IpNet>,

@@ -40,7 +40,7 @@ pub fn faults_of(description: Option<&str>, prefixes: Option<&[Option<IpNet>]>) 
     faults.into_fields()
 }
 
-/// Why an address cannot be a virtual address of a segment.
+/// Why an address cannot be one of a host of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unfit {
     /// No prefix of the segment contains it.
@@ -61,7 +61,7 @@ impl fmt::Display for Unfit {
     }
 }
 
-/// Whether `address` can be a virtual address of a segment with these prefixes.
+/// Whether `address` can be one of a host of a segment with these prefixes.
 ///
 /// # Errors
 /// [`Unfit`] says why not.
@@ -81,7 +81,7 @@ pub fn check_address(prefixes: &[IpNet], address: IpAddr) -> Result<(), Unfit> {
     Ok(())
 }
 
-/// Whether the segment can have these prefixes, with the virtual addresses its groups have.
+/// Whether the segment can have these prefixes, with the addresses that its groups have on it.
 ///
 /// # Errors
 /// [`Conflict::PrefixInUse`] names the addresses that could not stay, and their groups.

@@ -68,13 +68,17 @@ pub fn faults_of(draft: &GroupDraft, around: &Surroundings) -> Vec<FieldProblem>
     let mut faults = Faults::default();
     if let Some(name) = &draft.segment {
         match &around.segment {
-            Some(segment) => check_addresses(draft, name, segment, &mut faults),
+            Some(segment) => {
+                check_virtual_addresses(draft, name, segment, &mut faults);
+                check_external_addresses(draft, name, segment, &mut faults);
+            }
             None => faults.add(
                 "/segment",
                 format_args!("there is no segment {name}: allowed is the name of one that exists"),
             ),
         }
     }
+    check_ownership(draft, around, &mut faults);
     for (position, member) in draft.members() {
         match member {
             MemberDraft::Node { node: Some(node), interface, .. } => match around.nodes.get(node) {
@@ -99,18 +103,60 @@ pub fn faults_of(draft: &GroupDraft, around: &Surroundings) -> Vec<FieldProblem>
     faults.into_fields()
 }
 
-fn check_addresses(draft: &GroupDraft, name: &Name, segment: &SegmentFacts, faults: &mut Faults) {
+fn check_virtual_addresses(draft: &GroupDraft, name: &Name, segment: &SegmentFacts, faults: &mut Faults) {
     for (position, virtual_address) in draft.addresses() {
-        let address = virtual_address.address();
-        if let Err(why) = check_address(&segment.prefixes, address) {
-            let prefixes: Vec<_> = segment.prefixes.iter().map(ToString::to_string).collect();
-            faults.add(
-                format!("/virtual_addresses/{position}"),
-                format_args!(
-                    "{address} does not fit segment {name}: it {why}; allowed are hosts of {}",
-                    prefixes.join(", ")
-                ),
-            );
+        let pointer = format!("/virtual_addresses/{position}");
+        check_fit(&pointer, virtual_address.address(), name, segment, faults);
+    }
+}
+
+/// A router that is not on the segment cannot be heard there.
+fn check_external_addresses(draft: &GroupDraft, name: &Name, segment: &SegmentFacts, faults: &mut Faults) {
+    for (position, member) in draft.members() {
+        if let MemberDraft::External { address: Some(address), .. } = member {
+            check_fit(&format!("/members/{position}/address"), *address, name, segment, faults);
+        }
+    }
+}
+
+fn check_fit(pointer: &str, address: IpAddr, name: &Name, segment: &SegmentFacts, faults: &mut Faults) {
+    if let Err(why) = check_address(&segment.prefixes, address) {
+        let prefixes: Vec<_> = segment.prefixes.iter().map(ToString::to_string).collect();
+        faults.add(
+            pointer,
+            format_args!(
+                "{address} does not fit segment {name}: it {why}; allowed are hosts of {}",
+                prefixes.join(", ")
+            ),
+        );
+    }
+}
+
+/// Only the owner of a virtual address may have it as an address of its own (RFC 9568 §5.2.4): any other member would
+/// answer for it whoever is Active.
+fn check_ownership(draft: &GroupDraft, around: &Surroundings, faults: &mut Faults) {
+    for (_, member) in draft.members() {
+        let MemberDraft::Node { node: Some(node), priority: Some(priority), interface: used } = member else {
+            continue;
+        };
+        let interfaces = around.nodes.get(node).and_then(|facts| facts.interfaces.as_deref());
+        for interface in interfaces.unwrap_or_default().iter().filter(|_| !priority.is_owner()) {
+            let is_used = used.as_ref() == Some(&interface.name);
+            let or =
+                if is_used { format!(", or priority 255 for {node} if it owns it") } else { String::new() };
+            for (position, virtual_address) in draft.addresses() {
+                let address = virtual_address.address();
+                if interface.has_address(address) {
+                    faults.add(
+                        format!("/virtual_addresses/{position}"),
+                        format_args!(
+                            "{address} is an address of interface {} of node {node}: allowed is an address that no \
+                             member has as its own{or}",
+                            interface.name
+                        ),
+                    );
+                }
+            }
         }
     }
 }

@@ -184,7 +184,7 @@ async fn put(
         return Ok(Written::There(versioned(before)));
     }
     check(&mut tx, Some(before.id), spec).await?;
-    let addresses = segments::virtual_addresses_on(&mut tx, before.id).await?;
+    let addresses = segments::addresses_on(&mut tx, before.id).await?;
     segment::check_prefixes_cover(&spec.prefixes, &addresses)?;
     let now = app.clock.now();
     segments::replace(&mut tx, before.id, spec, now).await?;

@@ -171,20 +171,21 @@ pub async fn groups_on(conn: &mut PgConnection, id: Uuid) -> Result<Vec<Name>, S
         .collect()
 }
 
-/// Every virtual address on a segment with the name of its group, by address.
+/// Every virtual address on a segment, and every address of an external member, with the name of its group, by address.
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
-pub async fn virtual_addresses_on(
-    conn: &mut PgConnection,
-    id: Uuid,
-) -> Result<Vec<(IpAddr, Name)>, StoreError> {
+pub async fn addresses_on(conn: &mut PgConnection, id: Uuid) -> Result<Vec<(IpAddr, Name)>, StoreError> {
     sqlx::query!(
         r#"
-        SELECT v.address AS "address: IpAddr", g.id AS group_id, g.name AS group_name
-        FROM virtual_addresses v JOIN groups g ON g.id = v.group_id
-        WHERE v.segment_id = $1
-        ORDER BY v.address
+        SELECT a.address AS "address!: IpAddr", g.id AS group_id, g.name AS group_name
+        FROM groups g
+        JOIN (
+            SELECT group_id, address FROM virtual_addresses
+            UNION SELECT group_id, external_address FROM members WHERE external_address IS NOT NULL
+        ) AS a ON a.group_id = g.id
+        WHERE g.segment_id = $1
+        ORDER BY a.address, g.name
         "#,
         id,
     )

@@ -105,6 +105,11 @@ async fn members_must_exist_once_with_one_owner() {
         (json!([external_member("old", "192.0.2.99", 90)]), "/members/0/address", "is a virtual address"),
         (json!([external_member("old", "192.0.2.04", 90)]), "/members/0/address", "is not an address"),
         (
+            json!([external_member("old", "198.51.100.4", 90)]),
+            "/members/0/address",
+            "allowed are hosts of 192.0.2.0/24",
+        ),
+        (
             json!([external_member("old", "224.0.0.18", 90)]),
             "/members/0/address",
             "not the address of a host",
@@ -231,7 +236,7 @@ async fn what_the_agents_cannot_run_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn an_interface_that_a_node_reported_not_to_have_is_refused() {
+async fn a_group_is_held_against_the_interfaces_that_its_nodes_reported() {
     let api = TestApp::with_a_group().await;
     let eth0 =
         json!({"name": "eth0", "mac": null, "up": true, "carrier": true, "addresses": ["192.0.2.1/24"]});
@@ -246,6 +251,11 @@ async fn an_interface_that_a_node_reported_not_to_have_is_refused() {
 
     let owner = free("members", json!([node_member("lb1", "eth0", 255)]));
     let owner = with(owner, "virtual_addresses", json!(["192.0.2.1/24"]));
+
+    let no_owner = with(owner.clone(), "members", json!([node_member("lb1", "eth0", 254)]));
+    let said = "192.0.2.1 is an address of interface eth0 of node lb1: allowed is an address that no member has as its \
+                own, or priority 255 for lb1";
+    invalid(&api, &no_owner, &["/virtual_addresses/0"], said).await;
     api.post("/api/v1/groups", &owner).await.is(201);
 }
 

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::TestApp;
-use crate::intent::{group, segment, with, written};
+use crate::intent::{external_member, group, segment, with, written};
 
 #[tokio::test]
 async fn a_segment_is_created_shown_replaced_and_deleted() {
@@ -112,6 +112,12 @@ async fn what_a_group_needs_of_its_segment_cannot_go() {
 
     let widened = segment("frontend", &["198.51.100.0/24", "192.0.2.0/25"]);
     api.put("/api/v1/segments/frontend", &widened).await.is(200);
+
+    let members = json!([external_member("old-keepalived", "198.51.100.4", 100)]);
+    api.put("/api/v1/groups/web", &with(group("web"), "members", members)).await.is(200);
+    let narrowed = api.put("/api/v1/segments/frontend", &segment("frontend", &["192.0.2.0/25"])).await;
+    let said = narrowed.refused_as(409, "in_use").said();
+    assert!(said.contains("198.51.100.4 of group web"), "an external member lives on it, too: {said}");
 }
 
 #[tokio::test]

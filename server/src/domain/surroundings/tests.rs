@@ -115,6 +115,46 @@ fn an_owner_must_have_every_virtual_address_on_its_interface() {
 }
 
 #[test]
+fn a_virtual_address_that_a_member_has_as_its_own_needs_that_member_as_the_owner() {
+    let eth1 = interface("eth1", &["192.0.2.12/24"]);
+    let here = around(Some(vec![interface("eth0", &["192.0.2.2/24", "192.0.2.11/24"]), eth1]));
+    let addresses = &["192.0.2.10/24", "192.0.2.11/24", "192.0.2.12/24"];
+    assert_eq!(
+        found(&group(addresses, lb1_on_eth0(254)), &here),
+        [
+            (
+                "/virtual_addresses/1".to_owned(),
+                "192.0.2.11 is an address of interface eth0 of node lb1: allowed is an address that no member has as \
+                 its own, or priority 255 for lb1 if it owns it"
+                    .to_owned()
+            ),
+            (
+                "/virtual_addresses/2".to_owned(),
+                "192.0.2.12 is an address of interface eth1 of node lb1: allowed is an address that no member has as \
+                 its own"
+                    .to_owned()
+            ),
+        ]
+    );
+    assert_eq!(found(&group(&["192.0.2.11/24"], lb1_on_eth0(255)), &here), []);
+}
+
+#[test]
+fn an_external_router_must_be_a_host_of_the_segment() {
+    let members = |address: &str| {
+        json!([{"kind": "external", "name": "old", "address": address, "priority": 100},
+               {"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240}])
+    };
+    assert_eq!(found(&group(&["192.0.2.10/24"], members("192.0.2.4")), &around(None)), []);
+    for (address, why) in [("198.51.100.4", "outside its prefixes"), ("192.0.2.255", "broadcast address")] {
+        let found = found(&group(&["192.0.2.10/24"], members(address)), &around(None));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "/members/0/address");
+        assert!(found[0].1.contains(why) && found[0].1.contains("hosts of 192.0.2.0/24"), "{}", found[0].1);
+    }
+}
+
+#[test]
 fn an_external_router_cannot_have_the_name_of_any_node() {
     let members = json!([{"kind": "external", "name": "lb1", "address": "192.0.2.4", "priority": 100}]);
     let found = found(&group(&["192.0.2.10/24"], members), &around(None));
