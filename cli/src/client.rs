@@ -8,9 +8,10 @@ mod transport;
 
 use std::time::{Duration, Instant};
 
-use api_types::Page;
 use api_types::auth::{AccessToken, TokenExchange};
-use reqwest::header::{ACCEPT, AUTHORIZATION, ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use api_types::{Page, Timestamp};
+use chrono::{DateTime, Utc};
+use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
 use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Serialize;
@@ -61,6 +62,8 @@ pub(crate) enum Precondition {
 pub(crate) struct List<T> {
     pub(crate) items: Vec<T>,
     pub(crate) more: bool,
+    /// When the server gave the last of them, by its own clock; by ours where it does not say.
+    pub(crate) at: Timestamp,
 }
 
 impl Client {
@@ -128,10 +131,11 @@ impl Client {
     ) -> Result<List<T>, RequestError> {
         let mut items: Vec<T> = Vec::new();
         let mut cursor: Option<String> = None;
+        let mut at = Timestamp::from(Utc::now());
         loop {
             let wanted = limit.map_or(PAGE_LIMIT, |limit| (limit - items.len().min(limit)).min(PAGE_LIMIT));
             if wanted == 0 {
-                return Ok(List { items, more: true });
+                return Ok(List { items, more: true, at });
             }
             let wanted = wanted.to_string();
             let mut query = vec![("limit", wanted.as_str())];
@@ -141,10 +145,11 @@ impl Client {
             }
             let url = self.url(&[path], &query);
             let response = self.accepted(Method::GET, &url, None::<&()>, None).await?;
+            at = answered_at(&response).unwrap_or(at);
             let page: Page<T> = read(&url, response).await?;
             items.extend(page.items);
             match page.next_cursor {
-                None => return Ok(List { items, more: false }),
+                None => return Ok(List { items, more: false, at }),
                 same if same == cursor => {
                     let detail = "the cursor of the next page is that of this page".to_owned();
                     return Err(RequestError::NotUnderstood { url: Box::new(url), detail });
@@ -268,6 +273,13 @@ impl Client {
         let asked = format!("{method} {}", url.path());
         Err(RequestError::Refused(Box::new(problem::refusal(asked, response).await)))
     }
+}
+
+/// The server's time, to the second.
+fn answered_at(response: &Response) -> Option<Timestamp> {
+    let date = response.headers().get(DATE)?.to_str().ok()?;
+    let time = DateTime::parse_from_rfc2822(date).ok()?;
+    Some(time.with_timezone(&Utc).into())
 }
 
 async fn read<T: DeserializeOwned>(url: &Url, response: Response) -> Result<T, RequestError> {

@@ -2,13 +2,11 @@
 
 mod health;
 
-use api_types::Timestamp;
 use api_types::group::Group;
 use api_types::node::Node;
-use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
 
-use self::health::{GroupHealth, Health, NodeHealth};
+use self::health::{GroupHealth, Health, NodeHealth, Verdict};
 use super::kind::Kind;
 use crate::errors::{ExitStatus, Failure};
 use crate::output::{self, Cell, Column, Table, Terminal, Tone, age};
@@ -20,11 +18,18 @@ Examples:
   baton status -o json | jq -r '.groups[] | select(.healthy | not) | .name'
   watch -n 1 baton status
 
-A group is healthy when exactly one member is active and it has no condition. A
-node is healthy when its agent is connected and it has no condition.
+STATE of a group:
+  ok       exactly one member is active, its agent was seen within 15 s, and the
+           group has no condition
+  FAILING  nobody or more than one is active, the active member is not seen, or
+           the group has a condition
+  UNKNOWN  no agent of its members was seen within 15 s: ACTIVE says who was the
+           last to hold the addresses, and agents move them without the server
+STATE of a node: ok when its agent was seen within 15 s and it has no condition.
+A name with (external) is a router without an agent; it is known only by what
+the agents hear of it. SEEN is by the clock of the server.
 
-Exit status 0: everything is healthy; 1: something is not; others as in
-`baton --help`.")]
+Exit status 0: every STATE is ok; 1: one is not; others as in `baton --help`.")]
 pub(crate) struct Args {
     /// The form of the output
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
@@ -41,15 +46,16 @@ enum StatusFormat {
 
 pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let client = super::client()?;
-    let groups = client.list::<Group>(Kind::Groups.path(), &[], None).await?.items;
-    let nodes = client.list::<Node>(Kind::Nodes.path(), &[], None).await?.items;
-    let health = Health::of(groups, nodes);
+    let groups = client.list::<Group>(Kind::Groups.path(), &[], None).await?;
+    let nodes = client.list::<Node>(Kind::Nodes.path(), &[], None).await?;
+    let now = nodes.at;
+    let health = Health::of(&groups.items, &nodes.items, now);
 
     output::print(&match args.output {
         StatusFormat::Json => output::json(&health)?,
         StatusFormat::Table => {
             let terminal = Terminal::of_stdout();
-            text(&health, &Table { wide: false, now: Timestamp::from(Utc::now()), terminal })
+            text(&health, &Table { wide: false, now, terminal })
         }
     })?;
     Ok(if health.healthy { ExitStatus::Done } else { ExitStatus::Failing })
@@ -57,12 +63,17 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
 
 const GROUPS: &[Column<GroupHealth>] = &[
     Column::new("GROUP", |group, _| Cell::plain(&group.name)),
-    Column::new("STATE", |group, _| state(group.healthy, "ok")),
+    Column::new("STATE", |group, _| state(group.state)),
     Column::new("ACTIVE", |group, _| {
-        Cell::toned(group.active.join(" "), if group.active.len() == 1 { Tone::Plain } else { Tone::Bad })
+        let doubt = if group.state == Verdict::Unknown { "?" } else { "" };
+        let active: Vec<_> = group.active.iter().map(|name| group.shown(name) + doubt).collect();
+        let tone = if active.len() == 1 && doubt.is_empty() { Tone::Plain } else { Tone::Bad };
+        Cell::toned(active.join(" "), tone)
     }),
     Column::new("FOR", |group, table| Cell::maybe(group.active_since.map(|since| age(since, table.now)))),
-    Column::new("BACKUP", |group, _| Cell::plain(group.backup.join(" "))),
+    Column::new("BACKUP", |group, _| {
+        Cell::plain(group.backup.iter().map(|name| group.shown(name)).collect::<Vec<_>>().join(" "))
+    }),
     Column::new("ADDRESSES", |group, _| {
         let more = group.virtual_addresses.len().saturating_sub(1);
         let first = group.virtual_addresses.first().map(ToString::to_string).unwrap_or_default();
@@ -72,14 +83,18 @@ const GROUPS: &[Column<GroupHealth>] = &[
 
 const NODES: &[Column<NodeHealth>] = &[
     Column::new("NODE", |node, _| Cell::plain(&node.name)),
-    Column::new("STATE", |node, _| state(node.healthy, "ok")),
+    Column::new("STATE", |node, _| state(node.state)),
     Column::new("AGENT", |node, _| Cell::plain(node.agent.as_str())),
     Column::new("SEEN", |node, table| Cell::maybe(node.last_seen_at.map(|seen| age(seen, table.now)))),
     Column::new("ACTIVE IN", |node, _| Cell::plain(node.active_in.join(" "))),
 ];
 
-fn state(healthy: bool, good: &str) -> Cell {
-    if healthy { Cell::toned(good, Tone::Good) } else { Cell::toned("FAILING", Tone::Bad) }
+fn state(verdict: Verdict) -> Cell {
+    match verdict {
+        Verdict::Ok => Cell::toned("ok", Tone::Good),
+        Verdict::Unknown => Cell::toned("UNKNOWN", Tone::Warning),
+        Verdict::Failing => Cell::toned("FAILING", Tone::Bad),
+    }
 }
 
 fn text(health: &Health, table: &Table) -> String {
@@ -95,9 +110,8 @@ fn text(health: &Health, table: &Table) -> String {
 }
 
 fn headline(health: &Health, terminal: Terminal) -> String {
-    let groups =
-        counted(health.groups.len(), "group", health.groups.iter().filter(|group| !group.healthy).count());
-    let nodes = counted(health.nodes.len(), "node", health.nodes.iter().filter(|node| !node.healthy).count());
+    let groups = counted("group", health.groups.iter().map(|group| group.state));
+    let nodes = counted("node", health.nodes.iter().map(|node| node.state));
     let line = format!("{groups}; {nodes}");
     let shown = if health.healthy { terminal.good(&line) } else { terminal.bad(&line) };
     let mut text = format!("{shown}\n");
@@ -107,12 +121,25 @@ fn headline(health: &Health, terminal: Terminal) -> String {
     text
 }
 
-fn counted(all: usize, what: &str, failing: usize) -> String {
-    let plural = if all == 1 { "" } else { "s" };
-    match failing {
-        0 => format!("{all} {what}{plural}, all healthy"),
-        failing => format!("{all} {what}{plural}, {failing} FAILING"),
+fn counted(what: &str, verdicts: impl Iterator<Item = Verdict>) -> String {
+    let verdicts: Vec<Verdict> = verdicts.collect();
+    let count = |wanted: Verdict| verdicts.iter().filter(|&&verdict| verdict == wanted).count();
+    let mut text = match verdicts.len() {
+        0 => return format!("no {what}s"),
+        1 => format!("1 {what}"),
+        many => format!("{many} {what}s"),
+    };
+    let (failing, unknown) = (count(Verdict::Failing), count(Verdict::Unknown));
+    if failing > 0 {
+        text.push_str(&format!(", {failing} FAILING"));
     }
+    if unknown > 0 {
+        text.push_str(&format!(", {unknown} UNKNOWN"));
+    }
+    if failing + unknown == 0 {
+        text.push_str(", all ok");
+    }
+    text
 }
 
 /// What is wrong, a line each: the thing, since when, and the sentence of the server.

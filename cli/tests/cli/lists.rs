@@ -1,4 +1,4 @@
-//! Lists, single objects, and the status.
+//! Lists and single objects.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
@@ -108,28 +108,6 @@ fn a_role_that_does_not_allow_it_has_its_own_exit_status() {
     let get = peer.baton(&["get", "audit"]);
     assert_eq!(get.code, 5);
     assert!(get.err.contains("may not read the audit log"), "{}", get.err);
-}
-
-#[test]
-fn the_status_is_the_exit_status_too() {
-    let peer = Peer::start();
-    let empty = || ok(json!({"items": [], "next_cursor": null}));
-    peer.answers("GET /api/v1/groups?limit=500", empty()).answers("GET /api/v1/nodes?limit=500", empty());
-    assert_eq!(peer.baton(&["status"]).code, 0);
-
-    let node = json!({
-        "id": "018f4e6e-7c1a-7000-8000-000000000002", "name": "lb1", "description": "", "generation": 1,
-        "created_at": "2026-11-22T20:00:00.000000Z", "updated_at": "2026-11-22T20:00:00.000000Z",
-        "status": {"enrolled": true, "connected": false, "last_seen_at": null, "agent_version": null,
-            "boot_id": null, "interfaces": null, "desired_revision": {"epoch": 1, "counter": 0},
-            "applied_revision": null, "rejection": null, "conditions": []},
-    });
-    peer.answers("GET /api/v1/groups?limit=500", empty());
-    peer.answers("GET /api/v1/nodes?limit=500", ok(json!({"items": [node], "next_cursor": null})));
-    let status = peer.baton(&["status", "-o", "json"]);
-    assert_eq!(status.code, 1, "{}", status.err);
-    let health: Value = serde_json::from_str(&status.out).unwrap();
-    assert_eq!((&health["healthy"], &health["nodes"][0]["agent"]), (&json!(false), &json!("disconnected")));
 }
 
 #[test]

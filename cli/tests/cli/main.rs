@@ -8,4 +8,5 @@ mod apply;
 mod lists;
 mod login;
 mod peer;
+mod status;
 mod trust;

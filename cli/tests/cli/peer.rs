@@ -38,6 +38,8 @@ struct Script {
 pub(crate) struct Answer {
     status: u16,
     etag: Option<&'static str>,
+    /// The time of the peer; that of the machine when it is not laid out.
+    date: Option<&'static str>,
     body: String,
 }
 
@@ -53,15 +55,20 @@ pub(crate) struct Asked {
 }
 
 pub(crate) fn ok(body: Value) -> Answer {
-    Answer { status: 200, etag: None, body: body.to_string() }
+    text(200, &body.to_string())
 }
 
 pub(crate) fn with_etag(etag: &'static str, body: Value) -> Answer {
     Answer { etag: Some(etag), ..ok(body) }
 }
 
+/// An answer of a peer whose clock says `date`.
+pub(crate) fn dated(date: &'static str, body: Value) -> Answer {
+    Answer { date: Some(date), ..ok(body) }
+}
+
 pub(crate) fn text(status: u16, body: &str) -> Answer {
-    Answer { status, etag: None, body: body.to_owned() }
+    Answer { status, etag: None, date: None, body: body.to_owned() }
 }
 
 pub(crate) fn problem(status: u16, code: &str, detail: &str, fields: &[(&str, &str)]) -> Answer {
@@ -183,8 +190,10 @@ async fn answer(State(script): State<Arc<Mutex<Script>>>, request: Request) -> R
     script.asked.push(Asked { line, if_match, if_none_match, authorization, body });
 
     let mut response = Response::builder().status(StatusCode::from_u16(answer.status).unwrap());
-    if let Some(etag) = answer.etag {
-        response = response.header("etag", etag);
+    for (name, value) in [("etag", answer.etag), ("date", answer.date)] {
+        if let Some(value) = value {
+            response = response.header(name, value);
+        }
     }
     response.body(Body::from(answer.body)).unwrap()
 }

@@ -1,13 +1,24 @@
 use serde_json::{Value, json};
 
+use api_types::Timestamp;
+
 use super::*;
 
 const NOW: &str = "2026-11-22T21:00:00.000000Z";
 
+fn now() -> Timestamp {
+    serde_json::from_value(json!(NOW)).unwrap()
+}
+
+fn ago(seconds: i64) -> Value {
+    json!(Timestamp::from(now().as_datetime() - chrono::TimeDelta::seconds(seconds)))
+}
+
+/// A group of lb1 and lb2, with who is active in it.
 fn group(name: &str, active: &[&str], conditions: Value) -> Group {
     let member = |node: &str| {
         let state = if active.contains(&node) { "active" } else { "backup" };
-        json!({"name": node, "state": state, "since": "2026-11-22T20:55:00.000000Z", "connected": true})
+        json!({"name": node, "state": state, "since": ago(300), "connected": true})
     };
     serde_json::from_value(json!({
         "id": "018f4e6e-7c1a-7000-8000-000000000001", "name": name, "description": "", "segment": "lan",
@@ -23,13 +34,21 @@ fn group(name: &str, active: &[&str], conditions: Value) -> Group {
     .unwrap()
 }
 
-fn node(name: &str, enrolled: bool, connected: bool) -> Node {
+/// The group with a router without an agent in it, `old`.
+fn with_external(mut group: Group) -> Group {
+    let member = json!({"kind": "external", "name": "old", "address": "10.77.0.9", "priority": 100});
+    let status = json!({"name": "old", "state": null, "since": null, "connected": null});
+    group.members.push(serde_json::from_value(member).unwrap());
+    group.status.members.push(serde_json::from_value(status).unwrap());
+    group
+}
+
+fn node(name: &str, enrolled: bool, connected: bool, seen: Option<i64>) -> Node {
     serde_json::from_value(json!({
         "id": "018f4e6e-7c1a-7000-8000-000000000002", "name": name, "description": "",
         "generation": 1, "created_at": NOW, "updated_at": NOW,
         "status": {
-            "enrolled": enrolled, "connected": connected,
-            "last_seen_at": if enrolled { json!("2026-11-22T20:59:57.000000Z") } else { Value::Null },
+            "enrolled": enrolled, "connected": connected, "last_seen_at": seen.map(ago),
             "agent_version": null, "boot_id": null, "interfaces": null,
             "desired_revision": {"epoch": 1, "counter": 1}, "applied_revision": null, "rejection": null,
             "conditions": [],
@@ -38,22 +57,32 @@ fn node(name: &str, enrolled: bool, connected: bool) -> Node {
     .unwrap()
 }
 
-fn shown(health: &Health) -> String {
-    let now = serde_json::from_value(json!(NOW)).unwrap();
-    text(health, &Table { wide: false, now, terminal: Terminal::PLAIN })
+fn here(name: &str) -> Node {
+    node(name, true, true, Some(3))
+}
+
+fn gone(name: &str, seconds: i64) -> Node {
+    node(name, true, false, Some(seconds))
+}
+
+fn shown(groups: &[Group], nodes: &[Node]) -> String {
+    let health = Health::of(groups, nodes, now());
+    text(&health, &Table { wide: false, now: now(), terminal: Terminal::PLAIN })
+}
+
+fn only(group: Group, nodes: &[Node]) -> GroupHealth {
+    Health::of(&[group], nodes, now()).groups.remove(0)
 }
 
 #[test]
 fn a_healthy_fleet_is_shown_by_name() {
-    let health = Health::of(
-        vec![group("web", &["lb1"], json!([])), group("db", &["lb2"], json!([]))],
-        vec![node("lb2", true, true), node("lb1", true, true)],
-    );
-    assert!(health.healthy);
+    let groups = [group("web", &["lb1"], json!([])), group("db", &["lb2"], json!([]))];
+    let nodes = [here("lb2"), here("lb1")];
+    assert!(Health::of(&groups, &nodes, now()).healthy);
     assert_eq!(
-        shown(&health),
+        shown(&groups, &nodes),
         "\
-2 groups, all healthy; 2 nodes, all healthy
+2 groups, all ok; 2 nodes, all ok
 
 GROUP  STATE  ACTIVE  FOR  BACKUP  ADDRESSES
 db     ok     lb2     5m   lb1     10.77.0.100/24 +1
@@ -68,31 +97,27 @@ lb2   ok     connected  3s    db
 
 #[test]
 fn what_fails_comes_first_with_the_sentence_of_the_server() {
-    let condition = json!([{
-        "kind": "two_holders", "detail": "lb1 and lb2 are both active.", "since": "2026-11-22T20:59:00.000000Z",
-    }]);
-    let health = Health::of(
-        vec![
-            group("api", &["lb1"], json!([])),
-            group("web", &["lb1", "lb2"], condition),
-            group("zoo", &[], json!([])),
-        ],
-        vec![node("lb1", true, true), node("lb2", true, false), node("lb3", false, false)],
-    );
-    assert!(!health.healthy);
+    let condition =
+        json!([{"kind": "two_holders", "detail": "lb1 and lb2 are both active.", "since": ago(60)}]);
+    let groups = [
+        group("api", &["lb1"], json!([])),
+        group("web", &["lb1", "lb2"], condition),
+        group("zoo", &[], json!([])),
+    ];
+    let nodes = [here("lb1"), here("lb2"), gone("lb3", 20), node("lb4", false, false, None)];
     assert_eq!(
-        shown(&health),
+        shown(&groups, &nodes),
         "\
-3 groups, 2 FAILING; 3 nodes, 2 FAILING
+3 groups, 2 FAILING; 4 nodes, 2 FAILING
 
 group/web: two_holders for 60s
     lb1 and lb2 are both active.
 group/zoo: no_holder
-    no member is active
-node/lb2: agent_disconnected
+    no member is active; last known: lb1 backup (seen 3s ago), lb2 backup (seen 3s ago)
+node/lb3: agent_disconnected
     its agent has no session with a server
-node/lb3: not_joined
-    no agent has joined under this name: `baton join-token create lb3`
+node/lb4: not_joined
+    no agent has joined under this name: `baton join-token create lb4`
 
 GROUP  STATE    ACTIVE   FOR  BACKUP   ADDRESSES
 web    FAILING  lb1 lb2  -    -        10.77.0.100/24 +1
@@ -100,34 +125,117 @@ zoo    FAILING  -        -    lb1 lb2  10.77.0.100/24 +1
 api    ok       lb1      5m   lb2      10.77.0.100/24 +1
 
 NODE  STATE    AGENT         SEEN  ACTIVE IN
-lb2   FAILING  disconnected  3s    web
-lb3   FAILING  not joined    -     -
+lb3   FAILING  disconnected  20s   -
+lb4   FAILING  not joined    -     -
 lb1   ok       connected     3s    api web
+lb2   ok       connected     3s    web
 "
     );
 }
 
 #[test]
-fn no_line_for_short_names_is_wider_than_80_columns() {
-    let health = Health::of(
-        vec![group("haproxy-web", &["frontend-lb1"], json!([]))],
-        vec![node("frontend-lb1", true, true)],
+fn an_active_member_that_is_not_seen_is_not_ok_whether_its_session_is_over_or_not() {
+    for (unseen, session) in [(15, true), (16, true), (3, false), (16, false)] {
+        let nodes = [node("lb1", true, session, Some(unseen)), here("lb2")];
+        let web = only(group("web", &["lb1"], json!([])), &nodes);
+        if unseen == 15 {
+            assert_eq!(web.state, Verdict::Ok);
+            continue;
+        }
+        assert_eq!(web.state, Verdict::Failing, "{unseen} s, session: {session}");
+        assert_eq!(
+            web.problems[0].detail,
+            format!(
+                "the active member is not seen; last known: lb1 active (seen {unseen}s ago), \
+                 lb2 backup (seen 3s ago)"
+            )
+        );
+    }
+}
+
+#[test]
+fn with_no_agent_heard_who_is_active_is_unknown_and_the_last_known_states_are_told() {
+    let groups = [group("web", &["lb1"], json!([])), group("db", &[], json!([]))];
+    let nodes = [gone("lb1", 180), node("lb2", true, true, Some(16))];
+    assert_eq!(
+        shown(&groups, &nodes),
+        "\
+2 groups, 2 UNKNOWN; 2 nodes, 2 FAILING
+
+group/db: holder_unknown
+    no agent is heard, so nobody can say who is active; last known: lb1 backup (seen 3m ago), \
+lb2 backup (seen 16s ago)
+group/web: holder_unknown
+    no agent is heard, so nobody can say who is active; last known: lb1 active (seen 3m ago), \
+lb2 backup (seen 16s ago)
+node/lb1: agent_disconnected
+    its agent has no session with a server
+node/lb2: not_seen
+    its agent was not seen for 16s, though its session is not over
+
+GROUP  STATE    ACTIVE  FOR  BACKUP  ADDRESSES
+db     UNKNOWN  -       -    -       10.77.0.100/24 +1
+web    UNKNOWN  lb1?    5m   -       10.77.0.100/24 +1
+
+NODE  STATE    AGENT         SEEN  ACTIVE IN
+lb1   FAILING  disconnected  3m    web
+lb2   FAILING  connected     16s   -
+"
     );
-    for line in shown(&health).lines() {
+}
+
+#[test]
+fn a_member_that_never_reported_is_said_to_have_never_reported() {
+    let mut web = group("web", &[], json!([]));
+    for member in &mut web.status.members {
+        (member.state, member.since, member.connected) = (None, None, Some(false));
+    }
+    let nodes = [node("lb1", false, false, None), node("lb2", false, false, None)];
+    let web = only(web, &nodes);
+    assert_eq!(web.state, Verdict::Unknown);
+    assert!(web.problems[0].detail.ends_with("last known: lb1 never reported, lb2 never reported"));
+}
+
+#[test]
+fn an_external_member_is_shown_as_such_wherever_it_stands() {
+    let nodes = [here("lb1"), here("lb2")];
+    let backup = shown(&[with_external(group("web", &["lb1"], json!([])))], &nodes);
+    assert!(backup.contains("ok     lb1     5m   lb2 old(external)  10.77"), "{backup}");
+    let active = shown(&[with_external(group("web", &["old"], json!([])))], &nodes);
+    assert!(active.contains("ok     old(external)  -    lb1 lb2  10.77"), "{active}");
+
+    // Only agents know of it: when none is heard, nothing is known.
+    let unheard = only(with_external(group("web", &["old"], json!([]))), &[gone("lb1", 20)]);
+    assert_eq!(unheard.state, Verdict::Unknown);
+}
+
+#[test]
+fn a_condition_of_the_server_is_not_said_twice() {
+    let condition = json!([{"kind": "no_holder", "detail": "nobody holds.", "since": ago(60)}]);
+    let web = only(group("web", &[], condition), &[here("lb1"), here("lb2")]);
+    let details: Vec<_> = web.problems.iter().map(|problem| problem.detail.as_str()).collect();
+    assert_eq!(details, ["nobody holds."]);
+}
+
+#[test]
+fn no_line_for_short_names_is_wider_than_80_columns() {
+    let mut web = group("haproxy-web", &["frontend-lb1"], json!([]));
+    web.status.members[0].name = "frontend-lb1".to_owned();
+    for line in shown(&[web], &[here("frontend-lb1"), here("lb2")]).lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
 }
 
 #[test]
 fn a_backup_whose_agent_is_gone_is_not_counted_on() {
-    let mut web = group("web", &["lb1"], json!([]));
-    web.status.members[1].connected = Some(false);
-    let health = Health::of(vec![web], vec![]);
-    assert_eq!(health.groups[0].backup, Vec::<String>::new());
+    let web = only(group("web", &["lb1"], json!([])), &[here("lb1"), gone("lb2", 20)]);
+    assert_eq!((web.state, web.backup), (Verdict::Ok, vec![]));
 }
 
 #[test]
 fn without_a_group_the_next_step_is_shown() {
-    let health = Health::of(vec![], vec![]);
-    assert!(shown(&health).contains("baton apply -f FILE"));
+    assert_eq!(
+        shown(&[], &[]),
+        "no groups; no nodes\nThere is no group yet: `baton apply -f FILE` makes one.\n"
+    );
 }

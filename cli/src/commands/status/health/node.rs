@@ -1,0 +1,96 @@
+//! How a node stands.
+
+use api_types::Timestamp;
+use api_types::group::Group;
+use api_types::node::Node;
+use serde::Serialize;
+
+use super::{Problem, Verdict, is_fresh};
+use crate::output::age;
+
+/// One node.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub(in super::super) struct NodeHealth {
+    pub(in super::super) name: String,
+    pub(in super::super) healthy: bool,
+    pub(in super::super) state: Verdict,
+    pub(in super::super) agent: AgentLink,
+    pub(in super::super) last_seen_at: Option<Timestamp>,
+    /// The groups whose addresses it was last reported to hold.
+    pub(in super::super) active_in: Vec<String>,
+    pub(in super::super) problems: Vec<Problem>,
+}
+
+/// How the agent of a node stands to the server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(in super::super) enum AgentLink {
+    Connected,
+    Disconnected,
+    NotJoined,
+}
+
+impl AgentLink {
+    /// How the agent of `node` stands.
+    pub(crate) const fn of(node: &Node) -> Self {
+        match (node.status.enrolled, node.status.connected) {
+            (_, true) => Self::Connected,
+            (true, false) => Self::Disconnected,
+            (false, false) => Self::NotJoined,
+        }
+    }
+
+    /// The words of the tables.
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Disconnected => "disconnected",
+            Self::NotJoined => "not joined",
+        }
+    }
+}
+
+impl NodeHealth {
+    pub(super) fn of(node: &Node, groups: &[Group], now: Timestamp) -> Self {
+        let name = node.name.as_str();
+        let agent = AgentLink::of(node);
+        let mut problems: Vec<Problem> = node.status.conditions.iter().map(Problem::of).collect();
+        if problems.is_empty() {
+            problems.extend(missing_agent(node, agent, now));
+        }
+        let state = Verdict::of(&problems);
+        let holds = |group: &&Group| group.status.active.iter().any(|active| active == name);
+        Self {
+            name: name.to_owned(),
+            healthy: state == Verdict::Ok,
+            state,
+            agent,
+            last_seen_at: node.status.last_seen_at,
+            active_in: groups.iter().filter(holds).map(|group| group.name.to_string()).collect(),
+            problems,
+        }
+    }
+}
+
+fn missing_agent(node: &Node, agent: AgentLink, now: Timestamp) -> Option<Problem> {
+    let name = &node.name;
+    match agent {
+        AgentLink::Connected if is_fresh(node, now) => None,
+        AgentLink::Connected => {
+            let last = match node.status.last_seen_at {
+                Some(seen) => format!("for {}", age(seen, now)),
+                None => "ever".to_owned(),
+            };
+            let detail = format!("its agent was not seen {last}, though its session is not over");
+            Some(Problem::failing("not_seen", detail))
+        }
+        AgentLink::Disconnected => {
+            let detail = "its agent has no session with a server".to_owned();
+            Some(Problem::failing("agent_disconnected", detail))
+        }
+        AgentLink::NotJoined => {
+            let detail = format!("no agent has joined under this name: `baton join-token create {name}`");
+            Some(Problem::failing("not_joined", detail))
+        }
+    }
+}
