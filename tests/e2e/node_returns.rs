@@ -6,14 +6,23 @@ use anyhow::{Result, ensure};
 use e2e::{BOUND, Haproxy, Lab, Moment, Node, Site, VIP, VRID, always, eventually, http_prober};
 use serde_json::json;
 
-/// Cuts and kills n1, waits until n2 serves, and brings n1 back with what its disk holds.
-fn lose_and_return(site: &Site, n1: &Node) -> Result<Moment> {
+/// At this interval n1 waits 3 × 1 s + (256 − 200)/256 × 1 s = 3.2 s before it takes the address back, so that
+/// nobody answers for about as long if one of the two acts before the other one does.
+const INTERVAL_MS: u32 = 1_000;
+const GAP_BOUND: Duration = Duration::from_secs(1);
+
+/// Cuts and kills n1 and waits until n2 has the address.
+fn lose(site: &Site, n1: &Node) -> Result<()> {
     site.lab.cut(&n1.host)?;
     n1.kill()?;
     eventually("n2 holds the address", BOUND, || {
         ensure!(site.node("n2")?.host.has_address(VIP)?, "{:?}", site.lab.holders(VIP)?);
         Ok(())
-    })?;
+    })
+}
+
+/// Brings n1 back with what its disk holds.
+fn bring_back(site: &Site, n1: &Node) -> Result<Moment> {
     // Power was lost: what the kernel of n1 held is gone when it boots again.
     n1.host.flush(VIP)?;
     site.lab.heal(&n1.host)?;
@@ -26,19 +35,24 @@ fn lose_and_return(site: &Site, n1: &Node) -> Result<Moment> {
 fn with_preempt_it_takes_the_address_back_without_a_gap() -> Result<()> {
     Lab::run(|lab| {
         let site = Site::start(lab, &["n1", "n2"])?;
-        site.settle(&Site::group(&[("n1", 200), ("n2", 150)]), "n1")?;
+        let group = Site::group(&[("n1", 200), ("n2", 150)]);
+        site.settle(&group, "n1")?;
+        site.slow_down(&group, INTERVAL_MS)?;
         let (n1, n2) = (site.node("n1")?, site.node("n2")?);
         let _second = Haproxy::answering(&n2.host)?;
-        let returned = lose_and_return(&site, n1)?;
-        let _first = Haproxy::answering(&n1.host)?;
         let http = http_prober::start(&site.client, VIP)?;
+        lose(&site, n1)?;
+        http.wait_until_answered("n2", 20, Moment::now(), BOUND)?;
+        let _first = Haproxy::answering(&n1.host)?;
 
+        let returned = bring_back(&site, n1)?;
         eventually("n1 holds the address alone", BOUND, || lab.only_holder(VIP, "n1"))?;
         http.wait_until_answered("n1", 20, Moment::now(), BOUND)?;
         let outage = http.outage(returned);
-        ensure!(outage.longest_gap < Duration::from_secs(1), "{outage}");
+        ensure!(outage.longest_gap < GAP_BOUND, "{outage}");
         let taken_back = site.capture.adverts_from(VRID, n1.host.lan, returned);
         ensure!(taken_back.iter().all(|(_, advert)| advert.priority == 200), "{taken_back:?}");
+        ensure!(taken_back[0].0 - returned > GAP_BOUND, "it took over too soon to tell: {taken_back:?}");
         let later = taken_back[0].0 + Duration::from_millis(500);
         ensure!(site.capture.adverts_from(VRID, n2.host.lan, later).is_empty(), "n2 goes on advertising");
         ensure!(site.capture.announcements(VIP, returned).iter().any(|(_, mac)| *mac == n1.host.mac));
@@ -58,7 +72,8 @@ fn without_preempt_the_address_stays_where_it_is() -> Result<()> {
         site.settle(&alone, "n1")?;
         site.settle(&group, "n1")?;
         let (n1, n2) = (site.node("n1")?, site.node("n2")?);
-        let returned = lose_and_return(&site, n1)?;
+        lose(&site, n1)?;
+        let returned = bring_back(&site, n1)?;
 
         site.wait_until_connected(n1)?;
         eventually("n1 takes part again, as a backup", BOUND, || {

@@ -143,4 +143,32 @@ impl<'lab> Site<'lab> {
         })?;
         Ok(written)
     }
+
+    /// Has the holder of a settled group advertise only once per `interval_ms`, and waits until the others know it.
+    /// From then on whoever waits for a timer, rather than for what it hears, waits for longer than three intervals.
+    /// Answers the group's specification.
+    ///
+    /// # Errors
+    /// When it is refused, or not on the wire in time.
+    pub fn slow_down(&self, group: &Value, interval_ms: u32) -> Result<Value> {
+        let (since, mut slow) = (Moment::now(), group.clone());
+        slow["advertisement_interval_ms"] = json!(interval_ms);
+        let name = slow["name"].as_str().context("a group without a name")?;
+        let _group: Group = self.api.put(&format!("groups/{name}"), &slow)?;
+        eventually(&format!("three adverts that announce {interval_ms} ms"), BOUND, || {
+            let adverts = self.capture.adverts(VRID, since);
+            let slow = adverts.iter().filter(|(_, advert)| advert.interval_ms == interval_ms).count();
+            ensure!(slow >= 3, "{slow} of {} adverts", adverts.len());
+            Ok(())
+        })?;
+        for node in &self.nodes {
+            eventually(&format!("{} has applied it", node.name()), BOUND, || {
+                let seen: NodeResource = self.api.get(&format!("nodes/{}", node.name()))?;
+                let status = seen.status;
+                ensure!(status.applied_revision == Some(status.desired_revision), "{status:?}");
+                Ok(())
+            })?;
+        }
+        Ok(slow)
+    }
 }
