@@ -1,0 +1,131 @@
+//! Who held before, and whether anything moved.
+
+use super::*;
+
+#[test]
+fn a_first_election_is_no_failover() {
+    assert_eq!(joined(&a_death()[..1]), []);
+}
+
+#[test]
+fn the_dead_holder_need_not_report_for_its_name_to_be_known() {
+    let moves = joined(&a_death()[1..]);
+    assert_eq!(summary(&moves), [("n1", "n2", Cause::NoResponse)]);
+}
+
+#[test]
+fn the_restart_of_a_holder_without_a_successor_is_no_failover() {
+    let restarts = [
+        N1.stops(5_000).having_heard_nothing(),
+        N1.moves(5_000, State::Active, State::Fault, Reason::InterfaceDown).having_heard_nothing(),
+    ];
+    for stop in restarts {
+        let transitions = [
+            N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+            stop,
+            N1.takes_over(9_000, Reason::NoResponse).having_heard_nothing().in_boot(2),
+        ];
+        assert_eq!(joined(&transitions), []);
+    }
+    let killed = [
+        N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N1.takes_over(9_000, Reason::NoResponse).having_heard_nothing().in_boot(2),
+    ];
+    assert_eq!(joined(&killed), []);
+}
+
+#[test]
+fn an_advertisement_from_before_its_own_reign_names_no_predecessor() {
+    let transitions = [
+        N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N2.takes_over(10_320, Reason::NoResponse).having_heard("192.0.2.1", 240, 10_000),
+        N2.moves(20_000, State::Active, State::Fault, Reason::InterfaceDown).having_heard(
+            "192.0.2.1",
+            240,
+            10_000,
+        ),
+        N2.takes_over(25_000, Reason::NoResponse).having_heard("192.0.2.1", 240, 10_000),
+    ];
+    assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
+}
+
+#[test]
+fn a_holder_that_dies_right_after_it_was_yielded_to_is_still_the_predecessor() {
+    let transitions = [
+        N2.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N2.yields(20_001).having_heard("192.0.2.1", 240, 20_000),
+        N2.takes_over(20_320, Reason::NoResponse).having_heard("192.0.2.1", 240, 20_000),
+    ];
+    assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
+}
+
+#[test]
+fn an_owner_that_heard_nobody_takes_over_from_the_holder_of_that_time() {
+    let transitions = [
+        N2.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N1.takes_over(9_000, Reason::OwnerStarted).having_heard_nothing(),
+        N2.yields(9_003).having_heard("192.0.2.1", 255, 9_002),
+    ];
+    let moves = joined(&transitions);
+    assert_eq!(summary(&moves), [("n2", "n1", Cause::OwnerStarted)]);
+    assert_eq!(moves[0].last_advertisement_at, None);
+    assert_eq!((moves[0].gap_ms, moves[0].gap_method), (Some(0.0), GapMethod::ReleaseToAnnouncement));
+    let alone = joined(&transitions[..2]);
+    assert_eq!((alone[0].gap_ms, alone[0].gap_method), (None, GapMethod::Unknown));
+}
+
+#[test]
+fn a_successor_of_a_successor_that_nobody_heard_is_placed_by_wall_clock() {
+    let transitions = [
+        N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N1.stops(5_000).having_heard_nothing(),
+        N2.takes_over(5_100, Reason::PriorityZero).having_heard("192.0.2.1", 0, 5_000),
+        N2.stops(50_000).having_heard_nothing(),
+        N1.takes_over(90_000, Reason::NoResponse).having_heard_nothing().in_boot(2),
+    ];
+    let moves = joined(&transitions);
+    assert_eq!(summary(&moves), [("n1", "n2", Cause::PriorityZero), ("n2", "n1", Cause::NoResponse)]);
+    assert_eq!((moves[1].gap_ms, moves[1].gap_method), (Some(40_000.0), GapMethod::ReleaseToAnnouncement));
+}
+
+#[test]
+fn an_advertisement_of_long_ago_gives_way_to_a_holder_since() {
+    let transitions = [
+        N3.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N1.takes_over(400_000, Reason::NoResponse).having_heard("192.0.2.3", 100, 399_000),
+        N2.takes_over(900_000, Reason::NoResponse).having_heard("192.0.2.3", 100, 300_000),
+    ];
+    assert_eq!(
+        summary(&joined(&transitions)),
+        [("n3", "n1", Cause::NoResponse), ("n1", "n2", Cause::NoResponse)]
+    );
+}
+
+#[test]
+fn a_split_that_heals_is_no_move_to_the_holder_that_never_ceased() {
+    let transitions = [
+        N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N2.takes_over(10_320, Reason::NoResponse).having_heard("192.0.2.1", 240, 10_000),
+        N2.yields(30_000).having_heard("192.0.2.1", 240, 30_000),
+    ];
+    assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
+}
+
+#[test]
+fn an_unknown_address_is_the_holder_of_that_time_if_there_is_one() {
+    let transitions = [
+        N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N2.takes_over(10_320, Reason::NoResponse).having_heard(STRANGER, 240, 10_000),
+    ];
+    assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
+}
+
+#[test]
+fn an_address_that_moved_between_nodes_is_never_the_one_that_heard_it() {
+    let mut addresses = Addresses::default();
+    for node in [N2, N1] {
+        addresses.add_node("192.0.2.1".parse().unwrap(), node.id(), &node.name());
+    }
+    let moves = join(&[], &a_death(), &addresses);
+    assert_eq!(summary(&moves), [("n1", "n2", Cause::NoResponse)]);
+}
