@@ -7,7 +7,7 @@ use api_types::Timestamp;
 use api_types::channel::GroupReport;
 use api_types::node::{Interface, Rejection};
 use api_types::transition::{State, TransitionRecord};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -20,6 +20,10 @@ use super::events::Subject;
 use crate::domain::condition::{self, ObservedLink};
 use crate::domain::desired::primary_address;
 use crate::domain::holder::{MemberReport, Observed, ObservedNode};
+
+/// An agent works out its wall clock of the past anew for each report, and the clock is set now and then: two reports
+/// of one state whose beginnings are nearer than this speak of the same stay in it.
+const SAME_SINCE: TimeDelta = TimeDelta::seconds(1);
 
 /// Replaces everything that the agent of `node` said about its members, and returns the groups for which that
 /// changes who stands how. Reports about groups that are gone are left out.
@@ -57,11 +61,17 @@ pub async fn replace(
                                          addresses_present, reported_at, heard_since)
              SELECT id, $2, $3, $4, $5, $6, $7, $8, $8 FROM groups WHERE id = $1
              ON CONFLICT (group_id, node_id) DO UPDATE
-             SET heard_since = CASE WHEN member_reports.state = excluded.state
-                                    THEN member_reports.heard_since ELSE excluded.heard_since END,
-                 state = excluded.state, since = excluded.since,
-                 effective_priority = excluded.effective_priority, active_source = excluded.active_source,
-                 addresses_present = excluded.addresses_present, reported_at = excluded.reported_at",
+             SET (since, heard_since) = (
+                     SELECT CASE WHEN goes_on THEN member_reports.since ELSE excluded.since END,
+                            CASE WHEN goes_on THEN member_reports.heard_since ELSE excluded.heard_since END
+                     FROM (SELECT member_reports.state = excluded.state
+                                  AND excluded.since - member_reports.since > -$9::interval
+                                  AND excluded.since - member_reports.since < $9::interval
+                          ) AS the_state (goes_on)
+                 ),
+                 state = excluded.state, effective_priority = excluded.effective_priority,
+                 active_source = excluded.active_source, addresses_present = excluded.addresses_present,
+                 reported_at = excluded.reported_at",
             report.group_id,
             node,
             report.state.as_str(),
@@ -70,6 +80,7 @@ pub async fn replace(
             source,
             &addresses,
             now.as_datetime(),
+            SAME_SINCE as _,
         )
         .execute(&mut *conn)
         .await?;

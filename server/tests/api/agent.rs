@@ -187,6 +187,11 @@ impl Channel {
         self.socket.send(Message::Text(text.into())).await.unwrap();
     }
 
+    /// A sign of life, and no more.
+    pub(crate) async fn ping(&mut self) {
+        self.socket.send(Message::Ping(Vec::new().into())).await.unwrap();
+    }
+
     async fn next(&mut self) -> Message {
         loop {
             let next = timeout(PATIENCE, self.socket.next()).await.expect("the server says something");

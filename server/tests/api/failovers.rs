@@ -7,8 +7,7 @@ use uuid::Uuid;
 use vrrp::{Family, Priority, Vrid};
 
 use crate::agent::Agent;
-use crate::agent_session::make_group;
-use crate::listening::Server;
+use crate::listening::{Server, make_group};
 
 /// A transition of the agent now, for a reason that fits its states.
 pub(crate) fn report(

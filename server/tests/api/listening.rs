@@ -1,6 +1,7 @@
 //! A server that listens on a socket and pushes, for agents that really connect.
 
 use std::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use api_types::Timestamp;
 use baton_server::agents;
@@ -11,7 +12,9 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use uuid::Uuid;
 
+use crate::agent::PATIENCE;
 use crate::harness::{Request, TestApp};
 
 /// A server on a loopback address. Its tasks end with the runtime of the test.
@@ -112,4 +115,37 @@ impl Server {
     pub(crate) async fn audit(&self) -> Vec<Value> {
         self.inner.audit().await
     }
+}
+
+/// A group of these nodes on the segment `lan`, the first with the highest priority.
+pub(crate) async fn make_group(server: &Server, name: &str, vrid: u8, members: &[&str]) -> Uuid {
+    server.put("/api/v1/segments/lan", json!({"name": "lan", "prefixes": ["192.0.2.0/24"]})).await;
+    let members: Vec<_> = members
+        .iter()
+        .enumerate()
+        .map(|(rank, node)| json!({"kind": "node", "node": node, "interface": "eth0", "priority": 240 - 20 * rank}))
+        .collect();
+    let group = json!({"name": name, "segment": "lan", "vrid": vrid, "members": members,
+                       "virtual_addresses": [format!("192.0.2.{}/24", 100 + u16::from(vrid))]});
+    let group = server.put(&format!("/api/v1/groups/{name}"), group).await;
+    group["id"].as_str().unwrap().parse().unwrap()
+}
+
+/// Asks until the answer is as wanted, or says what it was.
+pub(crate) async fn eventually_shows(server: &Server, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+    let began = Instant::now();
+    loop {
+        let answer = server.get(path).await;
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(began.elapsed() < PATIENCE, "{path} is still {answer}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// The kinds of the conditions of an object.
+pub(crate) fn conditions(object: &Value) -> Vec<&str> {
+    let conditions = object["status"]["conditions"].as_array().unwrap();
+    conditions.iter().map(|condition| condition["kind"].as_str().unwrap()).collect()
 }

@@ -6,15 +6,18 @@
 )]
 
 mod agent;
+mod agent_admission;
 mod agent_session;
 mod audit;
 mod auth;
 mod bad_input;
+mod desired_state;
 mod embedded_postgres;
 mod enrolment;
 mod failovers;
 mod groups;
 mod harness;
+mod holders;
 mod http;
 mod intent;
 mod join_tokens;

@@ -12,10 +12,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::agent::{Agent, Key};
-use crate::agent_session::make_group;
 use crate::failovers::report;
 use crate::harness::{TestApp, eventually};
-use crate::listening::Server;
+use crate::listening::{Server, make_group};
 
 async fn postgres(dir: &Path) -> EmbeddedPostgres {
     let settings = Settings { dir: dir.join("postgres"), bin_dir: None, durable: true };

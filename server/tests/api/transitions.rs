@@ -6,9 +6,8 @@ use serde_json::json;
 use uuid::Uuid;
 
 use crate::agent::Agent;
-use crate::agent_session::make_group;
 use crate::failovers::report;
-use crate::listening::Server;
+use crate::listening::{Server, make_group};
 
 #[tokio::test]
 async fn transitions_are_acknowledged_up_to_the_first_gap_and_recorded_once() {
