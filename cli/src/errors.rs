@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     Apply(#[from] ApplyError),
     #[error("no {kind} is called {name:?}")]
     NoSuch { kind: &'static str, name: String },
+    #[error("{detail}")]
+    NoSuchName { detail: String },
     #[error("the token was made, but the server did not show it")]
     NoSecret,
     #[error("the answer of the server cannot be written as {format}")]
@@ -89,7 +91,7 @@ impl Failure {
             Self::Login(error) => error.request().map_or(ExitStatus::Usage, of_request),
             Self::Request(error) => of_request(error),
             Self::Apply(error) => of_request(error.request()),
-            Self::NoSuch { .. } | Self::NoSecret => ExitStatus::Refused,
+            Self::NoSuch { .. } | Self::NoSuchName { .. } | Self::NoSecret => ExitStatus::Refused,
             Self::Output { source } if source.kind() == io::ErrorKind::BrokenPipe => ExitStatus::Done,
             Self::Output { .. } => ExitStatus::Usage,
         }
@@ -104,7 +106,11 @@ impl Failure {
             Self::Apply(error) => error.request().hint(),
             Self::NoSuch { kind, .. } => Some(format!("`baton get {kind}s` lists them")),
             Self::NoSecret => Some("remove it with `baton delete` and make another".to_owned()),
-            Self::Manifest(_) | Self::Format { .. } | Self::Output { .. } | Self::Runtime { .. } => None,
+            Self::NoSuchName { .. }
+            | Self::Manifest(_)
+            | Self::Format { .. }
+            | Self::Output { .. }
+            | Self::Runtime { .. } => None,
         }
     }
 }

@@ -16,6 +16,8 @@ use std::sync::Arc;
 use api_types::manifest::Manifest;
 use thiserror::Error;
 
+pub(crate) use self::parse::SERVER_OWNED;
+
 /// An object and where it was written.
 #[derive(Debug, Clone)]
 pub(crate) struct Document {

@@ -37,6 +37,11 @@ impl Refusal {
         self.problem.as_ref().map(|problem| problem.code.as_str())
     }
 
+    /// What was wrong, in the words of the server; the status alone where the answer was not from Baton.
+    pub(crate) fn detail(&self) -> String {
+        self.problem.as_ref().map_or_else(|| self.status.to_string(), |problem| problem.detail.clone())
+    }
+
     /// The fields that were wrong.
     pub(crate) fn fields(&self) -> &[FieldProblem] {
         self.problem.as_ref().map_or(&[], |problem| &problem.errors)

@@ -83,6 +83,14 @@ impl RequestError {
         }
     }
 
+    /// The refusal, when what was asked for is not there.
+    pub(crate) fn not_found(&self) -> Option<&Refusal> {
+        match self {
+            Self::Refused(refusal) if refusal.code() == Some("not_found") => Some(refusal),
+            Self::Refused(_) | Self::Trust(_) | Self::Unreachable { .. } | Self::NotUnderstood { .. } => None,
+        }
+    }
+
     /// What to do next, where that can be said.
     pub(crate) fn hint(&self) -> Option<String> {
         match self {

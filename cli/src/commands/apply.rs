@@ -25,11 +25,13 @@ Examples:
   baton apply -f examples/haproxy-pair.yaml
   baton apply -f segments.yaml -f groups/
   cat *.yaml | baton apply -f -
+  baton get groups -o yaml | baton apply -f -
 
 A file holds documents with --- between them; `kind` says what each is: segment,
 node or group. Segments are applied before nodes, nodes before groups.
 Everything is read and checked before the first object is sent. An object that
-the files do not name stays as it is: `baton delete` removes.
+the files do not name stays as it is: `baton delete` removes. What only the
+server writes (id, generation, created_at, updated_at, status) is passed over.
 
 The first object that the server refuses ends the run, and what was applied
 before it stays. Running it again is safe: what is as the files say is left

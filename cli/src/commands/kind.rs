@@ -65,6 +65,11 @@ impl Kind {
         }
     }
 
+    /// Whether `baton apply` takes it.
+    pub(super) const fn can_be_applied(self) -> bool {
+        matches!(self, Self::Segments | Self::Nodes | Self::Groups)
+    }
+
     /// Whether it only grows, newest first, so that a list of all is rarely wanted.
     pub(super) const fn is_log(self) -> bool {
         matches!(self, Self::Failovers | Self::Transitions | Self::Audit)

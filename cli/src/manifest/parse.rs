@@ -18,6 +18,9 @@ use super::{Document, Mistake, Origin};
 
 const KINDS: &str = "allowed are segment, node and group";
 
+/// What `baton get … -o yaml` shows and only the server writes: it is passed over.
+pub(crate) const SERVER_OWNED: [&str; 5] = ["id", "generation", "created_at", "updated_at", "status"];
+
 /// Adds the objects of a file, and what is wrong in it.
 pub(super) fn documents(
     file: &Arc<str>,
@@ -66,6 +69,9 @@ fn manifest(mut value: Value) -> Result<Manifest, Wrong> {
     let Some(kind) = fields.remove("kind") else {
         return Err(Wrong::new("", format!("there is no `kind`: {KINDS}")));
     };
+    for field in SERVER_OWNED {
+        fields.remove(field);
+    }
     match kind.as_str() {
         Some("segment") => spec::<SegmentSpec>(value).map(Manifest::Segment),
         Some("node") => spec::<NodeSpec>(value).map(Manifest::Node),

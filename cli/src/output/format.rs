@@ -1,7 +1,6 @@
 //! The forms in which objects can be had.
 
 use api_types::Timestamp;
-use chrono::Utc;
 use clap::ValueEnum;
 use serde::Serialize;
 
@@ -17,14 +16,25 @@ pub(crate) enum Format {
     Wide,
     /// What the server answered, for programs: an array, or one object when a NAME is given
     Json,
-    /// The same as YAML
+    /// The same as YAML; segments, nodes and groups as documents for `baton apply`
     Yaml,
     /// KIND/NAME, one on each line
     Name,
 }
 
-/// Something that can be shown in every form.
-pub(crate) trait Named: Serialize + Sized + 'static {
+/// The forms with a line for each object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LineFormat {
+    /// The columns that fit.
+    Table,
+    /// All columns.
+    Wide,
+    /// The reference.
+    Name,
+}
+
+/// Something that has a line in a list.
+pub(crate) trait Named: Sized + 'static {
     /// Its table.
     const COLUMNS: &'static [Column<Self>];
 
@@ -32,48 +42,35 @@ pub(crate) trait Named: Serialize + Sized + 'static {
     fn reference(&self) -> String;
 }
 
-/// A list in the form of `format`.
-///
-/// # Errors
-/// [`Failure::Format`] when an object cannot be written in that form.
-pub(crate) fn objects<T: Named>(items: &[T], format: Format) -> Result<String, Failure> {
-    match format {
-        Format::Json => json(&items),
-        Format::Yaml => yaml(&items),
-        Format::Table | Format::Wide | Format::Name => Ok(lines(items, format)),
-    }
-}
+/// What the server answered, with its fields in its order, those that we do not know included.
+pub(crate) type Document = serde_yaml_ng::Value;
 
-/// One object in the form of `format`.
-///
-/// # Errors
-/// [`Failure::Format`] when it cannot be written in that form.
-pub(crate) fn object<T: Named>(item: T, format: Format) -> Result<String, Failure> {
-    match format {
-        Format::Json => json(&item),
-        Format::Yaml => yaml(&item),
-        Format::Table | Format::Wide | Format::Name => Ok(lines(&[item], format)),
-    }
-}
-
-fn lines<T: Named>(items: &[T], format: Format) -> String {
-    if format == Format::Name {
-        return items.iter().map(|item| super::clean(&item.reference()) + "\n").collect();
-    }
-    let table = Table {
-        wide: format == Format::Wide,
-        now: Timestamp::from(Utc::now()),
-        terminal: Terminal::of_stdout(),
+/// The rows of `items`, at the time `now`.
+pub(crate) fn lines<T: Named>(items: &[T], format: LineFormat, now: Timestamp) -> String {
+    let wide = match format {
+        LineFormat::Name => {
+            return items.iter().map(|item| super::clean(&item.reference()) + "\n").collect();
+        }
+        LineFormat::Table => false,
+        LineFormat::Wide => true,
     };
-    render(T::COLUMNS, items, &table)
+    render(T::COLUMNS, items, &Table { wide, now, terminal: Terminal::of_stdout() })
 }
 
+/// `value` as JSON.
+///
+/// # Errors
+/// [`Failure::Format`] when it cannot be written so.
 pub(crate) fn json(value: &impl Serialize) -> Result<String, Failure> {
     let text = serde_json::to_string_pretty(value)
         .map_err(|error| Failure::Format { format: "JSON", source: error.into() })?;
     Ok(text + "\n")
 }
 
-fn yaml(value: &impl Serialize) -> Result<String, Failure> {
+/// `value` as one document of YAML.
+///
+/// # Errors
+/// [`Failure::Format`] when it cannot be written so.
+pub(crate) fn yaml(value: &impl Serialize) -> Result<String, Failure> {
     serde_yaml_ng::to_string(value).map_err(|error| Failure::Format { format: "YAML", source: error.into() })
 }

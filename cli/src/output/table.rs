@@ -53,6 +53,17 @@ impl Cell {
         Self { text: if text.is_empty() { "-".to_owned() } else { text }, tone }
     }
 
+    /// The first `most` characters of a text that may be of any length; `…` stands for the rest.
+    pub(crate) fn bounded(text: impl AsRef<str>, most: usize) -> Self {
+        let text = text.as_ref();
+        match text.char_indices().nth(most) {
+            None => Self::plain(text),
+            Some(_) => {
+                Self::plain(text.chars().take(most.saturating_sub(1)).chain(['…']).collect::<String>())
+            }
+        }
+    }
+
     /// The text of something that may not be there.
     pub(crate) fn maybe(text: Option<impl ToString>) -> Self {
         Self::plain(text.map_or_else(String::new, |text| text.to_string()))
@@ -155,6 +166,12 @@ mod tests {
         let items = [("web", 2)];
         assert!(!render(COLUMNS, &items, &table(false, false)).contains('\u{1b}'));
         assert!(render(COLUMNS, &items, &table(false, true)).contains('\u{1b}'));
+    }
+
+    #[test]
+    fn a_bounded_cell_says_that_something_is_left_out() {
+        assert_eq!(Cell::bounded("äbcd", 4).text, "äbcd");
+        assert_eq!(Cell::bounded("äbcde", 4).text, "äbc…");
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The command line as a program: what it asks over TLS, what it prints, how it exits.
 //!
-//! The other end is a scripted peer; what the real server decides is tested with the real server.
+//! The other end is a real server where its answers matter, and a scripted peer where a server would not give them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod apply;
+mod forms;
 mod lists;
 mod login;
 mod peer;
+mod server;
 mod status;
 mod trust;

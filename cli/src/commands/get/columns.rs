@@ -10,6 +10,7 @@ use api_types::node::Node;
 use api_types::segment::Segment;
 use api_types::transition::{State, Transition};
 
+use super::audit_detail;
 use crate::output::{Cell, Column, Named, Tone, age, moment};
 
 /// Texts with a blank between them.
@@ -131,7 +132,7 @@ impl Named for Failover {
 
 impl Named for Transition {
     const COLUMNS: &'static [Column<Self>] = &[
-        Column::new("AT", |transition, _| Cell::plain(moment(transition.record.at))),
+        Column::new("RECORDED", |transition, _| Cell::plain(moment(transition.recorded_at))),
         Column::new("NODE", |transition, _| Cell::plain(&transition.node)),
         Column::new("GROUP", |transition, _| Cell::plain(&transition.record.group)),
         Column::new("CHANGE", |transition, _| {
@@ -140,6 +141,7 @@ impl Named for Transition {
             Cell::toned(format!("{} -> {}", from.as_str(), to.as_str()), tone)
         }),
         Column::new("REASON", |transition, _| Cell::plain(transition.record.reason.as_str())),
+        Column::wide("AT", |transition, _| Cell::plain(moment(transition.record.at))),
         Column::wide("PRIORITY", |transition, _| Cell::plain(transition.record.priority.to_string())),
         Column::wide("INTERFACE", |transition, _| Cell::plain(&transition.record.interface)),
         Column::wide("HEARD", |transition, _| {
@@ -148,7 +150,6 @@ impl Named for Transition {
         }),
         Column::wide("BOOT", |transition, _| Cell::plain(transition.record.boot_id.to_string())),
         Column::wide("SEQUENCE", |transition, _| Cell::plain(transition.record.sequence.to_string())),
-        Column::wide("RECORDED", |transition, _| Cell::plain(moment(transition.recorded_at))),
         Column::wide("ID", |transition, _| Cell::plain(transition.id.to_string())),
     ];
 
@@ -157,9 +158,15 @@ impl Named for Transition {
     }
 }
 
+/// The widest that a column of the audit log gets whose text comes from a caller.
+const AUDIT_WIDTH: usize = 40;
+/// The same for what was changed; `-o yaml` shows all of it.
+const DETAIL_WIDTH: usize = 120;
+
 /// `token/admin`, or the kind alone where there is no name.
 fn slashed(kind: &str, name: Option<&String>) -> Cell {
-    Cell::plain(name.map_or_else(|| kind.to_owned(), |name| format!("{kind}/{name}")))
+    let text = name.map_or_else(|| kind.to_owned(), |name| format!("{kind}/{name}"));
+    Cell::bounded(text, AUDIT_WIDTH)
 }
 
 impl Named for AuditEvent {
@@ -172,6 +179,7 @@ impl Named for AuditEvent {
             let tone = if event.outcome == Outcome::Done { Tone::Plain } else { Tone::Warning };
             Cell::toned(event.outcome.as_str(), tone)
         }),
+        Column::wide("DETAIL", |event, _| Cell::bounded(audit_detail::of(event), DETAIL_WIDTH)),
         Column::wide("SOURCE", |event, _| Cell::maybe(event.source.as_ref())),
         Column::wide("REQUEST", |event, _| Cell::maybe(event.request_id.as_ref())),
         Column::wide("ID", |event, _| Cell::plain(event.id.to_string())),
