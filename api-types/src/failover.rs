@@ -34,7 +34,8 @@ pub struct Failover {
     pub gap_ms: Option<f64>,
     /// How `gap_ms` was measured.
     pub gap_method: GapMethod,
-    /// When the server joined the record.
+    /// When the server concluded the record: up to a second after the first report of the move, so that what both
+    /// members report is in it. Reports that come later still correct it.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub recorded_at: Timestamp,
     /// The transitions it was joined from.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use api_types::Timestamp;
 use api_types::audit::{Actor, ActorKind};
 use api_types::channel::Acknowledged;
+use api_types::failover::Failover;
 use api_types::transition::TransitionRecord;
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -23,8 +24,6 @@ pub struct Ingested {
     pub acknowledged: Option<Acknowledged>,
     /// How many transitions were not known before.
     pub transitions: u64,
-    /// What they changed.
-    pub failovers: Vec<Change>,
 }
 
 /// Records a batch of transitions of one boot.
@@ -39,7 +38,7 @@ pub async fn ingest(
     now: Timestamp,
 ) -> Result<Ingested, StoreError> {
     let Some(boot) = batch.first().map(|record| record.boot_id) else {
-        return Ok(Ingested { acknowledged: None, transitions: 0, failovers: Vec::new() });
+        return Ok(Ingested { acknowledged: None, transitions: 0 });
     };
     journal_positions::lock(conn, node.id, boot, now).await?;
     let mut earliest: BTreeMap<Uuid, Timestamp> = BTreeMap::new();
@@ -63,33 +62,46 @@ pub async fn ingest(
         }
     }
     let acknowledged = journal_positions::advance(conn, node.id, boot).await?;
-    let mut changes = Vec::new();
     // In the order of the groups, so that two agents that report the same moves never wait for each other.
     for (group, earliest) in earliest {
         for change in failovers::rejoin(conn, group, earliest, now).await? {
-            audit::record(conn, now, &failover_entry(&change)).await?;
-            changes.push(change);
+            audit::record(conn, now, &change_entry(&change)).await?;
         }
     }
     member_reports::judge_groups(conn, &moved, now).await?;
-    Ok(Ingested { acknowledged: Some(acknowledged), transitions: count, failovers: changes })
+    Ok(Ingested { acknowledged: Some(acknowledged), transitions: count })
+}
+
+/// Concludes the failovers that have waited long enough for what other members report. What it returns is true
+/// only once the transaction is committed.
+///
+/// # Errors
+/// When the database cannot be asked, or holds what it cannot hold.
+pub async fn conclude_due(conn: &mut PgConnection, now: Timestamp) -> Result<Vec<Failover>, StoreError> {
+    let concluded = failovers::conclude_due(conn, now).await?;
+    for failover in &concluded {
+        audit::record(conn, now, &failover_entry("failover", failover).after(failover)).await?;
+    }
+    Ok(concluded)
 }
 
 /// Counts what a committed batch came to.
 pub fn count(ingested: &Ingested) {
     metrics::counter!("baton_transitions_total").increment(ingested.transitions);
-    for change in &ingested.failovers {
-        if let Change::Joined(failover) = change {
-            metrics::counter!("baton_failovers_total", "cause" => failover.cause.as_str()).increment(1);
-            tracing::info!(
-                group = failover.group,
-                from = failover.from,
-                to = failover.to,
-                cause = failover.cause.as_str(),
-                gap_ms = failover.gap_ms,
-                "failover"
-            );
-        }
+}
+
+/// Counts failovers that are concluded and committed.
+pub fn count_failovers(concluded: &[Failover]) {
+    for failover in concluded {
+        metrics::counter!("baton_failovers_total", "cause" => failover.cause.as_str()).increment(1);
+        tracing::info!(
+            group = failover.group,
+            from = failover.from,
+            to = failover.to,
+            cause = failover.cause.as_str(),
+            gap_ms = failover.gap_ms,
+            "failover"
+        );
     }
 }
 
@@ -115,14 +127,16 @@ fn contradiction_entry(
     Entry::refused(agent(node), origin.clone(), "transition", target, reported).before(&stored.record)
 }
 
-fn failover_entry(change: &Change) -> Entry {
-    let entry = |action, failover: &api_types::failover::Failover| {
-        let target = Target::new("group", failover.group_id, &failover.group);
-        Entry::done(server(), Origin::default(), action, target)
-    };
+fn change_entry(change: &Change) -> Entry {
     match change {
-        Change::Joined(failover) => entry("failover", failover).after(failover),
-        Change::Corrected { before, after } => entry("failover.correct", after).before(before).after(after),
-        Change::Withdrawn(failover) => entry("failover.withdraw", failover).before(failover),
+        Change::Corrected { before, after } => {
+            failover_entry("failover.correct", after).before(before).after(after)
+        }
+        Change::Withdrawn(failover) => failover_entry("failover.withdraw", failover).before(failover),
     }
+}
+
+fn failover_entry(action: &'static str, failover: &Failover) -> Entry {
+    let target = Target::new("group", failover.group_id, &failover.group);
+    Entry::done(server(), Origin::default(), action, target)
 }

@@ -1,8 +1,8 @@
 //! Tells sessions what their nodes shall run, as soon as it changes.
 //!
 //! `LISTEN baton_desired` says that something changed, not what; the rows are asked then, and every few seconds in
-//! any case, so that a lost notification costs time only. The same task keeps the server's heartbeat and lets
-//! conditions begin that had to last.
+//! any case, so that a lost notification costs time only. The same task keeps the server's heartbeat, lets
+//! conditions begin that had to last, and concludes failovers.
 
 use std::time::Duration;
 
@@ -10,6 +10,7 @@ use sqlx::postgres::PgListener;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use super::hub::Hub;
+use super::ingest;
 use crate::app::App;
 use crate::store::sessions::SessionKey;
 use crate::store::{StoreError, conditions, member_reports, servers, sessions};
@@ -18,7 +19,7 @@ use crate::store::{StoreError, conditions, member_reports, servers, sessions};
 const CHANNEL: &str = "baton_desired";
 /// How often the rows are asked when nobody notifies.
 const POLL: Duration = Duration::from_secs(5);
-/// How often conditions may begin.
+/// How often conditions may begin and failovers may be concluded.
 const SETTLE: Duration = Duration::from_millis(250);
 /// How long to wait before the database is asked for a new listener.
 const RETRY: Duration = Duration::from_secs(1);
@@ -62,6 +63,7 @@ async fn serve(app: &App) {
             }
             _ = settle.tick() => {
                 report(begin_due(app).await);
+                report(conclude_due(app).await);
             }
         }
     }
@@ -139,6 +141,14 @@ async fn begin_due(app: &App) -> Result<(), StoreError> {
     let mut tx = app.db.begin().await?;
     conditions::begin_due(&mut tx, app.clock.now()).await?;
     tx.commit().await?;
+    Ok(())
+}
+
+async fn conclude_due(app: &App) -> Result<(), StoreError> {
+    let mut tx = app.db.begin().await?;
+    let concluded = ingest::conclude_due(&mut tx, app.clock.now()).await?;
+    tx.commit().await?;
+    ingest::count_failovers(&concluded);
     Ok(())
 }
 

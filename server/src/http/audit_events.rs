@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use utoipa_axum::routes;
 
-use super::history::HistoryQuery;
+use super::history::{HistoryQuery, Recorded};
 use super::path::Path;
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
@@ -38,8 +38,8 @@ async fn list_audit_events(
     let HistoryQuery { page, group, node } = query;
     let mut conn = app.db.acquire().await?;
     let filter = Filter { group, node };
-    let rows = audit_events::list(&mut conn, &filter, page.after, page.rows()).await?;
-    Ok(Json(page.page(rows, |event| event.id)))
+    let rows = audit_events::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
+    Ok(Json(page.page(rows, |event| Recorded { at: event.recorded_at, id: event.id })))
 }
 
 /// Shows an entry of the audit log.

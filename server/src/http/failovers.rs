@@ -7,14 +7,14 @@ use axum::extract::State;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::history::HistoryQuery;
+use super::history::{HistoryQuery, Recorded};
 use super::path::Path;
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
 use crate::app::App;
 use crate::auth::{Access, Permission};
 use crate::router::Routes;
-use crate::store::failovers::{self, Filter};
+use crate::store::failover_records::{self, Filter};
 
 /// The routes of failovers.
 #[must_use]
@@ -39,8 +39,8 @@ async fn list_failovers(
     let HistoryQuery { page, group, node } = query;
     let mut conn = app.db.acquire().await?;
     let filter = Filter { group, member: node };
-    let rows = failovers::list(&mut conn, &filter, page.after, page.rows()).await?;
-    Ok(Json(page.page(rows, |failover| failover.id)))
+    let rows = failover_records::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
+    Ok(Json(page.page(rows, |failover| Recorded { at: failover.recorded_at, id: failover.id })))
 }
 
 /// Shows a failover.
@@ -53,6 +53,6 @@ async fn get_failover(
     Path(id): Path<Uuid>,
 ) -> Result<Json<Failover>, Problem> {
     let mut conn = app.db.acquire().await?;
-    let found = failovers::find(&mut conn, id).await?;
+    let found = failover_records::find(&mut conn, id).await?;
     found.map(Json).ok_or_else(|| Problem::not_found("failover", id))
 }

@@ -1,8 +1,10 @@
 //! What the lists of what happened have in common: newest first, and filters by the name of a group or node.
 
+use std::fmt;
 use std::str::FromStr;
 
-use api_types::Name;
+use api_types::{Name, Timestamp};
+use chrono::DateTime;
 
 use super::page::PageQuery;
 use super::query::{FromParams, Params};
@@ -11,7 +13,7 @@ use super::query::{FromParams, Params};
 #[derive(Debug)]
 pub(super) struct HistoryQuery<K> {
     /// Which page.
-    pub(super) page: PageQuery<K>,
+    pub(super) page: PageQuery<Recorded<K>>,
     /// Only what is about the group of this name.
     pub(super) group: Option<String>,
     /// Only what is about the node of this name.
@@ -24,5 +26,59 @@ impl<K: FromStr> FromParams for HistoryQuery<K> {
         let group = params.optional::<Name>("group");
         let node = params.optional::<Name>("node");
         Some(Self { page: page?, group: group?.map(String::from), node: node?.map(String::from) })
+    }
+}
+
+/// The place of an item in its list: when it was recorded, and its id among those of the same microsecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Recorded<K> {
+    /// When.
+    pub(super) at: Timestamp,
+    /// Its id.
+    pub(super) id: K,
+}
+
+impl<K> Recorded<K> {
+    /// As the store orders by it.
+    pub(super) fn key(self) -> (Timestamp, K) {
+        (self.at, self.id)
+    }
+}
+
+impl<K: fmt::Display> fmt::Display for Recorded<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.at.as_datetime().timestamp_micros(), self.id)
+    }
+}
+
+/// The text is no place in a list of what happened.
+#[derive(Debug)]
+pub(super) struct NotRecorded;
+
+impl<K: FromStr> FromStr for Recorded<K> {
+    type Err = NotRecorded;
+
+    fn from_str(text: &str) -> Result<Self, NotRecorded> {
+        let (at, id) = text.split_once('/').ok_or(NotRecorded)?;
+        // Nothing was recorded before 1970, and no column holds times of long before.
+        let micros = at.parse().ok().filter(|micros| *micros >= 0).ok_or(NotRecorded)?;
+        let at = DateTime::from_timestamp_micros(micros).ok_or(NotRecorded)?;
+        Ok(Self { at: at.into(), id: id.parse().map_err(|_| NotRecorded)? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_written_and_nothing_else_is_one() {
+        let at = DateTime::from_timestamp_micros(1_795_380_077_000_123).unwrap().into();
+        let place = Recorded { at, id: 42_i64 };
+        assert_eq!(place.to_string().parse::<Recorded<i64>>().ok(), Some(place));
+        for bad in ["", "42", "/42", "1/", "1/x", "-1/42", "-9000000000000000000/1", "9223372036854775807/1"]
+        {
+            assert!(bad.parse::<Recorded<i64>>().is_err(), "{bad}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-use super::history::HistoryQuery;
+use super::history::{HistoryQuery, Recorded};
 use super::path::Path;
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
@@ -39,8 +39,8 @@ async fn list_transitions(
     let HistoryQuery { page, group, node } = query;
     let mut conn = app.db.acquire().await?;
     let filter = Filter { group, node };
-    let rows = transitions::list(&mut conn, &filter, page.after, page.rows()).await?;
-    Ok(Json(page.page(rows, |transition| transition.id)))
+    let rows = transitions::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
+    Ok(Json(page.page(rows, |transition| Recorded { at: transition.recorded_at, id: transition.id })))
 }
 
 /// Shows a transition.

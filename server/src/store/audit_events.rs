@@ -1,5 +1,6 @@
 //! Reads the audit log. It is written by `audit.rs`.
 
+use api_types::Timestamp;
 use api_types::audit::{Actor, ActorKind, AuditEvent, Outcome};
 use chrono::{DateTime, Utc};
 use serde_json::Value;
@@ -64,14 +65,14 @@ pub struct Filter {
     pub node: Option<String>,
 }
 
-/// At most `limit` entries, the newest first, older than the one at position `before`.
+/// At most `limit` entries, the newest first, older than the one that was recorded `before`.
 ///
 /// # Errors
 /// [`StoreError`] when the database cannot be read, or holds what makes no sense.
 pub async fn list(
     conn: &mut PgConnection,
     filter: &Filter,
-    before: Option<i64>,
+    before: Option<(Timestamp, i64)>,
     limit: i64,
 ) -> Result<Vec<AuditEvent>, StoreError> {
     sqlx::query_as!(
@@ -83,13 +84,14 @@ pub async fn list(
         WHERE ($1::text IS NULL OR (target_kind = 'group' AND target_name = $1) OR after ->> 'group' = $1)
           AND ($2::text IS NULL OR (target_kind = 'node' AND target_name = $2)
                OR (actor_kind = 'node' AND actor_name = $2))
-          AND ($3::bigint IS NULL OR id < $3)
-        ORDER BY id DESC
-        LIMIT $4
+          AND ($3::timestamptz IS NULL OR (recorded_at, id) < ($3, $4))
+        ORDER BY recorded_at DESC, id DESC
+        LIMIT $5
         ",
         filter.group.as_deref(),
         filter.node.as_deref(),
-        before,
+        before.map(|(at, _)| at.as_datetime()),
+        before.map(|(_, id)| id),
         limit,
     )
     .fetch_all(conn)

@@ -1,22 +1,26 @@
 //! Failovers: kept equal to what the transitions of their group show.
+//!
+//! Both members of a move report it, one after the other, and each adds what only it knows. So a failover waits for
+//! [`HOLD_BACK`] before it is concluded: until then it is a row that nobody sees and that follows the reports
+//! silently; from then on it is a record, and each change of it is another. Who concludes is the next server that
+//! looks ([`conclude_due`]), whoever wrote the row.
 
 use std::collections::HashMap;
 
 use api_types::Timestamp;
-use api_types::failover::{Failover, FailoverCause, GapMethod};
-use chrono::{DateTime, TimeDelta, Utc};
+use api_types::failover::Failover;
+use chrono::TimeDelta;
 use ipnet::IpNet;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use super::failover_records::FailoverRow;
 use super::{StoreError, transitions};
 use crate::domain::failover::{self, Addresses, Evidence, Move};
 
-/// What joining the transitions of a group anew changed.
+/// How joining the transitions of a group anew changed what was concluded before.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// A failover that was not known.
-    Joined(Failover),
     /// A failover that late transitions show in another light.
     Corrected {
         /// As it was recorded.
@@ -30,6 +34,32 @@ pub enum Change {
 
 /// A transition corrects the gap of a takeover that lies at most this far before it.
 const REACHES_BACK: TimeDelta = TimeDelta::seconds(60);
+
+/// How long the reports of one move are waited for.
+const HOLD_BACK: TimeDelta = TimeDelta::milliseconds(750);
+
+/// Concludes the failovers that have waited long enough, and returns them.
+///
+/// # Errors
+/// When the database cannot be asked, or holds what it cannot hold.
+pub async fn conclude_due(conn: &mut PgConnection, now: Timestamp) -> Result<Vec<Failover>, StoreError> {
+    // Who holds a row is about to change it, or concludes it: there is another time.
+    sqlx::query_as!(
+        FailoverRow,
+        "UPDATE failovers SET concluded = true, recorded_at = $1
+         WHERE id IN (SELECT id FROM failovers WHERE NOT concluded AND recorded_at <= $2
+                      ORDER BY id FOR UPDATE SKIP LOCKED)
+         RETURNING id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
+                   announced_at, gap_ms, gap_method, transitions, recorded_at",
+        now.as_datetime(),
+        now.as_datetime() - HOLD_BACK,
+    )
+    .fetch_all(conn)
+    .await?
+    .into_iter()
+    .map(Failover::try_from)
+    .collect()
+}
 
 /// Joins the transitions of a group anew, after some were added of which `earliest` is the first.
 ///
@@ -55,19 +85,19 @@ pub async fn rejoin(
     let mut changes = Vec::new();
     for shown in shown.into_iter().filter(is_open) {
         match recorded.remove(&(shown.transition, shown.evidence)) {
-            None => changes.push(Change::Joined(insert(conn, &shown, now).await?)),
-            Some(before) => {
+            None => insert(conn, &shown, now).await?,
+            Some(Known { failover: before, concluded }) => {
                 let after = as_failover(&shown, before.id, before.recorded_at);
                 if after != before {
                     update(conn, &shown, before.id).await?;
-                    changes.push(Change::Corrected { before, after });
+                    changes.extend(concluded.then_some(Change::Corrected { before, after }));
                 }
             }
         }
     }
-    for (_, withdrawn) in recorded {
-        sqlx::query!("DELETE FROM failovers WHERE id = $1", withdrawn.id).execute(&mut *conn).await?;
-        changes.push(Change::Withdrawn(withdrawn));
+    for (_, Known { failover, concluded }) in recorded {
+        sqlx::query!("DELETE FROM failovers WHERE id = $1", failover.id).execute(&mut *conn).await?;
+        changes.extend(concluded.then_some(Change::Withdrawn(failover)));
     }
     Ok(changes)
 }
@@ -100,14 +130,23 @@ async fn addresses(conn: &mut PgConnection, group: Uuid, since: Timestamp) -> Re
     Ok(addresses)
 }
 
+/// A failover that has a row.
+struct Known {
+    failover: Failover,
+    concluded: bool,
+}
+
+/// The failovers since some time. Nobody concludes them before the transaction ends.
 async fn recorded_since(
     conn: &mut PgConnection,
     group: Uuid,
     since: Timestamp,
-) -> Result<HashMap<(Uuid, Evidence), Failover>, StoreError> {
+) -> Result<HashMap<(Uuid, Evidence), Known>, StoreError> {
     let keys = sqlx::query!(
-        "SELECT f.id, f.transition_id, f.evidence FROM failovers f JOIN transitions t ON t.id = f.transition_id
-         WHERE f.group_id = $1 AND t.at >= $2",
+        "SELECT f.id, f.transition_id, f.evidence, f.concluded
+         FROM failovers f JOIN transitions t ON t.id = f.transition_id
+         WHERE f.group_id = $1 AND t.at >= $2
+         ORDER BY f.id FOR UPDATE OF f",
         group,
         since.as_datetime()
     )
@@ -134,19 +173,20 @@ async fn recorded_since(
             .find(|evidence| evidence.as_str() == key.evidence)
             .ok_or_else(|| StoreError::inconsistent("failovers", key.id, "its evidence"))?;
         if let Some(failover) = failovers.remove(&key.id) {
-            by_key.insert((key.transition_id, evidence), failover);
+            let known = Known { failover, concluded: key.concluded };
+            by_key.insert((key.transition_id, evidence), known);
         }
     }
     Ok(by_key)
 }
 
-async fn insert(conn: &mut PgConnection, shown: &Move, now: Timestamp) -> Result<Failover, StoreError> {
+async fn insert(conn: &mut PgConnection, shown: &Move, now: Timestamp) -> Result<(), StoreError> {
     let failover = as_failover(shown, Uuid::now_v7(), now);
     sqlx::query!(
         "INSERT INTO failovers (id, group_id, group_name, transition_id, evidence, at, from_member, to_member,
                                 cause, last_advertisement_at, bound_at, announced_at, gap_ms, gap_method,
-                                transitions, recorded_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
+                                transitions, recorded_at, concluded)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, false)",
         failover.id,
         failover.group_id,
         failover.group,
@@ -166,7 +206,7 @@ async fn insert(conn: &mut PgConnection, shown: &Move, now: Timestamp) -> Result
     )
     .execute(conn)
     .await?;
-    Ok(failover)
+    Ok(())
 }
 
 async fn update(conn: &mut PgConnection, shown: &Move, id: Uuid) -> Result<(), StoreError> {
@@ -208,119 +248,5 @@ fn as_failover(shown: &Move, id: Uuid, recorded_at: Timestamp) -> Failover {
         gap_method: shown.gap_method,
         recorded_at,
         transitions: shown.transitions.clone(),
-    }
-}
-
-/// Which failovers a list shall hold.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Filter {
-    /// Of the group that had this name.
-    pub group: Option<String>,
-    /// From or to the member of this name.
-    pub member: Option<String>,
-}
-
-/// At most `limit` failovers, the newest first, older than the one with id `before`.
-///
-/// # Errors
-/// When the database cannot be asked, or holds what it cannot hold.
-pub async fn list(
-    conn: &mut PgConnection,
-    filter: &Filter,
-    before: Option<Uuid>,
-    limit: i64,
-) -> Result<Vec<Failover>, StoreError> {
-    sqlx::query_as!(
-        FailoverRow,
-        "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, transitions, recorded_at
-         FROM failovers
-         WHERE ($1::text IS NULL OR group_name = $1)
-           AND ($2::text IS NULL OR from_member = $2 OR to_member = $2)
-           AND ($3::uuid IS NULL OR id < $3)
-         ORDER BY id DESC LIMIT $4",
-        filter.group.as_deref(),
-        filter.member.as_deref(),
-        before,
-        limit
-    )
-    .fetch_all(conn)
-    .await?
-    .into_iter()
-    .map(Failover::try_from)
-    .collect()
-}
-
-/// The failover with this id.
-///
-/// # Errors
-/// When the database cannot be asked, or holds what it cannot hold.
-pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Failover>, StoreError> {
-    sqlx::query_as!(
-        FailoverRow,
-        "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, transitions, recorded_at
-         FROM failovers WHERE id = $1",
-        id
-    )
-    .fetch_optional(conn)
-    .await?
-    .map(Failover::try_from)
-    .transpose()
-}
-
-struct FailoverRow {
-    id: Uuid,
-    group_id: Uuid,
-    group_name: String,
-    from_member: Option<String>,
-    to_member: String,
-    cause: String,
-    last_advertisement_at: Option<DateTime<Utc>>,
-    bound_at: Option<DateTime<Utc>>,
-    announced_at: Option<DateTime<Utc>>,
-    gap_ms: Option<f64>,
-    gap_method: String,
-    transitions: Vec<Uuid>,
-    recorded_at: DateTime<Utc>,
-}
-
-impl TryFrom<FailoverRow> for Failover {
-    type Error = StoreError;
-
-    fn try_from(row: FailoverRow) -> Result<Self, StoreError> {
-        let wrong = |column: &str| StoreError::inconsistent("failovers", row.id, format!("its {column}"));
-        let causes = [
-            FailoverCause::NoResponse,
-            FailoverCause::PriorityZero,
-            FailoverCause::Preempting,
-            FailoverCause::OwnerStarted,
-        ];
-        let methods = [
-            GapMethod::LastAdvertisementToAnnouncement,
-            GapMethod::ReleaseToAnnouncement,
-            GapMethod::Unknown,
-        ];
-        Ok(Self {
-            id: row.id,
-            group: row.group_name,
-            group_id: row.group_id,
-            from: row.from_member,
-            to: row.to_member,
-            cause: causes
-                .into_iter()
-                .find(|cause| cause.as_str() == row.cause)
-                .ok_or_else(|| wrong("cause"))?,
-            last_advertisement_at: row.last_advertisement_at.map(Timestamp::from),
-            bound_at: row.bound_at.map(Timestamp::from),
-            announced_at: row.announced_at.map(Timestamp::from),
-            gap_ms: row.gap_ms,
-            gap_method: methods
-                .into_iter()
-                .find(|method| method.as_str() == row.gap_method)
-                .ok_or_else(|| wrong("gap_method"))?,
-            recorded_at: row.recorded_at.into(),
-            transitions: row.transitions,
-        })
     }
 }

@@ -8,6 +8,7 @@ pub mod database;
 pub mod desired;
 mod error;
 pub mod events;
+pub mod failover_records;
 pub mod failovers;
 pub mod groups;
 pub mod identities;

@@ -198,14 +198,14 @@ pub struct Filter {
     pub node: Option<String>,
 }
 
-/// At most `limit` transitions, the newest first, older than the one with id `before`.
+/// At most `limit` transitions, the newest first, older than the one that was recorded `before`.
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
 pub async fn list(
     conn: &mut PgConnection,
     filter: &Filter,
-    before: Option<Uuid>,
+    before: Option<(Timestamp, Uuid)>,
     limit: i64,
 ) -> Result<Vec<Transition>, StoreError> {
     sqlx::query_as!(
@@ -216,11 +216,12 @@ pub async fn list(
                   released_at_boottime_ns, recorded_at
            FROM transitions
            WHERE ($1::text IS NULL OR group_name = $1) AND ($2::text IS NULL OR node = $2)
-             AND ($3::uuid IS NULL OR id < $3)
-           ORDER BY id DESC LIMIT $4"#,
+             AND ($3::timestamptz IS NULL OR (recorded_at, id) < ($3, $4))
+           ORDER BY recorded_at DESC, id DESC LIMIT $5"#,
         filter.group.as_deref(),
         filter.node.as_deref(),
-        before,
+        before.map(|(at, _)| at.as_datetime()),
+        before.map(|(_, id)| id),
         limit
     )
     .fetch_all(conn)

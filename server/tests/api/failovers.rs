@@ -7,6 +7,7 @@ use uuid::Uuid;
 use vrrp::{Family, Priority, Vrid};
 
 use crate::agent::Agent;
+use crate::harness::eventually;
 use crate::listening::{Server, make_group};
 
 /// A transition of the agent now, for a reason that fits its states.
@@ -57,7 +58,21 @@ fn having_heard(record: TransitionRecord, source: &str, priority: u8, ago_ms: u6
     TransitionRecord { last_advertisement: Some(heard), ..record }
 }
 
+/// Lets pass what the reports of one move may be apart; every failover that is known is concluded when it returns.
+async fn conclude(server: &Server) {
+    server.advance(TimeDelta::seconds(1));
+    eventually("every failover is concluded", async || waiting(server).await == 0).await;
+}
+
+/// How many failovers wait for what other members report.
+async fn waiting(server: &Server) -> i64 {
+    let count = sqlx::query_scalar("SELECT count(*) FROM failovers WHERE NOT concluded");
+    count.fetch_one(server.db()).await.unwrap()
+}
+
+/// What is recorded once everything is concluded, the oldest first.
 async fn failovers(server: &Server) -> Vec<Value> {
+    conclude(server).await;
     let page = server.get("/api/v1/failovers?group=web").await;
     let mut items = page["items"].as_array().unwrap().clone();
     items.reverse();
@@ -153,6 +168,58 @@ async fn a_death_and_a_return_are_two_failovers() {
     incident.is_recorded().await;
     assert_eq!(audited(&incident.server, "failover").await, 2, "each move is in the audit log once");
     assert_eq!(audited(&incident.server, "transition").await, 6);
+}
+
+#[tokio::test]
+async fn a_move_that_both_members_report_is_one_record_from_the_beginning() {
+    let incident = Incident::happen().await;
+    let server = &incident.server;
+    incident.report(&incident.first_life).await;
+    incident.report(&incident.takeover[..2]).await;
+    conclude(server).await;
+    let before = audited(server, "failover").await;
+
+    incident.report(&incident.second_life).await;
+    assert_eq!(waiting(server).await, 1);
+    let shown = server.get("/api/v1/failovers?group=web").await;
+    assert_eq!(shown["items"].as_array().unwrap().len(), 1, "half a story is not told");
+    incident.report(&incident.takeover[2..]).await;
+    incident.is_recorded().await;
+    assert_eq!(audited(server, "failover").await, before + 1);
+    assert_eq!(audited(server, "failover.correct").await, 0);
+    let log = server.audit().await;
+    let entry = log.iter().find(|event| event["action"] == "failover").unwrap();
+    let back = failovers(server).await.pop().unwrap();
+    assert_eq!(entry["after"], back, "the log has the whole record");
+    assert_eq!(entry["recorded_at"], back["recorded_at"]);
+}
+
+#[tokio::test]
+async fn a_report_that_comes_after_the_conclusion_is_a_correction_in_the_log() {
+    let incident = Incident::happen().await;
+    incident.report(&incident.first_life).await;
+    incident.report(&incident.takeover[..2]).await;
+    incident.report(&incident.second_life).await;
+    conclude(&incident.server).await;
+    incident.report(&incident.takeover[2..]).await;
+    incident.is_recorded().await;
+    let log = incident.server.audit().await;
+    let corrections: Vec<_> = log.iter().filter(|event| event["action"] == "failover.correct").collect();
+    assert_eq!(corrections.len(), 1);
+    let methods = ["before", "after"].map(|side| corrections[0][side]["gap_method"].as_str().unwrap());
+    assert_eq!(methods, ["last_advertisement_to_announcement", "release_to_announcement"]);
+}
+
+#[tokio::test]
+async fn what_a_server_had_not_concluded_when_it_ended_another_concludes() {
+    let incident = Incident::happen().await;
+    incident.report(&incident.first_life).await;
+    incident.report(&incident.takeover[..2]).await;
+    assert_eq!(waiting(&incident.server).await, 1);
+    incident.server.stop();
+    let another = incident.server.beside().await;
+    assert_eq!(summary(&failovers(&another).await), [["n1", "n2", "no_response"]]);
+    assert_eq!(audited(&another, "failover").await, 1);
 }
 
 #[tokio::test]

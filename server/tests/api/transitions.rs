@@ -2,7 +2,8 @@
 
 use api_types::channel::Acknowledged;
 use api_types::transition::State;
-use serde_json::json;
+use chrono::TimeDelta;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::agent::Agent;
@@ -66,6 +67,39 @@ async fn a_transition_that_contradicts_a_recorded_one_is_kept_apart() {
         (&refused[0]["before"]["to"], &refused[0]["after"]["to"]),
         (&json!("backup"), &json!("fault"))
     );
+}
+
+#[tokio::test]
+async fn what_happened_is_listed_by_the_time_of_its_record_whatever_the_clock_did() {
+    let server = Server::start().await;
+    let agent = Agent::enrol(&server, "lb1").await;
+    let group = make_group(&server, "web", 51, &["lb1"]).await;
+    let mut channel = agent.connect(&server, "192.0.2.1").await;
+    let states = [(State::Initialize, State::Backup), (State::Backup, State::Initialize)];
+    for (sequence, moved_ms) in [(1, 0), (2, 0), (3, -10_000), (4, 15_000), (5, 0)] {
+        server.advance(TimeDelta::milliseconds(moved_ms));
+        let states = states[usize::try_from((sequence + 1) % 2).unwrap()];
+        channel.report(&[report(&agent, &server, group, sequence, states)]).await;
+    }
+    for (list, limit, count) in [("transitions", 1, 5), ("transitions", 2, 5), ("audit-events", 2, 9)] {
+        let mut found = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = server.get(&format!("/api/v1/{list}?limit={limit}{cursor}")).await;
+            found.extend(page["items"].as_array().unwrap().clone());
+            let Some(next) = page["next_cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        let place =
+            |item: &Value| (item["recorded_at"].to_string(), item["sequence"].as_u64(), item["id"].as_i64());
+        let places: Vec<_> = found.iter().map(place).collect();
+        assert!(places.is_sorted_by(|newer, older| newer > older), "{list}: {places:?}");
+        assert!(places.len() >= count, "{list}: {places:?}");
+    }
+    let page = server.get("/api/v1/transitions").await;
+    let items = page["items"].as_array().unwrap();
+    let sequences: Vec<_> = items.iter().map(|item| item["sequence"].as_u64().unwrap()).collect();
+    assert_eq!(sequences, [5, 4, 2, 1, 3]);
 }
 
 #[tokio::test]
