@@ -35,10 +35,13 @@ async fn list_audit_events(
     State(app): State<App>,
     Query(query): Query<HistoryQuery<i64>>,
 ) -> Result<Json<Page<AuditEvent>>, Problem> {
-    let HistoryQuery { page, group, node } = query;
+    let HistoryQuery { page, of } = query;
     let mut conn = app.db.acquire().await?;
-    let filter = Filter { group, node };
+    let filter = Filter { group: of.group.clone(), node: of.node.clone() };
     let rows = audit_events::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
+    if rows.is_empty() {
+        of.check(&mut conn).await?;
+    }
     Ok(Json(page.page(rows, |event| Recorded { at: event.recorded_at, id: event.id })))
 }
 

@@ -36,10 +36,13 @@ async fn list_failovers(
     State(app): State<App>,
     Query(query): Query<HistoryQuery<Uuid>>,
 ) -> Result<Json<Page<Failover>>, Problem> {
-    let HistoryQuery { page, group, node } = query;
+    let HistoryQuery { page, of } = query;
     let mut conn = app.db.acquire().await?;
-    let filter = Filter { group, member: node };
+    let filter = Filter { group: of.group.clone(), member: of.node.clone() };
     let rows = failover_records::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
+    if rows.is_empty() {
+        of.check(&mut conn).await?;
+    }
     Ok(Json(page.page(rows, |failover| Recorded { at: failover.recorded_at, id: failover.id })))
 }
 

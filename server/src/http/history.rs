@@ -5,19 +5,48 @@ use std::str::FromStr;
 
 use api_types::{Name, Timestamp};
 use chrono::DateTime;
+use sqlx::PgConnection;
 
 use super::page::PageQuery;
+use super::problem::Problem;
 use super::query::{FromParams, Params};
+use crate::store::names;
 
 /// A page of what happened, to one group or node or to all.
 #[derive(Debug)]
 pub(super) struct HistoryQuery<K> {
     /// Which page.
     pub(super) page: PageQuery<Recorded<K>>,
+    /// Of what.
+    pub(super) of: Names,
+}
+
+/// The names that a list of what happened is filtered by.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
     /// Only what is about the group of this name.
     pub(super) group: Option<String>,
     /// Only what is about the node of this name.
     pub(super) node: Option<String>,
+}
+
+impl Names {
+    /// Why nothing was found: not found, where a name occurs nowhere. An empty page would say that nothing happened
+    /// to what has the name.
+    pub(super) async fn check(&self, conn: &mut PgConnection) -> Result<(), Problem> {
+        let mut unknown = Vec::new();
+        if let Some(name) = &self.group
+            && !names::is_of_a_group(conn, name).await?
+        {
+            unknown.push(("group", name));
+        }
+        if let Some(name) = &self.node
+            && !names::is_of_a_node(conn, name).await?
+        {
+            unknown.push(("node", name));
+        }
+        if unknown.is_empty() { Ok(()) } else { Err(Problem::unknown_names(&unknown)) }
+    }
 }
 
 impl<K: FromStr> FromParams for HistoryQuery<K> {
@@ -25,7 +54,8 @@ impl<K: FromStr> FromParams for HistoryQuery<K> {
         let page = PageQuery::from_params(params);
         let group = params.optional::<Name>("group");
         let node = params.optional::<Name>("node");
-        Some(Self { page: page?, group: group?.map(String::from), node: node?.map(String::from) })
+        let of = Names { group: group?.map(String::from), node: node?.map(String::from) };
+        Some(Self { page: page?, of })
     }
 }
 

@@ -133,6 +133,18 @@ impl Problem {
         Self::new(Kind::NotFound, format!("there is no {kind} {:?}", key.to_string()))
     }
 
+    /// Query parameters name what is not there, and never was: the parameter and the name of each.
+    #[must_use]
+    pub fn unknown_names(names: &[(&str, &String)]) -> Self {
+        let error = |(parameter, name): &(&str, &String)| FieldProblem {
+            pointer: format!("?{parameter}"),
+            detail: format!(
+                "no {parameter} has the name {name:?}, and none had it when anything was recorded"
+            ),
+        };
+        Self::with_errors(Kind::NotFound, names.iter().map(error).collect())
+    }
+
     /// There is no such path.
     pub fn no_such_path(path: &str) -> Self {
         Self::new(Kind::NotFound, format!("there is nothing at {path}"))

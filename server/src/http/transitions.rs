@@ -36,10 +36,13 @@ async fn list_transitions(
     State(app): State<App>,
     Query(query): Query<HistoryQuery<Uuid>>,
 ) -> Result<Json<Page<Transition>>, Problem> {
-    let HistoryQuery { page, group, node } = query;
+    let HistoryQuery { page, of } = query;
     let mut conn = app.db.acquire().await?;
-    let filter = Filter { group, node };
+    let filter = Filter { group: of.group.clone(), node: of.node.clone() };
     let rows = transitions::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
+    if rows.is_empty() {
+        of.check(&mut conn).await?;
+    }
     Ok(Json(page.page(rows, |transition| Recorded { at: transition.recorded_at, id: transition.id })))
 }
 

@@ -18,6 +18,7 @@ pub mod journal_positions;
 mod key;
 pub mod member_reports;
 pub mod members;
+pub mod names;
 pub mod nodes;
 pub mod secrets;
 pub mod segments;

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, TestApp};
-use crate::intent::{group, segment, with};
+use crate::intent::{external_member, group, node_member, segment, with};
 
 const LISTS: [&str; 6] = ["segments", "nodes", "groups", "failovers", "transitions", "audit-events"];
 
@@ -70,9 +70,37 @@ async fn what_happened_is_listed_newest_first_and_by_group_and_node() {
         (&json!("node.create"), 1)
     );
     let nothing = json!({"items": [], "next_cursor": null});
-    for path in ["failovers?group=web&node=lb1", "transitions?group=web&node=lb1", "audit-events?group=none"]
+    for path in
+        ["failovers?group=web&node=lb1", "transitions?group=web&node=lb1", "audit-events?group=web&node=lb1"]
     {
         assert_eq!(api.get(&format!("/api/v1/{path}")).await.is(200).body, nothing, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_filter_by_a_name_that_nothing_ever_had_is_not_found() {
+    let api = TestApp::with_a_group().await;
+    let members =
+        json!([external_member("old-keepalived", "192.0.2.4", 100), node_member("lb1", "eth0", 240)]);
+    api.put("/api/v1/groups/web", with(group("web"), "members", members)).await.is(200);
+    for list in ["failovers", "transitions", "audit-events"] {
+        for (query, wanted) in [
+            ("group=wbe", vec!["?group"]),
+            ("node=lb9", vec!["?node"]),
+            ("group=web&node=lb9", vec!["?node"]),
+            ("group=lb1&node=web", vec!["?group", "?node"]),
+        ] {
+            let answer = api.get(&format!("/api/v1/{list}?{query}")).await;
+            assert_eq!(answer.refused_as(404, "not_found").pointers(), wanted, "{list}?{query}");
+        }
+        api.get(&format!("/api/v1/{list}?node=old-keepalived")).await.is(200);
+    }
+    api.delete("/api/v1/groups/web").await.is(204);
+    api.delete("/api/v1/nodes/lb1").await.is(204);
+    for list in ["failovers", "transitions", "audit-events"] {
+        for query in ["group=web", "node=lb1", "group=web&node=lb1"] {
+            api.get(&format!("/api/v1/{list}?{query}")).await.is(200);
+        }
     }
 }
 
