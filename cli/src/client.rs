@@ -12,10 +12,11 @@ use api_types::auth::{AccessToken, TokenExchange};
 use api_types::{Page, Timestamp};
 use chrono::{DateTime, Utc};
 use reqwest::header::{ACCEPT, AUTHORIZATION, DATE, ETAG, HeaderValue, IF_MATCH, IF_NONE_MATCH};
+use reqwest::tls::Version;
 use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret as _, SecretString};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
 pub(crate) use self::problem::Refusal;
@@ -66,6 +67,17 @@ pub(crate) struct List<T> {
     pub(crate) at: Timestamp,
 }
 
+/// What we read of the API document.
+#[derive(Deserialize)]
+struct ApiDocument {
+    info: ApiInfo,
+}
+
+#[derive(Deserialize)]
+struct ApiInfo {
+    version: String,
+}
+
 impl Client {
     /// A client for the server of `context`. Nothing is sent yet.
     ///
@@ -76,6 +88,7 @@ impl Client {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("baton-cli/", env!("CARGO_PKG_VERSION")))
             .https_only(true)
+            .tls_version_min(Version::TLS_1_3)
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT);
@@ -94,6 +107,17 @@ impl Client {
         let url = self.url(path, &[]);
         let response = self.accepted(Method::GET, &url, None::<&()>, None).await?;
         read(&url, response).await
+    }
+
+    /// The version of the server's software, from its API document; no token is sent.
+    ///
+    /// # Errors
+    /// [`RequestError`] when the server does not say.
+    pub(crate) async fn server_version(&self) -> Result<String, RequestError> {
+        let url = self.url(&["openapi.json"], &[]);
+        let document: ApiDocument =
+            read(&url, self.sent(&Method::GET, &url, self.http.get(url.clone())).await?).await?;
+        Ok(document.info.version)
     }
 
     /// The object at `path` with its ETag, or `None` when there is none.
@@ -246,7 +270,7 @@ impl Client {
 
     async fn exchange(&self) -> Result<Session, RequestError> {
         let url = self.url(&["auth", "token"], &[]);
-        let body = TokenExchange { token: self.context.token.expose_secret().to_owned() };
+        let body = TokenExchange { token: self.context.token.secret.expose_secret().to_owned() };
         let request = self.http.post(url.clone()).json(&body);
         let token: AccessToken = read(&url, self.sent(&Method::POST, &url, request).await?).await?;
         let life = Duration::from_secs(u64::try_from(token.expires_in).unwrap_or(0));
@@ -271,7 +295,12 @@ impl Client {
             return Ok(response);
         }
         let asked = format!("{method} {}", url.path());
-        Err(RequestError::Refused(Box::new(problem::refusal(asked, response).await)))
+        let refusal = Box::new(problem::refusal(asked, response).await);
+        if refusal.status() != StatusCode::UNAUTHORIZED {
+            return Err(RequestError::Refused(refusal));
+        }
+        let (origin, server) = (self.context.token.origin.clone(), self.context.server.clone());
+        Err(RequestError::NotKnown { origin, server, refusal })
     }
 }
 

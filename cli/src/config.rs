@@ -6,6 +6,7 @@
 //! file, so that a token is never shown to another server.
 
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
@@ -22,8 +23,23 @@ pub(crate) struct Context {
     pub(crate) server: String,
     /// Which certificate authorities may vouch for it.
     pub(crate) trust: Trust,
-    /// The API token.
-    pub(crate) token: SecretString,
+    pub(crate) token: ApiToken,
+}
+
+/// An API token.
+#[derive(Debug, Clone)]
+pub(crate) struct ApiToken {
+    pub(crate) secret: SecretString,
+    /// Where it came from, for messages: `the API token in /etc/token`.
+    pub(crate) origin: String,
+}
+
+impl ApiToken {
+    /// The token in `text`, which may have white space around it.
+    pub(crate) fn new(text: &str, place: impl Display) -> Self {
+        let secret = SecretString::from(text.trim().to_owned());
+        Self { secret, origin: format!("the API token {place}") }
+    }
 }
 
 /// Which certificate authorities may vouch for the server.
@@ -153,24 +169,30 @@ fn load_from(environment: &Environment<'_>) -> Result<Context, ConfigError> {
     let Some(server) = asked.or_else(|| stored.as_ref().map(|stored| normal(&stored.server))) else {
         return Err(ConfigError::NoServer { path: path? });
     };
+    let kept = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let (stored_ca, stored_token) = stored.map_or((None, None), |stored| (stored.ca, Some(stored.token)));
 
     let trust = match (environment.path("BATON_CA"), stored_ca) {
         (Some(path), _) => read_ca(&path)?,
-        (None, Some(pem)) => Trust::Only { pem, origin: "the CA given at login".to_owned() },
+        (None, Some(pem)) => Trust::Only { pem, origin: format!("{kept}, where the login keeps it") },
         (None, None) => Trust::System,
     };
     let token = match (environment.text("BATON_TOKEN"), environment.path("BATON_TOKEN_FILE"), stored_token) {
-        (Some(token), _, _) => token,
-        (None, Some(path), _) => fs::read_to_string(&path).map_err(|source| ConfigError::Read {
-            what: "the API token",
-            path,
-            source,
-        })?,
-        (None, None, Some(token)) => token,
+        (Some(token), _, _) => ApiToken::new(&token, "in BATON_TOKEN"),
+        (None, Some(path), _) => read_token(&path)?,
+        (None, None, Some(token)) => ApiToken::new(&token, format_args!("of the login in {kept}")),
         (None, None, None) => return Err(ConfigError::NoToken { server }),
     };
-    Ok(Context { server, trust, token: SecretString::from(token.trim().to_owned()) })
+    Ok(Context { server, trust, token })
+}
+
+fn read_token(path: &Path) -> Result<ApiToken, ConfigError> {
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        what: "the API token",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(ApiToken::new(&text, format_args!("in {}", path.display())))
 }
 
 /// The certificates in `path`, as the only ones to trust.
@@ -228,7 +250,7 @@ pub(crate) fn store(context: &Context) -> Result<PathBuf, ConfigError> {
 fn write(path: &Path, context: &Context) -> io::Result<()> {
     let stored = Stored {
         server: context.server.clone(),
-        token: context.token.expose_secret().to_owned(),
+        token: context.token.secret.expose_secret().to_owned(),
         ca: match &context.trust {
             Trust::System => None,
             Trust::Only { pem, .. } => Some(pem.clone()),
@@ -265,7 +287,7 @@ mod tests {
         let context = Context {
             server: "https://one:8443".to_owned(),
             trust: Trust::Only { pem: "PEM\n".to_owned(), origin: "test".to_owned() },
-            token: SecretString::from("stored"),
+            token: ApiToken::new("stored", "of a test"),
         };
         write(&path, &context).unwrap();
         path
@@ -279,7 +301,7 @@ mod tests {
 
         let context = with(&[("BATON_CONFIG", path.to_str().unwrap())]).unwrap();
         assert_eq!(context.server, "https://one:8443");
-        assert_eq!(context.token.expose_secret(), "stored");
+        assert_eq!(context.token.secret.expose_secret(), "stored");
         assert!(matches!(context.trust, Trust::Only { pem, .. } if pem == "PEM\n"));
     }
 
@@ -290,7 +312,7 @@ mod tests {
         let config = ("BATON_CONFIG", path.to_str().unwrap());
 
         let same = with(&[config, ("BATON_SERVER", "https://one:8443/")]).unwrap();
-        assert_eq!(same.token.expose_secret(), "stored");
+        assert_eq!(same.token.secret.expose_secret(), "stored");
 
         let other = with(&[config, ("BATON_SERVER", "https://two:8443")]);
         assert!(matches!(other, Err(ConfigError::NoToken { server }) if server == "https://two:8443"));
@@ -300,7 +322,7 @@ mod tests {
     fn the_environment_alone_is_enough() {
         let context =
             with(&[("BATON_SERVER", "https://one:8443"), ("BATON_TOKEN", "baton_pat_x\n")]).unwrap();
-        assert_eq!(context.token.expose_secret(), "baton_pat_x");
+        assert_eq!(context.token.secret.expose_secret(), "baton_pat_x");
         assert!(matches!(context.trust, Trust::System));
     }
 

@@ -65,11 +65,9 @@ impl Refusal {
     /// What to do next, where that can be said.
     pub(crate) fn hint(&self) -> Option<String> {
         let hint = match (self.status, self.code()) {
-            (StatusCode::UNAUTHORIZED, _) => {
-                "the API token has expired, was removed, or is of another server: get a new one and `baton login`"
-            }
             (StatusCode::FORBIDDEN, _) => {
-                "your role does not allow this: an admin makes another token with `baton token create NAME --role ROLE`"
+                "your role does not allow this: an admin makes another token with `baton token create NAME \
+                 --role ROLE`"
             }
             (StatusCode::PRECONDITION_FAILED, _) => {
                 "somebody changed it meanwhile: look with `baton get`, then run the command again"

@@ -140,9 +140,11 @@ fn not_applied(rest: &[Document], done: usize) -> String {
 fn reason(error: &RequestError, origin: &Origin) -> String {
     match error {
         RequestError::Refused(refusal) => refused(refusal, origin),
-        RequestError::Trust(_) | RequestError::Unreachable { .. } | RequestError::NotUnderstood { .. } => {
-            format!("{error}\n  {}", origin.place(""))
-        }
+        RequestError::Trust(_)
+        | RequestError::Unreachable { .. }
+        | RequestError::Untrusted { .. }
+        | RequestError::NotKnown { .. }
+        | RequestError::NotUnderstood { .. } => format!("{error}\n  {}", origin.place("")),
     }
 }
 

@@ -7,12 +7,11 @@ use std::path::{Path, PathBuf};
 use api_types::audit::Actor;
 use api_types::auth::Role;
 use clap::Args as ClapArgs;
-use secrecy::SecretString;
 use serde::Deserialize;
 use thiserror::Error;
 
 use crate::client::{Client, RequestError};
-use crate::config::{self, Context, Trust};
+use crate::config::{self, ApiToken, Context, Trust};
 use crate::errors::{ExitStatus, Failure};
 use crate::output;
 
@@ -89,27 +88,27 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     Ok(ExitStatus::Done)
 }
 
-fn read_token(path: &Path) -> Result<SecretString, LoginError> {
+fn read_token(path: &Path) -> Result<ApiToken, LoginError> {
     let refuse = |source| LoginError::ReadToken { path: path.to_owned(), source };
-    let text = if path == Path::new("-") {
+    let (text, place) = if path == Path::new("-") {
         let stdin = io::stdin();
         if stdin.is_terminal() {
             output::complain("Paste the API token, then press Enter and Ctrl-D.");
         }
         let mut text = String::new();
         stdin.lock().read_to_string(&mut text).map_err(refuse)?;
-        text
+        (text, "on standard input".to_owned())
     } else {
-        fs::read_to_string(path).map_err(refuse)?
+        (fs::read_to_string(path).map_err(refuse)?, format!("in {}", path.display()))
     };
     let token = text.trim();
     if token.starts_with("baton_pat_") && !token.contains(char::is_whitespace) {
-        return Ok(SecretString::from(token.to_owned()));
+        return Ok(ApiToken::new(token, place));
     }
     let what = if token.starts_with("baton_join_") {
-        "that is a join token, which is for an agent".to_owned()
+        format!("the token {place} is a join token, which is for an agent")
     } else {
-        format!("there is no API token in {}", path.display())
+        format!("there is no API token {place}")
     };
     Err(LoginError::NoToken { what })
 }
@@ -120,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<SecretString, LoginError> {
+    fn read(text: &str) -> Result<ApiToken, LoginError> {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("token");
         fs::write(&path, text).unwrap();
@@ -129,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_token_is_read_without_the_line_break_behind_it() {
-        assert_eq!(read("baton_pat_x_y\n").unwrap().expose_secret(), "baton_pat_x_y");
+        assert_eq!(read("baton_pat_x_y\n").unwrap().secret.expose_secret(), "baton_pat_x_y");
     }
 
     #[test]

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::process::Command;
 
 use serde_json::json;
 
 use crate::peer::{Peer, TOKEN, ok, problem, said};
+use crate::server::Server;
 
 fn log_in(peer: &Peer) -> crate::peer::Said {
     let ca = peer.path("ca.pem");
@@ -41,8 +44,15 @@ fn a_login_that_is_refused_leaves_nothing_behind() {
     peer.answers("POST /api/v1/auth/token", refusal);
     let login = log_in(&peer);
     assert_eq!(login.code, 5);
-    assert!(login.err.contains("the API token has expired"), "{}", login.err);
-    assert!(login.err.contains("next:"), "{}", login.err);
+    assert_eq!(
+        login.err,
+        format!(
+            "error: not logged in, and nothing was stored: the API token on standard input is not accepted by \
+             {}: the API token has expired; log in with a new one, which an admin makes with `baton token create \
+             NAME --role ROLE` (request req-1)\n",
+            peer.url()
+        )
+    );
     assert!(!peer.path("config.toml").exists());
 }
 
@@ -65,4 +75,60 @@ fn a_file_that_is_not_ours_is_not_overwritten() {
     assert_eq!(login.code, 2, "{}", login.out);
     assert!(login.err.contains("is not a configuration of baton"), "{}", login.err);
     assert_eq!(fs::read_to_string(peer.path("config.toml")).unwrap(), foreign);
+}
+
+#[test]
+fn a_login_at_a_real_server_is_refused_with_the_file_that_is_wrong() {
+    let (server, peer) = (Server::shared(), Peer::start());
+    let ca = server.path("state/ca.pem");
+    let log_in = |ca: &Path, url: &str, token: &Path| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));
+        command.env_clear().env("BATON_CONFIG", peer.path("config.toml")).args(["login", "--server", url]);
+        said(command.arg("--ca").arg(ca).arg("--token-file").arg(token), "")
+    };
+    let secret = server.done(&["token", "create", "removed", "--role", "viewer", "--quiet"]);
+    server.done(&["delete", "token", "removed"]);
+    let removed = peer.file("removed", &secret);
+    let admin = server.path("state/admin-token");
+
+    let another = peer.path("ca.pem");
+    let elsewhere = "https://127.0.0.1:1";
+    let cases = [
+        (&another, server.url(), &admin, 4, format!("is signed by no CA in {}; give", another.display())),
+        (
+            &ca,
+            server.url(),
+            &removed,
+            5,
+            format!("the API token in {} is not accepted by", removed.display()),
+        ),
+        (&removed, server.url(), &admin, 2, format!("{} holds no certificate", removed.display())),
+        (&ca, server.url(), &ca, 2, format!("there is no API token in {}", ca.display())),
+        (&ca, elsewhere, &admin, 4, "nothing listens there".to_owned()),
+    ];
+    for (ca, url, token, code, wanted) in cases {
+        let login = log_in(ca, url, token);
+        assert_eq!((login.code, login.out.as_str()), (code, ""), "{}", login.err);
+        assert!(login.err.contains(&wanted), "{wanted}: {}", login.err);
+        assert!(!peer.path("config.toml").exists());
+    }
+    let login = log_in(&ca, server.url(), &admin);
+    assert_eq!((login.code, login.err.as_str()), (0, ""));
+}
+
+#[test]
+fn the_version_is_that_of_the_program_and_of_the_server_where_it_answers() {
+    let (server, peer) = (Server::shared(), Peer::start());
+    let own = concat!("baton ", env!("CARGO_PKG_VERSION"), "\n");
+    let both = format!("{own}server {} at {}\n", env!("CARGO_PKG_VERSION"), server.url());
+    assert_eq!(server.done(&["version"]), both);
+    assert_eq!(server.done(&["--version"]), own);
+
+    let nowhere = said(&mut peer.bare(&["version"]), "");
+    assert_eq!((nowhere.code, nowhere.out), (0, format!("{own}server not known: not logged in\n")));
+    let mut command = peer.bare(&["version"]);
+    command.env("BATON_SERVER", "https://127.0.0.1:1").env("BATON_TOKEN", "baton_pat_x_y");
+    let gone = "server not known: https://127.0.0.1:1 cannot be reached: nothing listens there\n";
+    let gone_said = said(&mut command, "");
+    assert_eq!((gone_said.code, gone_said.out), (0, format!("{own}{gone}")));
 }

@@ -15,6 +15,8 @@ use axum::extract::{Request, State};
 use axum::http::{Response, StatusCode};
 use axum_server::tls_rustls::RustlsConfig;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ServerConfig, SupportedProtocolVersion};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -84,6 +86,15 @@ pub(crate) fn problem(status: u16, code: &str, detail: &str, fields: &[(&str, &s
 impl Peer {
     /// A peer whose certificate is for `name`, signed by a CA of its own.
     pub(crate) fn named(name: &str) -> Self {
+        Self::new(name, rustls::ALL_VERSIONS)
+    }
+
+    /// A peer that speaks this version of TLS only.
+    pub(crate) fn speaking(version: &'static SupportedProtocolVersion) -> Self {
+        Self::new("127.0.0.1", &[version])
+    }
+
+    fn new(name: &str, versions: &[&'static SupportedProtocolVersion]) -> Self {
         static PROVIDER: Once = Once::new();
         PROVIDER.call_once(|| rustls::crypto::aws_lc_rs::default_provider().install_default().unwrap());
 
@@ -100,13 +111,15 @@ impl Peer {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
         let address = listener.local_addr().unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let tls = ServerConfig::builder_with_protocol_versions(versions);
+        let tls = tls.with_no_client_auth().with_single_cert(vec![leaf.der().clone()], key).unwrap();
         let script = Arc::new(Mutex::new(Script::default()));
         let app = Router::new().fallback(answer).with_state(Arc::clone(&script));
         thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let pem = (leaf.pem().into_bytes(), key.serialize_pem().into_bytes());
-                let tls = RustlsConfig::from_pem(pem.0, pem.1).await.unwrap();
+                let tls = RustlsConfig::from_config(Arc::new(tls));
                 let server = axum_server::from_tcp_rustls(listener, tls).unwrap();
                 server.serve(app.into_make_service()).await.unwrap();
             });

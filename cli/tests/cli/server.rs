@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use crate::peer::{Said, said};
 
 /// How long a server may take to start or to stop; it makes a Postgres cluster first.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 
 /// A running server; it and its Postgres end with this.

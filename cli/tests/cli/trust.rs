@@ -15,8 +15,16 @@ fn a_server_of_another_ca_is_refused_before_the_token_is_sent() {
     fs::copy(stranger.path("ca.pem"), peer.path("ca.pem")).unwrap();
     let status = peer.baton(&["status"]);
     assert_eq!(status.code, 4);
-    assert!(status.err.contains("not signed by a CA that we trust"), "{}", status.err);
-    assert!(status.err.contains("--ca FILE"), "{}", status.err);
+    let (server, ca) = (peer.url(), peer.path("ca.pem"));
+    assert_eq!(
+        status.err,
+        format!(
+            "error: {server} cannot be trusted: its certificate is signed by no CA in {}; give the CA of this \
+             server with --ca FILE or BATON_CA (a server with a CA of its own writes it to ca.pem in its state \
+             directory)\n",
+            ca.display()
+        )
+    );
     assert_eq!(peer.lines(), Vec::<String>::new());
 }
 
@@ -27,7 +35,7 @@ fn without_a_ca_file_a_private_ca_is_not_trusted() {
     command.env("BATON_SERVER", peer.url()).env("BATON_TOKEN", "baton_pat_x_y");
     let status = said(&mut command, "");
     assert_eq!(status.code, 4, "{}", status.err);
-    assert!(status.err.contains("the CAs of this machine"), "{}", status.err);
+    assert!(status.err.contains("signed by no CA in the store of this machine"), "{}", status.err);
 }
 
 #[test]
@@ -46,7 +54,7 @@ fn the_cas_of_the_machine_count_only_where_no_ca_is_given() {
     };
     let given = machine(peer.bare(&["status"]).env("BATON_CA", stranger.path("ca.pem")));
     assert_eq!(given.code, 4, "{}", given.err);
-    assert!(given.err.contains("not signed by a CA that we trust"), "{}", given.err);
+    assert!(given.err.contains("signed by no CA in"), "{}", given.err);
 
     let none = machine(&mut peer.bare(&["status"]));
     assert_eq!(none.code, 0, "{}", none.err);
@@ -57,7 +65,23 @@ fn a_certificate_for_another_name_is_refused() {
     let peer = Peer::named("baton.example");
     let status = peer.baton(&["status"]);
     assert_eq!(status.code, 4);
-    assert!(status.err.contains("its certificate is for another name"), "{}", status.err);
+    assert_eq!(
+        status.err,
+        format!(
+            "error: {} cannot be trusted: its certificate is for baton.example, not for 127.0.0.1; use one of \
+             these names in --server or BATON_SERVER, or add 127.0.0.1 to `names` in server.toml\n",
+            peer.url()
+        )
+    );
+}
+
+#[test]
+fn tls_before_1_3_is_not_spoken() {
+    let old = Peer::speaking(&rustls::version::TLS12);
+    let status = old.baton(&["status"]);
+    assert_eq!(status.code, 4);
+    assert!(status.err.contains("it does not speak TLS 1.3"), "{}", status.err);
+    assert_eq!(old.lines(), Vec::<String>::new());
 }
 
 #[test]
