@@ -6,6 +6,7 @@
 //! LAN, or the demo fails.
 
 mod example;
+mod gap;
 mod operator;
 mod progress;
 mod report;

@@ -8,6 +8,7 @@ use api_types::audit::AuditEvent;
 use api_types::failover::Failover;
 use e2e::{Api, Moment, Node, Prober, eventually, http_prober};
 
+use crate::gap;
 use crate::progress::Progress;
 use crate::report::Report;
 use crate::scene::Scene;
@@ -19,6 +20,14 @@ const TIME_TO_TAKE_OVER: Duration = Duration::from_secs(5);
 const TIME_TO_RECORD: Duration = Duration::from_secs(15);
 /// A second's worth of requests.
 const SERVED: usize = 50;
+
+/// What a loss of power did.
+struct Loss<'scene> {
+    successor: &'scene Node,
+    client_gap_ms: f64,
+    /// The gap of [`gap::on_the_wire`].
+    on_the_wire: Duration,
+}
 
 pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
     let best = scene.example.nodes()[0].node.to_string();
@@ -38,7 +47,8 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
     progress.seen(&format!("the client makes a new connection every 20 ms; {} answers", best.name()));
 
     progress.act(&format!("{} loses power", best.name()));
-    let (successor, gap_ms) = lose_power(scene, best, &http, progress)?;
+    let loss = lose_power(scene, best, &http, progress)?;
+    let successor = loss.successor;
 
     glance_at_status(scene, best, successor, progress);
 
@@ -54,10 +64,13 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
     progress.quote("baton status", &status);
     progress.quote("baton get failovers", &scene.operator.baton(&["get", "failovers"])?);
     let recorded_ms = failover.gap_ms.context("the failover has no gap")?;
-    println!(
-        "\n  The client's gap is {gap_ms:.0} ms, the record's {recorded_ms:.0} ms: the client counts from its last \
-         answer to its\n  next one, the record from the last advertisement heard to the announcement."
-    );
+    gap::compare(recorded_ms, loss.on_the_wire)?;
+    progress.remark(&format!(
+        "The client's gap is {:.0} ms, the record's {recorded_ms:.0} ms and the capture's {:.0} ms: the client counts \
+         from its last\nanswer to its next one, record and capture from the last advertisement to the announcement.",
+        loss.client_gap_ms,
+        loss.on_the_wire.as_secs_f64() * 1_000.0,
+    ));
     progress.quote("baton get audit", &scene.operator.baton(&["get", "audit"])?);
 
     http.stop();
@@ -70,7 +83,7 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
         vip: scene.example.group.virtual_addresses[0].to_string(),
         active_before: best.name().to_owned(),
         active_after: successor.name().to_owned(),
-        client_gap_ms: rounded(gap_ms),
+        client_gap_ms: rounded(loss.client_gap_ms),
         failover_gap_ms: rounded(recorded_ms),
         requests: outage.sent,
         requests_failed: outage.lost,
@@ -84,7 +97,7 @@ fn apply(scene: &Scene<'_>, progress: &Progress) -> Result<()> {
     let path = scene.example.path.to_string_lossy();
     let applied = scene.operator.baton(&["apply", "-f", &path])?;
     progress.quote("baton apply -f examples/haproxy-pair.yaml", &applied);
-    println!();
+    progress.remark("");
     Ok(())
 }
 
@@ -111,9 +124,8 @@ fn lose_power<'scene>(
     holder: &Node,
     http: &Prober,
     progress: &Progress,
-) -> Result<(&'scene Node, f64)> {
-    let died = Moment::now();
-    scene.lab.cut(&holder.host)?;
+) -> Result<Loss<'scene>> {
+    let died = scene.lab.cut(&holder.host)?;
     holder.kill()?;
     progress.seen("the switch drops everything from and to its ports; every process on it is killed");
 
@@ -147,7 +159,8 @@ fn lose_power<'scene>(
         successor.name(),
         outage.gap_ms()
     ));
-    Ok((successor, outage.gap_ms()))
+    let on_the_wire = gap::on_the_wire(&scene.capture, (vrid, scene.address), holder.host.lan, died)?;
+    Ok(Loss { successor, client_gap_ms: outage.gap_ms(), on_the_wire })
 }
 
 /// Shows what somebody who is called now sees. The server says it, so nothing depends on it.

@@ -21,8 +21,7 @@ fn the_best_backup_takes_over_and_the_failover_is_recorded() -> Result<()> {
         let pings = ping_prober::start(&site.client, VIP, Duration::from_millis(5))?;
         http.wait_until_answered("n1", 20, Moment::now(), BOUND)?;
 
-        let died = Moment::now();
-        lab.cut(&n1.host)?;
+        let died = lab.cut(&n1.host)?;
         n1.kill()?;
         http.wait_until_answered("n2", 20, died, BOUND)?;
 

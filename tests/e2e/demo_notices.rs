@@ -1,8 +1,8 @@
 //! The demo is believed because it fails with an agent that does not do its work, and removes what it made.
 
-use std::io::Read;
-use std::path::Path;
-use std::process::{Command, Output};
+use std::io::{PipeReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -27,7 +27,9 @@ const REPORT_FIELDS: [&str; 11] = [
 /// The demo with the programs that the tests have built.
 fn demo(report: &Path) -> Result<Command> {
     let server = binaries::program("baton-server")?;
-    let mut command = Command::new(env!("CARGO_BIN_EXE_baton-demo"));
+    // What runs the tests may ignore them, and so would what it starts.
+    let mut command = Command::new("env");
+    command.args(["--default-signal=INT,HUP", env!("CARGO_BIN_EXE_baton-demo")]);
     command.env(binaries::READY, server.parent().context("a program without a directory")?);
     command.arg("--report").arg(report);
     Ok(command)
@@ -78,31 +80,68 @@ fn it_fails_with_an_agent_that_never_announces() -> Result<()> {
     Ok(())
 }
 
+/// A demo with everything running in its laboratory.
+struct Running {
+    demo: Child,
+    said: PipeReader,
+    report: PathBuf,
+    prefix: String,
+    made: Vec<Pid>,
+}
+
+impl Running {
+    fn begin(name: &str) -> Result<Self> {
+        let report = std::env::temp_dir().join(format!("baton-demo-{name}-{}.json", std::process::id()));
+        // Both in one pipe, which has room for all that a demo says.
+        let (said, writer) = std::io::pipe()?;
+        let mut demo = demo(&report)?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
+        let prefix = eventually("everything runs in its laboratory", Duration::from_secs(300), || {
+            ensure!(demo.try_wait()?.is_none(), "it has ended");
+            let prefix = prefix_owned_by(demo.id()).context("it has no laboratory yet")?;
+            let namespaces = Namespace::with_prefix(&prefix);
+            let has_agent = |one: &&Namespace| one.name().ends_with("-lb3") && one.processes().len() >= 2;
+            ensure!(namespaces.iter().any(|one| has_agent(&one)), "{namespaces:?}");
+            Ok(prefix)
+        })?;
+        let made = Namespace::with_prefix(&prefix).iter().flat_map(Namespace::processes).collect();
+        Ok(Self { demo, said, report, prefix, made })
+    }
+
+    /// Sends `signal` and waits until the demo has ended; it must have left nothing. Answers its exit status.
+    fn end(&mut self, signal: Signal) -> Result<Option<i32>> {
+        kill(Pid::from_raw(i32::try_from(self.demo.id())?), signal)?;
+        let status = eventually("the demo ends", Duration::from_secs(30), || {
+            self.demo.try_wait()?.context("it runs on")
+        })?;
+        let left: Vec<_> = self.made.iter().filter(|pid| is_alive(**pid)).collect();
+        ensure!(left.is_empty(), "processes are left: {left:?}");
+        ensure!(Namespace::with_prefix(&self.prefix).is_empty(), "namespaces are left");
+        ensure!(!std::env::temp_dir().join(&self.prefix).exists(), "files are left");
+        ensure!(!self.report.exists(), "a demo that was interrupted wrote a report");
+        Ok(status.code())
+    }
+}
+
 #[test]
-fn it_removes_everything_when_it_is_interrupted() -> Result<()> {
-    let report = std::env::temp_dir().join(format!("baton-demo-interrupted-{}.json", std::process::id()));
-    // Both in one pipe, which has room for all that a demo says.
-    let (mut said, writer) = std::io::pipe()?;
-    let mut running = demo(&report)?.stdout(writer.try_clone()?).stderr(writer).spawn()?;
-    let prefix = eventually("everything runs in its laboratory", Duration::from_secs(300), || {
-        let prefix = prefix_owned_by(running.id()).context("it has no laboratory yet")?;
-        let namespaces = Namespace::with_prefix(&prefix);
-        let has_agent = |one: &&Namespace| one.name().ends_with("-lb3") && one.processes().len() >= 2;
-        ensure!(namespaces.iter().any(|one| has_agent(&one)), "{namespaces:?}");
-        Ok(prefix)
-    })?;
-    let made: Vec<Pid> = Namespace::with_prefix(&prefix).iter().flat_map(Namespace::processes).collect();
-    kill(Pid::from_raw(i32::try_from(running.id())?), Signal::SIGINT)?;
-    let status =
-        eventually("the demo ends", Duration::from_secs(30), || running.try_wait()?.context("it runs on"))?;
-    ensure!(status.code() == Some(130), "{status}");
-    let mut text = String::new();
-    said.read_to_string(&mut text)?;
-    ensure!(text.ends_with("\ninterrupted, cleaning up\n"), "it said:\n{text}");
-    let left: Vec<_> = made.iter().filter(|pid| is_alive(**pid)).collect();
-    ensure!(left.is_empty(), "processes are left: {left:?}");
-    ensure!(Namespace::with_prefix(&prefix).is_empty(), "namespaces are left");
-    ensure!(!std::env::temp_dir().join(&prefix).exists(), "files are left");
-    ensure!(!report.exists());
+fn it_removes_everything_and_says_one_line_when_it_is_interrupted() -> Result<()> {
+    for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
+        let mut running = Running::begin(signal.as_str())?;
+        let status = running.end(signal).context(signal)?;
+        ensure!(status == Some(code), "{signal}: {status:?}");
+        let mut text = String::new();
+        running.said.read_to_string(&mut text)?;
+        ensure!(text.ends_with("\ninterrupted, cleaning up\n"), "{signal}: it said:\n{text}");
+    }
+    Ok(())
+}
+
+#[test]
+fn it_removes_everything_when_its_terminal_is_gone() -> Result<()> {
+    let mut running = Running::begin("SIGHUP")?;
+    // What the demo writes from now on fails, as it does on a terminal that was closed.
+    let (nobody, _) = std::io::pipe()?;
+    drop(std::mem::replace(&mut running.said, nobody));
+    let status = running.end(Signal::SIGHUP)?;
+    ensure!(status == Some(129), "{status:?}");
     Ok(())
 }

@@ -71,8 +71,7 @@ fn an_active_keepalived_is_obeyed_survived_and_obeyed_again() -> Result<()> {
         http.wait_until_answered("old-lb", 20, joined, BOUND)?;
         ensure!(site.capture.adverts_from(VRID, n1.host.lan, joined).is_empty(), "n1 advertised");
 
-        let died = Moment::now();
-        lab.cut(&host)?;
+        let died = lab.cut(&host)?;
         http.wait_until_answered("n1", 20, died, BOUND)?;
         let outage = http.outage(died);
         ensure!(outage.longest_gap < TAKEOVER_BOUND, "{outage}");
@@ -106,8 +105,7 @@ fn a_keepalived_behind_baton_waits_takes_over_and_gives_back() -> Result<()> {
         http.wait_until_answered("n1", 50, begun, BOUND)?;
         ensure!(site.capture.adverts_from(VRID, host.lan, begun).is_empty(), "it accepts our adverts");
 
-        let died = Moment::now();
-        lab.cut(&n1.host)?;
+        let died = lab.cut(&n1.host)?;
         n1.kill()?;
         http.wait_until_answered("old-lb", 20, died, BOUND)?;
         let outage = http.outage(died);

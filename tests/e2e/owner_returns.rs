@@ -20,8 +20,7 @@ fn an_owner_that_returns_has_its_address_to_itself_again() -> Result<()> {
         })?;
         site.settle(&Site::group(&[("n1", 255), ("n2", 150)]), "n1")?;
 
-        let died = Moment::now();
-        lab.cut(&n1.host)?;
+        let died = lab.cut(&n1.host)?;
         n1.kill()?;
         eventually("n2 holds it for the owner", BOUND, || {
             ensure!(n2.host.has_address(VIP)?, "{:?}", lab.holders(VIP)?);

@@ -44,8 +44,7 @@ fn a_failover_without_server_and_postgres_happens_and_is_recorded_later() -> Res
             })?;
         }
 
-        let died = Moment::now();
-        lab.cut(&n1.host)?;
+        let died = lab.cut(&n1.host)?;
         n1.kill()?;
         http.wait_until_answered("n2", 20, died, BOUND)?;
         let outage = http.outage(died);

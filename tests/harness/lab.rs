@@ -23,6 +23,7 @@ use nix::fcntl::{Flock, FlockArg};
 
 use crate::binaries;
 use crate::capture::Capture;
+use crate::clock::Moment;
 use crate::command::output_of;
 use crate::evidence;
 use crate::frame::Mac;
@@ -205,12 +206,14 @@ impl Lab {
         ip(&["-n", host, "link", "set", interface, "up"])
     }
 
-    /// Cuts the host off: the switch drops everything from and to its ports, whose carrier stays.
+    /// Cuts the host off: the switch drops everything from and to its ports, whose carrier stays. Answers from when
+    /// on nothing of the host arrives; up to then it goes on advertising and announcing.
     ///
     /// # Errors
     /// When nft refuses.
-    pub fn cut(&self, host: &Host) -> Result<()> {
-        self.switch.nft(&format!("add element bridge switch cut_ports {{ {} }}", ports_of(host)))
+    pub fn cut(&self, host: &Host) -> Result<Moment> {
+        self.switch.nft(&format!("add element bridge switch cut_ports {{ {} }}", ports_of(host)))?;
+        Ok(Moment::now())
     }
 
     /// Ends [`Lab::cut`].

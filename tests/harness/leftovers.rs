@@ -16,6 +16,7 @@ use nix::unistd::Pid;
 
 use crate::command::output_of;
 use crate::eventually::eventually;
+use crate::interrupt::tell;
 use crate::namespace::{NAMED_NAMESPACES, Namespace};
 
 /// Every laboratory's prefix begins with this.
@@ -143,6 +144,6 @@ fn signal_all(pids: &[Pid], which: Signal) {
 
 fn complain(done: Result<()>) {
     if let Err(error) = done {
-        eprintln!("cleaning up: {error:#}");
+        tell(&format!("cleaning up: {error:#}"));
     }
 }
