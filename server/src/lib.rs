@@ -15,7 +15,7 @@ pub mod domain;
 pub mod embedded_postgres;
 pub mod http;
 pub mod metrics;
-pub mod openapi;
+mod openapi;
 pub mod router;
 pub mod serve;
 pub mod startup;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use baton_server::clock::SystemClock;
 use baton_server::config::{Config, LogFormat};
-use baton_server::{metrics, openapi, serve, tls};
+use baton_server::{metrics, router, serve, tls};
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
@@ -84,7 +84,7 @@ fn run(path: &std::path::Path, check_config: bool) -> ExitCode {
 }
 
 fn print_document() -> ExitCode {
-    match openapi::text() {
+    match router::document_text() {
         Ok(text) => print(&text),
         Err(error) => {
             report(&error);

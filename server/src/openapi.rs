@@ -1,31 +1,13 @@
-//! The API document (OpenAPI 3.1), made from the same table that the router serves.
+//! What the API document (OpenAPI 3.1) says beside its paths, which come from the table that the router serves.
 
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::router;
+use crate::http::routes::{AGENT_SCHEME, OPERATOR_SCHEME};
 
-/// The name of the security scheme of operators.
-pub const OPERATOR_SCHEME: &str = "operator";
-/// The name of the security scheme of agents.
-pub const AGENT_SCHEME: &str = "agent";
-
-/// The API document.
-#[must_use]
-pub fn document() -> OpenApi {
-    router::table().into_document(preamble())
-}
-
-/// The API document as it is committed and served: JSON with a line feed at the end.
-///
-/// # Errors
-/// When the document cannot be written as JSON.
-pub fn text() -> Result<String, serde_json::Error> {
-    document().to_pretty_json().map(|text| text + "\n")
-}
-
-fn preamble() -> OpenApi {
+/// The document without its paths.
+pub(crate) fn preamble() -> OpenApi {
     let info = InfoBuilder::new()
         .title("Baton")
         .version(env!("CARGO_PKG_VERSION"))

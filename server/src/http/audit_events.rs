@@ -10,9 +10,9 @@ use super::history::{HistoryQuery, Recorded};
 use super::path::Path;
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
+use super::routes::Routes;
 use crate::app::App;
 use crate::auth::{Access, Permission};
-use crate::router::Routes;
 use crate::store::audit_events::{self, Filter};
 
 /// The routes of the audit log.

@@ -15,10 +15,10 @@ use super::body::Body;
 use super::fields::{Fields, FromFields};
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
+use super::routes::Routes;
 use crate::app::App;
 use crate::auth::jwt::{AUDIENCE, Claims, ISSUER, LIFE_S};
 use crate::auth::{Access, AuthenticateError, redeem};
-use crate::router::Routes;
 use crate::store::audit::{self, Origin, Target};
 
 /// The routes of authentication.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::Path as AxumPath;
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -11,13 +12,16 @@ use utoipa_swagger_ui::Config;
 
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
+use super::routes::Routes;
 use crate::auth::Access;
-use crate::openapi;
-use crate::router::Routes;
 
 /// The page uses its own scripts and styles, inline styles and inline images; nothing from elsewhere.
 const PAGE_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
                            frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+
+/// How the API document is written; whoever knows every route gives it to the service as an extension.
+#[derive(Debug, Clone, Copy)]
+pub struct Document(pub fn() -> Result<String, serde_json::Error>);
 
 /// The routes of the API document.
 #[must_use]
@@ -33,8 +37,11 @@ pub fn routes() -> Routes {
 /// This document.
 #[utoipa::path(get, path = "/api/v1/openapi.json", tag = "health",
     responses((status = 200, description = "The OpenAPI document", body = serde_json::Value)))]
-async fn get_openapi(_: Query<NoQuery>) -> Result<impl IntoResponse, Problem> {
-    let text = openapi::text().map_err(Problem::internal)?;
+async fn get_openapi(
+    _: Query<NoQuery>,
+    Extension(Document(text)): Extension<Document>,
+) -> Result<impl IntoResponse, Problem> {
+    let text = text().map_err(Problem::internal)?;
     Ok(([(CONTENT_TYPE, "application/json")], text))
 }
 

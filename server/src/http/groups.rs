@@ -19,12 +19,12 @@ use super::page::PageQuery;
 use super::path::{NameOrId, Path};
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
+use super::routes::Routes;
 use super::versions::{Created, Preconditions, Versioned};
 use crate::app::App;
 use crate::auth::{Access, Permission};
 use crate::domain::conflict::Kind;
 use crate::domain::group::GroupDraft;
-use crate::router::Routes;
 use crate::store::groups;
 
 /// The routes of groups.

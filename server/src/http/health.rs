@@ -8,10 +8,10 @@ use serde::Serialize;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
+use super::routes::Routes;
 use crate::app::App;
 use crate::auth::{Access, Permission};
 use crate::metrics;
-use crate::router::Routes;
 use crate::store::database;
 
 /// The routes of health and metrics.

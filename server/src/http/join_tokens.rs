@@ -18,11 +18,11 @@ use super::page::PageQuery;
 use super::path::Path;
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
+use super::routes::Routes;
 use super::tokens::refuse_ttl;
 use super::versions::Created;
 use crate::app::App;
 use crate::auth::{Access, Permission, SecretToken};
-use crate::router::Routes;
 use crate::store::audit::{self, Target};
 use crate::store::join_tokens;
 

@@ -24,6 +24,7 @@ pub mod path;
 pub mod problem;
 pub mod query;
 pub mod request;
+pub mod routes;
 pub mod segments;
 pub mod tokens;
 pub mod transitions;

@@ -19,12 +19,12 @@ use super::page::PageQuery;
 use super::path::{NameOrId, Path};
 use super::problem::Problem;
 use super::query::{NoQuery, Query};
+use super::routes::Routes;
 use super::versions::{Created, Preconditions, Versioned};
 use crate::app::App;
 use crate::auth::{Access, Permission};
 use crate::domain::conflict::{Conflict, Kind};
 use crate::domain::segment;
-use crate::router::Routes;
 use crate::store::audit::{self, Target};
 use crate::store::{Key, StoreError, segments};
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use baton_server::openapi;
+use baton_server::router;
 use serde_json::Value;
 
 use crate::harness::TestApp;
@@ -12,7 +12,7 @@ fn the_committed_document_is_what_the_code_says() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../openapi/baton.json");
     let committed = std::fs::read_to_string(path).unwrap();
     assert!(
-        committed == openapi::text().unwrap(),
+        committed == router::document_text().unwrap(),
         "openapi/baton.json is stale: run `make openapi` and commit it"
     );
 }
@@ -23,13 +23,13 @@ async fn the_document_is_served_as_it_is_committed() {
     let answer = app.request("GET", "/api/v1/openapi.json").anonymous().send().await;
     assert_eq!(answer.status, 200);
     assert_eq!(answer.header("content-type"), Some("application/json"));
-    assert!(answer.text == openapi::text().unwrap());
+    assert!(answer.text == router::document_text().unwrap());
     assert_eq!(answer.body["openapi"], "3.1.0");
 }
 
 #[test]
 fn every_operation_declares_its_security_its_permission_and_its_refusals() {
-    let document: Value = serde_json::from_str(&openapi::text().unwrap()).unwrap();
+    let document: Value = serde_json::from_str(&router::document_text().unwrap()).unwrap();
     let schemes = document["components"]["securitySchemes"].as_object().unwrap();
     let mut operations = 0;
     for (path, item) in document["paths"].as_object().unwrap() {
@@ -61,7 +61,7 @@ fn every_reference_of_the_document_leads_somewhere() {
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
         }
     }
-    let document: Value = serde_json::from_str(&openapi::text().unwrap()).unwrap();
+    let document: Value = serde_json::from_str(&router::document_text().unwrap()).unwrap();
     let mut found = Vec::new();
     references(&document, &mut found);
     assert!(!found.is_empty());
