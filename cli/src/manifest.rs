@@ -47,16 +47,16 @@ pub(crate) struct Place {
 /// Why the files cannot be applied.
 #[derive(Debug, Error)]
 pub(crate) enum ManifestError {
-    #[error("{} cannot be read", .path.display())]
+    #[error("{source_name} cannot be read")]
     Read {
-        path: PathBuf,
+        source_name: String,
         #[source]
         source: io::Error,
     },
     #[error("{} has no file that ends in .yaml or .yml", .path.display())]
     EmptyDirectory { path: PathBuf },
-    #[error("there is no object in what was given")]
-    Nothing,
+    #[error("{source_name} holds no object: write one with `kind`, `name` and its fields")]
+    Nothing { source_name: String },
     #[error("nothing was sent: {}", listed(.0))]
     Documents(Vec<Mistake>),
 }
@@ -103,21 +103,26 @@ impl Origin {
 /// in the order of their names, without those of directories in it.
 ///
 /// # Errors
-/// [`ManifestError`]; when documents are wrong, every one of them is named.
+/// [`ManifestError`]; when documents are wrong, every one of them is named. Every source holds at least one.
 pub(crate) fn read(sources: &[PathBuf]) -> Result<Vec<Document>, ManifestError> {
     let mut documents = Vec::new();
     let mut mistakes = Vec::new();
+    let mut empty = None;
     for source in sources {
+        let before = documents.len() + mistakes.len();
         for Text { file, text } in texts(source)? {
             parse::documents(&file, &text, &mut documents, &mut mistakes);
+        }
+        if documents.len() + mistakes.len() == before {
+            empty = empty.or(Some(source));
         }
     }
     mistakes.extend(repeated(&documents));
     if !mistakes.is_empty() {
         return Err(ManifestError::Documents(mistakes));
     }
-    if documents.is_empty() {
-        return Err(ManifestError::Nothing);
+    if let Some(source) = empty {
+        return Err(ManifestError::Nothing { source_name: name_of(source) });
     }
     // A stable sort: within a kind the order of the files stays.
     documents.sort_by_key(|document| rank(&document.manifest));
@@ -165,15 +170,20 @@ struct Text {
     text: Arc<str>,
 }
 
+fn is_standard_input(source: &Path) -> bool {
+    source == Path::new("-")
+}
+
+fn name_of(source: &Path) -> String {
+    if is_standard_input(source) { "standard input".to_owned() } else { source.display().to_string() }
+}
+
 fn texts(source: &Path) -> Result<Vec<Text>, ManifestError> {
-    let refuse = |path: &Path, source| ManifestError::Read { path: path.to_owned(), source };
-    if source == Path::new("-") {
+    let refuse = |path: &Path, source| ManifestError::Read { source_name: name_of(path), source };
+    if is_standard_input(source) {
         let mut text = String::new();
-        io::stdin()
-            .lock()
-            .read_to_string(&mut text)
-            .map_err(|error| refuse(Path::new("standard input"), error))?;
-        return Ok(vec![Text { file: "standard input".into(), text: text.into() }]);
+        io::stdin().lock().read_to_string(&mut text).map_err(|error| refuse(source, error))?;
+        return Ok(vec![Text { file: name_of(source).into(), text: text.into() }]);
     }
     let mut files = vec![source.to_owned()];
     if source.is_dir() {
@@ -184,7 +194,7 @@ fn texts(source: &Path) -> Result<Vec<Text>, ManifestError> {
     }
     let named = |file: PathBuf| {
         let text = fs::read_to_string(&file).map_err(|error| refuse(&file, error))?;
-        Ok(Text { file: file.display().to_string().into(), text: text.into() })
+        Ok(Text { file: name_of(&file).into(), text: text.into() })
     };
     files.into_iter().map(named).collect()
 }

@@ -114,11 +114,40 @@ fn spec<T: DeserializeOwned>(value: Value) -> Result<T, Wrong> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let pointer = pointer(error.path());
         let path = error.path().to_string();
-        let detail = error.into_inner().to_string();
+        let detail = plain(&error.into_inner().to_string());
         // A field that is not known is named by the message; at the top the path is ".".
         let named = path == "." || detail.contains(&format!("`{path}`"));
         Wrong { pointer, detail: if named { detail } else { format!("{path}: {detail}") } }
     })
+}
+
+/// What a library says of a value of the wrong type, in words of YAML.
+fn plain(detail: &str) -> String {
+    let Some((is, must_be)) =
+        detail.strip_prefix("invalid type: ").and_then(|rest| rest.split_once(", expected "))
+    else {
+        return detail.to_owned();
+    };
+    let is = match is.split_once(' ') {
+        Some(("string", text)) => format!("the text {text}"),
+        Some(("integer" | "floating", number)) => format!("the number {}", number.replace("point ", "")),
+        Some(("boolean", truth)) => truth.to_owned(),
+        Some(_) | None => match is {
+            "sequence" => "a list".to_owned(),
+            "map" => "an object".to_owned(),
+            "unit value" => "empty".to_owned(),
+            other => other.to_owned(),
+        },
+    };
+    let must_be = match must_be {
+        "i64" | "u64" | "u8" | "u16" | "u32" => "a whole number",
+        "a string" => "text (in quotation marks where YAML reads it as something else)",
+        "a sequence" => "a list",
+        "a boolean" => "true or false",
+        "a map" => "an object",
+        other => other,
+    };
+    format!("it is {is}: it must be {must_be}")
 }
 
 fn pointer(path: &Path) -> String {
