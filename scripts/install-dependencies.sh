@@ -47,15 +47,47 @@ work=$(mktemp -d)
 policy=/usr/sbin/policy-rc.d
 cluster=/etc/postgresql-common/createcluster.d/zz-none-while-installing.conf
 
+give_up() {
+    echo "$1 failed; these packages are needed:$missing" >&2
+    exit 1
+}
+
+enabled_units() {
+    for directory in /etc/systemd/system /etc/rc2.d; do
+        [ ! -d "$directory" ] || find "$directory" -name '*.wants' -prune -o -name 'S[0-9]*' -print
+        [ ! -d "$directory" ] || find "$directory" -path '*.wants/*' -print
+    done | sort
+}
+
+# Packages enable their services even where they may not start them, also those whose installation then fails. Take
+# back exactly what is new.
+disable_what_is_new() {
+    enabled_units >"$work/enabled-after"
+    comm -13 "$work/enabled-before" "$work/enabled-after" | while read -r link; do
+        unit=$(basename "$link")
+        case $link in
+            */rc2.d/*) update-rc.d "${unit#S[0-9][0-9]}" disable >/dev/null 2>&1 || true ;;
+            *.service | *.timer | *.socket | *.path)
+                systemctl disable "$unit" >/dev/null 2>&1 || true
+                rm -f "$link"
+                ;;
+        esac
+    done
+}
+
 undo() {
+    trap '' INT TERM HUP
+    [ ! -e "$work/enabled-before" ] || disable_what_is_new
     if [ -e "$work/policy-rc.d" ] || [ -L "$work/policy-rc.d" ]; then
         mv -f "$work/policy-rc.d" "$policy"
-    else
+    elif [ -e "$work/forbids-starts" ]; then
         rm -f "$policy"
     fi
     rm -f "$cluster"
     if [ -e "$work/made-directories" ]; then
-        rmdir --ignore-fail-on-non-empty /etc/postgresql-common/createcluster.d /etc/postgresql-common 2>/dev/null || true
+        for directory in /etc/postgresql-common/createcluster.d /etc/postgresql-common; do
+            rmdir --ignore-fail-on-non-empty "$directory" 2>/dev/null || true
+        done
     fi
     rm -rf "$work"
 }
@@ -67,6 +99,7 @@ trap 'exit 143' TERM HUP
 if [ -e "$policy" ] || [ -L "$policy" ]; then
     mv "$policy" "$work/policy-rc.d"
 fi
+touch "$work/forbids-starts"
 printf '#!/bin/sh\nexit 101\n' >"$policy"
 chmod 755 "$policy"
 
@@ -75,28 +108,8 @@ chmod 755 "$policy"
 mkdir -p /etc/postgresql-common/createcluster.d
 echo 'create_main_cluster = false' >"$cluster"
 
-enabled_units() {
-    for directory in /etc/systemd/system /etc/rc2.d; do
-        [ ! -d "$directory" ] || find "$directory" -name '*.wants' -prune -o -name 'S[0-9]*' -print
-        [ ! -d "$directory" ] || find "$directory" -path '*.wants/*' -print
-    done | sort
-}
-
 enabled_units >"$work/enabled-before"
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
+apt-get update -qq || give_up "apt-get update"
 # shellcheck disable=SC2086 # the list is meant to be split
-apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing
-enabled_units >"$work/enabled-after"
-
-# Packages enable their services even where they may not start them. Take back exactly what is new.
-comm -13 "$work/enabled-before" "$work/enabled-after" | while read -r link; do
-    unit=$(basename "$link")
-    case $link in
-        */rc2.d/*) update-rc.d "${unit#S[0-9][0-9]}" disable >/dev/null 2>&1 || true ;;
-        *.service | *.timer | *.socket | *.path)
-            systemctl disable "$unit" >/dev/null 2>&1 || true
-            rm -f "$link"
-            ;;
-    esac
-done
+apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing || give_up "apt-get install"

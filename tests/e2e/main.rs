@@ -11,6 +11,7 @@ mod bad_packets;
 mod demo_notices;
 mod enrolment;
 mod first_election;
+mod install_dependencies;
 mod keepalived_peer;
 mod make_serve;
 mod node_returns;
