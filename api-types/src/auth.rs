@@ -12,7 +12,7 @@ use crate::{Name, Timestamp};
 pub enum Role {
     /// Reads everything but the audit log and tokens.
     Viewer,
-    /// Also switches groups over and drains nodes.
+    /// What a viewer does, and no more in this release: there is no operation yet that moves addresses by hand.
     Operator,
     /// Also writes segments, nodes and groups.
     Editor,
@@ -67,10 +67,10 @@ pub const fn default_token_ttl_ms() -> i64 {
 pub struct Token {
     /// Never changes.
     pub id: Uuid,
-    /// See [`TokenSpec::name`].
+    /// Unique among tokens.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: Name,
-    /// See [`TokenSpec::role`].
+    /// What its bearer may do.
     pub role: Role,
     /// When it was created.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -109,7 +109,7 @@ pub const fn default_join_token_ttl_ms() -> i64 {
 pub struct JoinToken {
     /// Never changes.
     pub id: Uuid,
-    /// See [`JoinTokenSpec::node`].
+    /// The only node name it can enrol.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub node: Name,
     /// When it was created.
@@ -144,6 +144,7 @@ pub struct AccessToken {
     pub access_token: String,
     /// Always `Bearer`.
     pub token_type: String,
-    /// Seconds until it expires.
+    /// Seconds until it expires (RFC 6749 §5.1 counts in seconds).
+    #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub expires_in: i64,
 }

@@ -34,8 +34,10 @@ pub const MAX_TRANSITIONS: usize = 100;
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Revision {
     /// Which life of the database.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub epoch: i64,
     /// Counts the changes within an epoch.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub counter: i64,
 }
 

@@ -31,6 +31,7 @@ pub struct Failover {
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub announced_at: Option<Timestamp>,
     /// How long nobody answered, in milliseconds, as well as it can be known; see `gap_method`.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0.0))]
     pub gap_ms: Option<f64>,
     /// How `gap_ms` was measured.
     pub gap_method: GapMethod,

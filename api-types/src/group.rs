@@ -27,7 +27,7 @@ pub struct GroupSpec {
     pub segment: Name,
     /// The address family. The same VRID in two families is two virtual routers.
     #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = FamilySchema, default = "ipv4"))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::Family, default = "ipv4"))]
     pub family: Family,
     /// The virtual router identifier, unique in the segment and family.
     #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 1, maximum = 255, example = 51))]
@@ -73,7 +73,7 @@ pub const fn default_preempt_mode() -> bool {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Checksum {
-    /// Starts with [`Checksum::Rfc5798`], which every router in the field accepts.
+    /// Starts with the form `rfc5798`, which every router in the field accepts.
     #[default]
     Auto,
     /// Over the VRRP message only (RFC 9568 §5.2.8).
@@ -82,20 +82,8 @@ pub enum Checksum {
     Rfc5798,
 }
 
-/// The words of [`Family`] for the OpenAPI document; the protocol crate knows no schemas.
-#[cfg(feature = "openapi")]
-#[derive(utoipa::ToSchema)]
-#[schema(rename_all = "snake_case")]
-pub enum FamilySchema {
-    /// IPv4.
-    Ipv4,
-    /// IPv6.
-    Ipv6,
-}
-
 /// One member of a group.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Member {
     /// A host with an agent.
@@ -162,36 +150,37 @@ impl Member {
 pub struct Group {
     /// Never changes.
     pub id: Uuid,
-    /// See [`GroupSpec::name`].
+    /// Unique among groups.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: Name,
-    /// See [`GroupSpec::description`].
+    /// Free text for people, at most 500 characters.
     pub description: String,
-    /// See [`GroupSpec::segment`].
+    /// The name of the segment it lives on.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub segment: Name,
-    /// See [`GroupSpec::family`].
-    #[cfg_attr(feature = "openapi", schema(value_type = FamilySchema))]
+    /// The address family.
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::Family))]
     pub family: Family,
-    /// See [`GroupSpec::vrid`].
-    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
+    /// The virtual router identifier, unique in the segment and family.
+    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 1, maximum = 255))]
     pub vrid: Vrid,
-    /// See [`GroupSpec::version`].
-    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
+    /// The protocol version.
+    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 2, maximum = 3))]
     pub version: Version,
-    /// See [`GroupSpec::advertisement_interval_ms`].
-    #[cfg_attr(feature = "openapi", schema(value_type = u32))]
+    /// How often the active member advertises, in milliseconds: multiples of 10 from 10 to 40,950.
+    #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 10, maximum = 40950, multiple_of = 10))]
     pub advertisement_interval_ms: AdvertisementInterval,
-    /// See [`GroupSpec::preempt_mode`].
+    /// Whether a member takes the addresses from an active one of lower priority. The owner always does.
     pub preempt_mode: bool,
-    /// See [`GroupSpec::checksum`].
+    /// Which form of the version 3 checksum the members send over IPv4.
     pub checksum: Checksum,
-    /// See [`GroupSpec::virtual_addresses`].
+    /// The addresses that move.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub virtual_addresses: Vec<VirtualAddress>,
-    /// See [`GroupSpec::members`].
+    /// Who takes part.
     pub members: Vec<Member>,
-    /// Counts the changes of the specification; it is the ETag.
+    /// Counts the changes of the specification, from 1; it is the ETag.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub generation: i64,
     /// When it was created.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]

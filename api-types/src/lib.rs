@@ -1,7 +1,8 @@
 //! The contract of Baton: what goes over the REST API and over the agent channel.
 //!
 //! Rules of the contract:
-//! - JSON is `snake_case`; durations are integers that end in `_ms`; times are RFC 3339 UTC with microseconds.
+//! - JSON is `snake_case`; durations are in milliseconds and end in `_ms` (but `expires_in`, which OAuth 2.0 has in
+//!   seconds); times are RFC 3339 UTC with microseconds; points of a node's own clock end in `_boottime_ns`.
 //! - Requests refuse unknown fields. Answers may gain fields, so their readers ignore unknown ones.
 //! - What the server owns stands in `id`, `generation`, `created_at`, `updated_at` and `status`, and nowhere
 //!   else; everything else is returned exactly as it was written.
@@ -20,6 +21,8 @@ mod name;
 pub mod node;
 mod page;
 pub mod problem;
+#[cfg(feature = "openapi")]
+pub mod schema;
 pub mod segment;
 mod timestamp;
 pub mod transition;

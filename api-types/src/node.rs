@@ -30,12 +30,13 @@ pub struct NodeSpec {
 pub struct Node {
     /// Never changes.
     pub id: Uuid,
-    /// See [`NodeSpec::name`].
+    /// Unique among nodes.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: Name,
-    /// See [`NodeSpec::description`].
+    /// Free text for people, at most 500 characters.
     pub description: String,
-    /// Counts the changes of the specification; it is the ETag.
+    /// Counts the changes of the specification, from 1; it is the ETag.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub generation: i64,
     /// When it was created.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]

@@ -15,6 +15,7 @@ pub struct Problem {
     /// A short sentence for this kind of problem.
     pub title: String,
     /// The HTTP status code.
+    #[cfg_attr(feature = "openapi", schema(minimum = 400, maximum = 599))]
     pub status: u16,
     /// A stable word for programs, for example `vrid_taken`.
     pub code: String,

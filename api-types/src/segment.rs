@@ -30,15 +30,16 @@ pub struct SegmentSpec {
 pub struct Segment {
     /// Never changes.
     pub id: Uuid,
-    /// See [`SegmentSpec::name`].
+    /// Unique among segments.
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub name: Name,
-    /// See [`SegmentSpec::description`].
+    /// Free text for people, at most 500 characters.
     pub description: String,
-    /// See [`SegmentSpec::prefixes`].
+    /// The subnets of the segment; the virtual addresses and external members of its groups lie in them.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub prefixes: Vec<IpNet>,
-    /// Counts the changes of the specification; it is the ETag.
+    /// Counts the changes of the specification, from 1; it is the ETag.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub generation: i64,
     /// When it was created.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -55,5 +56,6 @@ pub struct Segment {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SegmentStatus {
     /// How many groups live on the segment.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub groups: i64,
 }

@@ -59,6 +59,8 @@ pub enum TransitionReason {
     /// → Initialize: the member or its group was removed from the desired state.
     Removed,
     /// → Initialize: settings changed that the member cannot take over while it runs (VRID, version, interface).
+    /// Initialize → the state of its predecessor: the group took the place of another one of the same virtual router,
+    /// and nothing moved.
     Reconfigured,
     /// → Fault: the interface is down or lost its carrier.
     InterfaceDown,
@@ -102,16 +104,17 @@ pub struct TransitionRecord {
     /// Drawn by the agent at each start.
     pub boot_id: Uuid,
     /// Counts the transitions of one boot, from 1, without gaps.
+    #[cfg_attr(feature = "openapi", schema(minimum = 1))]
     pub sequence: u64,
     /// The group.
     pub group_id: Uuid,
     /// The name of the group when it happened.
     pub group: String,
     /// The address family of the virtual router.
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::group::FamilySchema))]
+    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::Family))]
     pub family: Family,
     /// The VRID of the virtual router.
-    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
+    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 1, maximum = 255))]
     pub vrid: Vrid,
     /// The interface it runs on.
     pub interface: String,
@@ -122,7 +125,7 @@ pub struct TransitionRecord {
     /// Why.
     pub reason: TransitionReason,
     /// The priority the member advertised or would have advertised.
-    #[cfg_attr(feature = "openapi", schema(value_type = u8))]
+    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 1, maximum = 255))]
     pub priority: Priority,
     /// When, by the node's wall clock.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
@@ -150,6 +153,7 @@ pub struct AdvertisementHeard {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub source: IpAddr,
     /// Its priority; 0 is a resignation.
+    #[cfg_attr(feature = "openapi", schema(maximum = 255))]
     pub priority: u8,
     /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`.
     pub at_boottime_ns: u64,

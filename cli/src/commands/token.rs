@@ -1,7 +1,7 @@
 //! `baton token`: API tokens for people and programs.
 
-use api_types::Name;
 use api_types::auth::{Role, Token, TokenSpec};
+use api_types::{Name, Timestamp};
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 
 use super::kind::Kind;
@@ -47,7 +47,7 @@ Examples:
 enum RoleName {
     /// Reads everything but the audit log and tokens
     Viewer,
-    /// Also switches groups over and drains nodes
+    /// What a viewer does, and no more in this release
     Operator,
     /// Also writes segments, nodes and groups
     Editor,
@@ -73,10 +73,20 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let Action::Create { name, role, ttl, quiet } = args.action;
     let spec = TokenSpec { name, role: role.into(), ttl_ms: ttl.as_millis() };
     let token: Token = super::client()?.post(&[Kind::Tokens.path()], &spec).await?;
-    let secret = token.secret.ok_or(Failure::NoSecret)?;
-    if !quiet {
-        let (name, role, until) = (&token.name, token.role.as_str(), moment(token.expires_at));
-        output::complain(&format!("For {name} ({role}), until {until}; it is not shown again:"));
+    let (name, role) = (&token.name, token.role.as_str());
+    show_secret(token.secret, token.expires_at, (!quiet).then(|| format!("{name} ({role})")))
+}
+
+/// Prints the secret of a new token, and says on standard error whom it is for, unless nobody wants to know.
+pub(super) fn show_secret(
+    secret: Option<String>,
+    expires_at: Timestamp,
+    whom: Option<String>,
+) -> Result<ExitStatus, Failure> {
+    let secret = secret.ok_or(Failure::NoSecret)?;
+    if let Some(whom) = whom {
+        let until = moment(expires_at);
+        output::complain(&output::clean(&format!("For {whom}, until {until}; it is not shown again:")));
     }
     output::print(&format!("{}\n", output::clean(&secret)))?;
     Ok(ExitStatus::Done)

@@ -1,9 +1,10 @@
 //! The API document and the page that shows it.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use baton_server::router;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::harness::TestApp;
 
@@ -47,6 +48,68 @@ fn every_operation_declares_its_security_its_permission_and_its_refusals() {
         }
     }
     assert!(operations > 10);
+}
+
+/// Calls `see` with every object of a document and its place.
+fn each_object(value: &Value, place: &str, see: &mut impl FnMut(&str, &Map<String, Value>)) {
+    match value {
+        Value::Object(object) => {
+            see(place, object);
+            object.iter().for_each(|(key, value)| each_object(value, &format!("{place}/{key}"), see));
+        }
+        Value::Array(values) => values.iter().for_each(|value| each_object(value, place, see)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn descriptions_speak_to_readers_of_the_api_and_not_of_its_code() {
+    let document: Value = serde_json::from_str(&router::document_text().unwrap()).unwrap();
+    let mut texts = 0;
+    each_object(&document, "", &mut |place, object| {
+        for text in ["summary", "description"].iter().filter_map(|key| object.get(*key)?.as_str()) {
+            texts += 1;
+            for leaked in ["[`", "](", "::", "crate"] {
+                assert!(!text.contains(leaked), "{place}: {text}");
+            }
+        }
+    });
+    assert!(texts > 100);
+}
+
+#[test]
+fn every_number_has_its_range() {
+    let document: Value = serde_json::from_str(&router::document_text().unwrap()).unwrap();
+    let mut ranges = BTreeMap::new();
+    each_object(&document, "", &mut |place, object| {
+        let kind = object.get("type").map(Value::to_string).unwrap_or_default();
+        if kind.contains("integer") || kind.contains("number") {
+            let least = object.get("minimum").and_then(Value::as_i64);
+            assert!(least.is_some() || place.contains("/parameters/"), "{place}: {object:?}");
+            let name = place.rsplit('/').next().unwrap_or_default().to_owned();
+            let range = (least, object.get("maximum").and_then(Value::as_i64));
+            ranges.entry(name).or_insert_with(BTreeSet::new).insert(range);
+        }
+    });
+    for (field, least, most) in
+        [("vrid", 1, 255), ("version", 2, 3), ("advertisement_interval_ms", 10, 40_950)]
+    {
+        assert_eq!(ranges[field], BTreeSet::from([(Some(least), Some(most))]), "{field}");
+    }
+    let heard = (Some(0), Some(255));
+    assert_eq!(ranges["priority"], BTreeSet::from([heard, (Some(1), Some(255))]), "0 is a resignation");
+}
+
+#[test]
+fn no_closed_object_is_a_part_of_another() {
+    let document: Value = serde_json::from_str(&router::document_text().unwrap()).unwrap();
+    each_object(&document, "", &mut |place, object| {
+        for part in object.get("allOf").and_then(Value::as_array).into_iter().flatten() {
+            let named = part["$ref"].as_str().and_then(|reference| document.pointer(&reference[1..]));
+            let open = named.unwrap_or(part)["additionalProperties"] != Value::Bool(false);
+            assert!(open, "{place}: nothing has the fields of both and of only one");
+        }
+    });
 }
 
 #[test]
