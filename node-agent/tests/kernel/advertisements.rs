@@ -4,6 +4,7 @@ use api_types::transition::{State, TransitionReason};
 
 use crate::eventually::eventually;
 use crate::lab::{Lab, own_address};
+use crate::monitor::Monitor;
 use crate::router::{Router, VIP, group};
 use crate::wire::{Capture, advertisement_from_2, send_from_2};
 
@@ -75,15 +76,20 @@ fn a_graceful_stop_hands_over_without_a_moment_without_holder() {
     first.reaches(State::Active, 1);
     eventually("it is obeyed", || second.group().and_then(|group| group.active_source), Option::is_some);
     let before = second.transitions().iter().filter(|transition| transition.to == State::Active).count();
-    let transitions = first.stop();
+    let monitor = Monitor::of_all(&lab);
+    first.stop();
     let taken = second.reaches(State::Active, before + 1);
     assert_eq!(taken.reason, TransitionReason::PriorityZero);
-    let released =
-        transitions.last().and_then(|transition| transition.released_at_boottime_ns).expect("released");
-    assert!(
-        taken.bound_at_boottime_ns.expect("bound") < released,
-        "the successor holds before the other lets go"
-    );
+
+    let of_address = |seen: &Vec<String>| -> Vec<String> {
+        let about = seen.iter().filter(|line| line.contains(VIP));
+        about.map(|line| line.split_once("eth0").expect("eth0").0.to_owned()).collect()
+    };
+    let changes = eventually("bound and released", || of_address(&monitor.seen()), |seen| seen.len() >= 2);
+    let (bound, released) = (&changes[0], &changes[1]);
+    assert!(bound.starts_with("[nsid 2]") && !bound.contains("Deleted"), "first bound: {changes:?}");
+    assert!(released.starts_with("[nsid 1]Deleted"), "then released: {changes:?}");
+    assert_eq!(changes.len(), 2, "{changes:?}");
     assert_eq!(
         capture.with(&["10.66.0.1 > 224.0.0.18", "prio 0"]).len(),
         1,

@@ -41,6 +41,8 @@ impl Lab {
         for host in 1..=hosts {
             let name = lab.host(host);
             ip(&["netns", "add", &name]);
+            // The number under which `ip monitor all-nsid` shows it in the namespace with the bridge.
+            ip(&["-n", &switch, "netns", "set", &name, &host.to_string()]);
             ip(&["-n", &name, "link", "set", "lo", "up"]);
             lab.plug_in(host);
         }
@@ -99,7 +101,8 @@ impl Lab {
         })
     }
 
-    fn switch(&self) -> String {
+    /// The name of the namespace with the bridge.
+    pub(crate) fn switch(&self) -> String {
         format!("{}-s", self.prefix)
     }
 }
@@ -121,7 +124,8 @@ fn port(host: u8) -> String {
     format!("port{host}")
 }
 
-fn ip(arguments: &[&str]) -> String {
+/// Runs `ip` and returns what it prints.
+pub(crate) fn ip(arguments: &[&str]) -> String {
     let output = Command::new("ip").args(arguments).output().expect("ip runs");
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "ip {} failed: {errors}", arguments.join(" "));

@@ -7,9 +7,9 @@ use std::process::{Child, Command};
 use tempfile::TempDir;
 
 use crate::eventually::eventually;
-use crate::lab::Lab;
+use crate::lab::{self, Lab};
 
-/// `ip monitor address` in a namespace.
+/// A running `ip monitor address`.
 pub(crate) struct Monitor {
     ip: Child,
     output: PathBuf,
@@ -17,22 +17,32 @@ pub(crate) struct Monitor {
 }
 
 impl Monitor {
-    /// Starts it. Returns once it listens.
+    /// Starts it in the namespace of a host. Returns once it listens.
     pub(crate) fn start(lab: &Lab, host: u8) -> Self {
+        Self::listen(&lab.host(host), &["monitor", "address"])
+    }
+
+    /// Starts one for all hosts at once. Every line begins with `[nsid N]` for host N, and the lines stand in the
+    /// order in which the kernel made the changes: there is one queue for them all.
+    pub(crate) fn of_all(lab: &Lab) -> Self {
+        Self::listen(&lab.switch(), &["monitor", "address", "all-nsid"])
+    }
+
+    fn listen(namespace: &str, arguments: &[&str]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let output = directory.path().join("output");
         let ip = Command::new("ip")
-            .args(["-n", &lab.host(host), "monitor", "address"])
+            .args(["-n", namespace])
+            .args(arguments)
             .stdout(fs::File::create(&output).expect("a file"))
             .spawn()
             .expect("ip runs");
         // It says nothing when it is ready, so it is shown a change until it tells of it.
-        let change = ["address", "replace", "10.66.9.9/32", "dev", "lo"];
         eventually(
             "ip monitor listens",
             || {
-                lab.ip(host, &change);
-                lab.ip(host, &["address", "del", "10.66.9.9/32", "dev", "lo"]);
+                lab::ip(&["-n", namespace, "address", "replace", "10.66.9.9/32", "dev", "lo"]);
+                lab::ip(&["-n", namespace, "address", "del", "10.66.9.9/32", "dev", "lo"]);
                 fs::read_to_string(&output).expect("readable")
             },
             |seen| seen.contains("10.66.9.9"),
@@ -40,11 +50,21 @@ impl Monitor {
         Self { ip, output, _directory: directory }
     }
 
-    /// What it has told of `eth0`.
-    pub(crate) fn finish(mut self) -> String {
-        self.ip.kill().expect("killed");
-        self.ip.wait().expect("reaped");
+    /// What it has told of `eth0` so far.
+    pub(crate) fn seen(&self) -> Vec<String> {
         let seen = fs::read_to_string(&self.output).expect("readable");
-        seen.lines().filter(|line| line.contains("eth0")).collect::<Vec<_>>().join("\n")
+        seen.lines().filter(|line| line.contains("eth0")).map(str::to_owned).collect()
+    }
+
+    /// What it has told of `eth0`.
+    pub(crate) fn finish(self) -> String {
+        self.seen().join("\n")
+    }
+}
+
+impl Drop for Monitor {
+    fn drop(&mut self) {
+        let _killed = self.ip.kill();
+        let _reaped = self.ip.wait();
     }
 }
