@@ -6,6 +6,7 @@
 mod addresses;
 mod advertisements;
 mod announcements;
+mod checksums;
 mod eventually;
 mod faults;
 mod hostile;

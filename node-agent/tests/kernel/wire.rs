@@ -1,6 +1,6 @@
 //! What is on the wire: captures by `tcpdump`, and packets that no router of ours would send.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use crate::eventually::eventually;
+use crate::eventually::{BOUND, eventually};
 use crate::lab::Lab;
 
 /// A running `tcpdump` on a host's `eth0`.
@@ -113,6 +113,30 @@ pub(crate) fn send_fragment_from_2(lab: &Lab, message: &[u8]) {
     const MORE_FRAGMENTS: u8 = 0x20;
     let packet = packet_from_2(MORE_FRAGMENTS, 255, message);
     lab.inside(2, || sender().send_to(&packet, &destination()).expect("sent"));
+}
+
+/// What host 2 receives of protocol 112, as the kernel hands it to anybody who asks.
+pub(crate) struct Receiver(Socket);
+
+impl Receiver {
+    /// Receives from here on.
+    pub(crate) fn on_2(lab: &Lab) -> Self {
+        let socket = lab.inside(2, || {
+            let socket =
+                Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("a raw socket");
+            socket.join_multicast_v4(&GROUP, &SOURCE).expect("a member");
+            socket
+        });
+        socket.set_read_timeout(Some(BOUND)).expect("a timeout");
+        Self(socket)
+    }
+
+    /// The next packet, from its IPv4 header on.
+    pub(crate) fn next(&mut self) -> Vec<u8> {
+        let mut buffer = [0; 1_500];
+        let length = self.0.read(&mut buffer).expect("a packet");
+        buffer[..length].to_vec()
+    }
 }
 
 /// Sends `message` again and again as fast as host 2 can; returns how often that was.

@@ -1,0 +1,58 @@
+//! Which checksum a group's packets carry, by a sum of the test's own.
+
+use api_types::channel::DesiredGroup;
+use api_types::group::Checksum;
+use api_types::transition::State;
+
+use crate::lab::Lab;
+use crate::router::{Router, group};
+use crate::wire::Receiver;
+
+/// The Internet checksum (RFC 1071) over these parts, each an even number of octets. Over a message with its
+/// checksum it is zero when that is right.
+fn sum(parts: &[&[u8]]) -> u16 {
+    let mut sum = 0_u64;
+    for part in parts {
+        sum += part.chunks(2).map(|pair| u64::from(pair[0]) * 256 + u64::from(pair[1])).sum::<u64>();
+    }
+    // 2^16 is 1 modulo 0xffff, which a sum that is not zero is folded by.
+    0xffff - u16::try_from(((sum - 1) % 0xffff) + 1).expect("folded")
+}
+
+/// The pseudo-header of IPv4 that TCP uses too, which RFC 5798 §5.2.8 took over and RFC 9568 §5.2.8 did not.
+fn pseudo_header(packet: &[u8], message: &[u8]) -> [u8; 12] {
+    let mut header = [0; 12];
+    header[..8].copy_from_slice(&packet[12..20]);
+    header[9] = packet[9];
+    header[10..].copy_from_slice(&u16::try_from(message.len()).expect("short").to_be_bytes());
+    header
+}
+
+/// Whether the checksum of a packet is right without the pseudo-header, and whether it is right with it.
+fn right_forms(packet: &[u8]) -> (bool, bool) {
+    let message = &packet[usize::from(packet[0] & 0x0f) * 4..];
+    (sum(&[message]) == 0, sum(&[&pseudo_header(packet, message), message]) == 0)
+}
+
+#[test]
+fn a_group_carries_the_checksum_that_it_is_told_to() {
+    for (checksum, without, with) in [
+        (Checksum::Rfc9568, true, false),
+        (Checksum::Rfc5798, false, true),
+        // keepalived knows no other.
+        (Checksum::Auto, false, true),
+    ] {
+        let lab = Lab::new(2);
+        let router = Router::running(&lab, 1, DesiredGroup { checksum, ..group(240) });
+        router.reaches(State::Active, 1);
+        let mut receiver = Receiver::on_2(&lab);
+        let active = receiver.next();
+        assert_eq!(right_forms(&active), (without, with), "{checksum:?}: {active:02x?}");
+
+        // Priority 0 is another frame.
+        router.ask_to_stop();
+        let resignation = std::iter::repeat_with(|| receiver.next()).find(|packet| packet[22] == 0);
+        let resignation = resignation.expect("it comes before the receiver gives up");
+        assert_eq!(right_forms(&resignation), (without, with), "{checksum:?}: {resignation:02x?}");
+    }
+}
