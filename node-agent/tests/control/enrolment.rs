@@ -3,7 +3,6 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use api_types::agent_status::LocalStatus;
 use api_types::enrolment::{Enrolment, EnrolmentRequest};
 use baton_agent::config::Config;
 use baton_agent::control::enrolment::{EnrolmentError, enrol_once};
@@ -17,7 +16,7 @@ use uuid::Uuid;
 use crate::agent::{Agent, config};
 use crate::authority::Authority;
 use crate::eventually::{eventually, within};
-use crate::local::status_of;
+use crate::local::{dialled_in_vain, error_shown};
 use crate::server::Server;
 
 fn config_with_token(directory: &Path, url: &str, token: &str) -> Config {
@@ -67,11 +66,6 @@ async fn try_to_enrol(config: &Config, token: &str) -> Result<Identity, Enrolmen
 /// The error with its causes.
 fn explained(error: EnrolmentError) -> String {
     format!("{:#}", anyhow::Error::from(error))
-}
-
-async fn last_error(config: &Config) -> Option<String> {
-    let status: Option<LocalStatus> = status_of(config).await;
-    status?.server.last_error
 }
 
 #[tokio::test]
@@ -178,15 +172,7 @@ async fn a_refusal_shows_the_servers_reason_and_only_another_token_is_tried() {
         "detail": "the join token was used on 2026-11-22",
     });
     server.enrol(401, &problem).await;
-    let shown = within("the reason is shown", async {
-        loop {
-            match last_error(&config).await {
-                Some(error) => break error,
-                None => tokio::time::sleep(std::time::Duration::from_millis(20)).await,
-            }
-        }
-    })
-    .await;
+    let shown = error_shown(&config).await;
     assert!(shown.contains("the join token was used on 2026-11-22"), "{shown}");
     assert!(!shown.contains("baton_join_"), "{shown}");
 
@@ -206,7 +192,7 @@ async fn a_server_that_is_away_or_overloaded_is_tried_again() {
     drop(server);
     let config = config_with_token(directory.path(), &url, &authority.join_token(1));
     let agent = Agent::start(&config).await;
-    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    dialled_in_vain(&config).await;
     let server = Server::on_port(&authority, port).await;
     server.enrol(503, &json!({})).await;
     server.enrol(201, &enrolment(&authority)).await;

@@ -37,6 +37,20 @@ async fn status_that(config: &Config, what: &str, holds: impl Fn(&LocalStatus) -
     }
 }
 
+/// Waits until the agent says why it has no session, and returns that.
+pub(crate) async fn error_shown(config: &Config) -> String {
+    let status = status_that(config, "an error", |status| status.server.last_error.is_some()).await;
+    status.server.last_error.unwrap()
+}
+
+/// Waits until the agent has dialled a server that does not listen.
+pub(crate) async fn dialled_in_vain(config: &Config) {
+    let refused = |status: &LocalStatus| {
+        status.server.last_error.as_ref().is_some_and(|error| error.contains("Connection refused"))
+    };
+    status_that(config, "a refused connection", refused).await;
+}
+
 #[tokio::test]
 async fn the_status_is_answered_with_and_without_a_server() {
     let (directory, authority) = (tempdir().unwrap(), Authority::new());

@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::handshake::server::ErrorResponse;
 use crate::agent::{Agent, config, enrolled, revision, state};
 use crate::authority::Authority;
 use crate::eventually::within;
+use crate::local::dialled_in_vain;
 use crate::server::Server;
 
 #[tokio::test]
@@ -94,7 +95,7 @@ async fn a_restarted_server_is_found_again_quickly() {
     let connected = server.welcome(&[]).await;
     drop((connected, server));
 
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    dialled_in_vain(&config).await;
     let back = Instant::now();
     let server = Server::on_port(&authority, port).await;
     server.welcome(&[]).await;

@@ -1,11 +1,13 @@
 //! What neighbours learn.
 
+use std::time::Duration;
+
 use api_types::transition::State;
 
 use crate::eventually::eventually;
 use crate::lab::Lab;
 use crate::router::{Router, VIP, group};
-use crate::wire::Capture;
+use crate::wire::{Capture, Line};
 
 #[test]
 fn a_neighbours_arp_table_follows_the_address() {
@@ -42,8 +44,19 @@ fn nobody_announces_who_holds_no_longer() {
     capture.sees(1, &["Reply 10.66.1.51 is-at"]);
     router.apply(2, Vec::new());
     router.reaches(State::Initialize, 1);
-    let released = capture.with(&["Reply 10.66.1.51 is-at"]).len();
-    // The last repetition would be due a second after the first announcement.
-    std::thread::sleep(std::time::Duration::from_millis(1_200));
-    assert_eq!(capture.with(&["Reply 10.66.1.51 is-at"]).len(), released);
+    let resigned = capture.sees(1, &["10.66.0.1 > 224.0.0.18", "prio 0"])[0].at;
+
+    // Whoever comes next announces until a second after its first announcement, and by then the last repetition of
+    // the one that has gone would have been due.
+    let mut next = group(240);
+    next.id = uuid::Uuid::from_u128(52);
+    next.vrid = vrrp::Vrid::new(52).expect("a VRID");
+    next.virtual_addresses = vec!["10.66.1.52/16".parse().expect("an address")];
+    router.apply(3, vec![next]);
+    capture.sees(5, &["Reply 10.66.1.52 is-at"]);
+
+    // It held for two intervals of 100 ms after it had resigned.
+    let late = |line: &&Line| line.at > resigned + Duration::from_millis(500);
+    let announced = capture.with(&["Reply 10.66.1.51 is-at"]);
+    assert!(!announced.iter().any(|line| late(&line)), "resigned at {resigned:?}: {announced:?}");
 }
