@@ -105,6 +105,11 @@ fn the_store_knows_nothing_of_those_who_ask_it() -> Result<()> {
 }
 
 #[test]
+fn the_routes_do_not_know_where_they_are_listed() -> Result<()> {
+    nothing_names("server/src/http", &[], &["crate::router"])
+}
+
+#[test]
 fn only_problem_rs_knows_the_status_codes_of_refusals() -> Result<()> {
     let refusals = [
         "StatusCode::BAD_REQUEST",

@@ -49,7 +49,11 @@ fn a_failover_without_server_and_postgres_happens_and_is_recorded_later() -> Res
         http.wait_until_answered("n2", 20, died, BOUND)?;
         let outage = http.outage(died);
         ensure!(outage.longest_gap < Duration::from_secs(2), "{outage}");
-        ensure!(n2.status()?.journal.unacknowledged > 0, "the transition waits for a server");
+        eventually("the transition waits for a server", BOUND, || {
+            let journal = n2.status()?.journal;
+            ensure!(journal.unacknowledged > 0, "{journal:?}");
+            Ok(())
+        })?;
 
         let back = Utc::now();
         site.server.restart()?;
