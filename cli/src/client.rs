@@ -1,7 +1,7 @@
 //! A thin client of the REST API over the types of the contract.
 //!
-//! The API token is exchanged for a short-lived JWT at the first call and again before that expires, so that the
-//! long-lived secret travels once and is never written down a second time.
+//! The API token is exchanged for a short-lived JWT at the first call and again before that expires, so that
+//! the long-lived secret travels once and is never written down a second time.
 
 mod problem;
 mod transport;

@@ -1,5 +1,6 @@
 //! The commands, and the help that teaches them. One file for each.
 
+mod agent_link;
 pub(crate) mod apply;
 mod delete;
 mod get;

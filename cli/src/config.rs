@@ -1,9 +1,9 @@
 //! Which server we talk to, whom we trust, and who we are.
 //!
 //! `baton login` writes it to a file (`$BATON_CONFIG`, else `$XDG_CONFIG_HOME/baton/config.toml`, else
-//! `~/.config/baton/config.toml`); `BATON_SERVER`, `BATON_CA`, `BATON_TOKEN` and `BATON_TOKEN_FILE` each take the
-//! place of one entry, or of the whole file. A `BATON_SERVER` that is not the one of the file uses nothing of the
-//! file, so that a token is never shown to another server.
+//! `~/.config/baton/config.toml`); `BATON_SERVER`, `BATON_CA`, `BATON_TOKEN` and `BATON_TOKEN_FILE` each take
+//! the place of one entry, or of the whole file. A `BATON_SERVER` that is not the one of the file uses
+//! nothing of the file, so that a token is never shown to another server.
 
 use std::ffi::OsString;
 use std::fmt::Display;
@@ -59,7 +59,7 @@ pub(crate) enum Trust {
 /// Why there is no context, or why it cannot be kept.
 #[derive(Debug, Error)]
 pub(crate) enum ConfigError {
-    #[error("not logged in: no server is known ({} does not exist, BATON_SERVER is not set)", .path.display())]
+    #[error("not logged in: {} does not exist and BATON_SERVER is not set", .path.display())]
     NoServer { path: PathBuf },
     #[error("there is no API token for {server}")]
     NoToken { server: String },

@@ -1,7 +1,7 @@
 //! What differs between two specifications, field by field.
 //!
-//! Members are told apart by their names, not by their places: a member that is inserted before others does not
-//! make the others look changed.
+//! Members are told apart by their names, not by their places: a member that is inserted before others does
+//! not make the others look changed.
 
 use std::fmt;
 

@@ -1,4 +1,5 @@
-//! Every failure, what to do next about it, and the exit status it becomes. The only file that knows exit codes.
+//! Every failure, what to do next about it, and the exit status it becomes. The only file that knows exit
+//! codes.
 
 use std::error::Error as _;
 use std::fmt::Write as _;

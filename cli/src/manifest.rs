@@ -1,7 +1,7 @@
 //! The objects of YAML files, each with the place it came from.
 //!
-//! A file is a stream of documents, a document is one object. Everything is read and checked by the types of the
-//! contract before anything is sent, and every document that is wrong is named with file, line and field.
+//! A file is a stream of documents, a document is one object. Everything is read and checked by the types of
+//! the contract before anything is sent, and every document that is wrong is named with file, line and field.
 
 mod locate;
 mod parse;
@@ -99,8 +99,8 @@ impl Origin {
 
 /// The objects of `sources` in the order in which they can be applied: segments, nodes, groups.
 ///
-/// A source is a file, `-` for standard input, or a directory, whose files that end in `.yaml` or `.yml` are read
-/// in the order of their names, without those of directories in it.
+/// A source is a file, `-` for standard input, or a directory, whose files that end in `.yaml` or `.yml` are
+/// read in the order of their names, without those of directories in it.
 ///
 /// # Errors
 /// [`ManifestError`]; when documents are wrong, every one of them is named. Every source holds at least one.

@@ -1,7 +1,7 @@
 //! What people and programs read: the only files that write to the terminal.
 //!
-//! Text from outside (names that agents reported, details of problems) passes [`clean`], so that it cannot move
-//! the cursor or change the colours of the terminal it is shown on.
+//! Text from outside (names that agents reported, details of problems) passes [`clean`], so that it cannot
+//! move the cursor or change the colours of the terminal it is shown on.
 
 mod age;
 mod format;

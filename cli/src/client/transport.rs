@@ -25,7 +25,7 @@ pub(crate) enum RequestError {
     },
     #[error("{server} cannot be trusted: {cause}")]
     Untrusted { server: String, cause: Distrust },
-    #[error("{origin} is not accepted by {server}: {}; {TOKEN_REMEDY}{}", .refusal.detail(), in_log(.refusal))]
+    #[error("{origin} is not accepted by {server}: {}", not_known(.refusal))]
     NotKnown { origin: String, server: String, refusal: Box<Refusal> },
     #[error("{0}")]
     Refused(Box<Refusal>),
@@ -33,11 +33,10 @@ pub(crate) enum RequestError {
     NotUnderstood { url: Box<Url>, detail: String },
 }
 
-const TOKEN_REMEDY: &str =
-    "log in with a new one, which an admin makes with `baton token create NAME --role ROLE`";
-
-fn in_log(refusal: &Refusal) -> String {
-    refusal.request_id().map(|id| format!(" (request {id})")).unwrap_or_default()
+fn not_known(refusal: &Refusal) -> String {
+    let remedy = "log in with a new one, which an admin makes with `baton token create NAME --role ROLE`";
+    let request = refusal.request_id().map(|id| format!(" (request {id})")).unwrap_or_default();
+    format!("{}; {remedy}{request}", refusal.detail())
 }
 
 /// Why no request can be made.
@@ -85,13 +84,13 @@ pub(crate) enum Cause {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub(crate) enum Distrust {
     #[error(
-        "its certificate is signed by no CA in {trusted}; give the CA of this server with --ca FILE or BATON_CA \
-         (a server with a CA of its own writes it to ca.pem in its state directory)"
+        "its certificate is signed by no CA in {trusted}; give the CA of this server with --ca FILE or \
+         BATON_CA (a server with a CA of its own writes it to ca.pem in its state directory)"
     )]
     Issuer { trusted: String },
     #[error(
-        "its certificate is for {names}, not for {host}; use one of these names in --server or BATON_SERVER, or \
-         add {host} to `names` in server.toml"
+        "its certificate is for {names}, not for {host}; use one of these names in --server or \
+         BATON_SERVER, or add {host} to `names` in server.toml"
     )]
     Name { host: String, names: String },
     #[error(

@@ -1,7 +1,7 @@
 //! `baton apply`: makes the objects on the server what the files say, and tells what that changed.
 //!
-//! Each object is read, compared, and written only if it differs, under the condition that nobody changed it in
-//! between. The first refusal ends the run: what follows may depend on it.
+//! Each object is read, compared, and written only if it differs, under the condition that nobody changed it
+//! in between. The first refusal ends the run: what follows may depend on it.
 
 mod spec;
 

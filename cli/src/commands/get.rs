@@ -3,6 +3,8 @@
 mod audit_detail;
 mod columns;
 
+use std::num::NonZeroUsize;
+
 use api_types::audit::AuditEvent;
 use api_types::auth::{JoinToken, Token};
 use api_types::failover::Failover;
@@ -46,8 +48,8 @@ pub(crate) struct Args {
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     output: Format,
     /// At most so many (default: 100 of the failovers, transitions and audit log; all of the others)
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..), conflicts_with = "name")]
-    limit: Option<u32>,
+    #[arg(long, value_name = "N", conflicts_with = "name")]
+    limit: Option<NonZeroUsize>,
     /// All there are
     #[arg(long, conflicts_with_all = ["name", "limit"])]
     all: bool,
@@ -133,7 +135,7 @@ async fn find<T: DeserializeOwned>(client: &Client, kind: Kind, name: &str) -> R
 
 async fn list<T: DeserializeOwned>(client: &Client, args: &Args) -> Result<List<T>, Failure> {
     let limit = match args.limit {
-        Some(limit) => usize::try_from(limit).ok(),
+        Some(limit) => Some(limit.get()),
         None if args.all || !args.kind.is_log() => None,
         None => Some(LOG_LIMIT),
     };

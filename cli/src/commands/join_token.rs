@@ -5,8 +5,8 @@ use api_types::auth::{JoinToken, JoinTokenSpec};
 use clap::{Args as ClapArgs, Subcommand};
 
 use super::kind::Kind;
+use super::token::show_secret;
 use crate::errors::{ExitStatus, Failure};
-use crate::output::{self, moment};
 use crate::ttl::Ttl;
 
 #[derive(Debug, ClapArgs)]
@@ -48,10 +48,5 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let Action::Create { node, ttl, quiet } = args.action;
     let spec = JoinTokenSpec { node, ttl_ms: ttl.as_millis() };
     let token: JoinToken = super::client()?.post(&[Kind::JoinTokens.path()], &spec).await?;
-    let secret = token.secret.ok_or(Failure::NoSecret)?;
-    if !quiet {
-        output::complain(&format!("For node {}, once, until {}:", token.node, moment(token.expires_at)));
-    }
-    output::print(&format!("{}\n", output::clean(&secret)))?;
-    Ok(ExitStatus::Done)
+    show_secret(token.secret, token.expires_at, (!quiet).then(|| format!("node {}, once", token.node)))
 }

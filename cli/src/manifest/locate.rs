@@ -1,14 +1,15 @@
 //! Where a JSON pointer stands in a YAML text.
 //!
-//! The YAML library keeps no places in the values it returns, but every error it passes on carries the place at
-//! which it was raised. So the document is read once more, by a reader that fails on purpose at the wanted field.
+//! The YAML library keeps no places in the values it returns, but every error it passes on carries the place
+//! at which it was raised. So the document is read once more, by a reader that fails on purpose at the wanted
+//! field.
 
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-/// The line (from 1) of the field at `pointer` in the document with this index (from 0); when the field is not
-/// there, of the nearest object or list around it.
+/// The line (from 1) of the field at `pointer` in the document with this index (from 0); when the field is
+/// not there, of the nearest object or list around it.
 pub(super) fn line(text: &str, index: usize, pointer: &str) -> Option<usize> {
     let tokens: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();

@@ -1,7 +1,7 @@
 //! Text to objects.
 //!
-//! A document is read as plain YAML first, to learn its `kind`, and then as a specification of that kind, so that
-//! the first wrong field is known by its path. Its line is looked up only when something is wrong.
+//! A document is read as plain YAML first, to learn its `kind`, and then as a specification of that kind, so
+//! that the first wrong field is known by its path. Its line is looked up only when something is wrong.
 
 use std::sync::Arc;
 
@@ -81,7 +81,8 @@ fn manifest(mut value: Value) -> Result<Manifest, Wrong> {
     }
 }
 
-/// A group; its members are read one by one first, because the tag that tells their kinds apart hides the path.
+/// A group; its members are read one by one first, because the tag that tells their kinds apart hides the
+/// path.
 fn group(value: Value) -> Result<GroupSpec, Wrong> {
     if let Some(Value::Sequence(members)) = value.get("members") {
         for (index, member) in members.iter().enumerate() {

@@ -79,9 +79,8 @@ fn an_unknown_field_of_a_member_is_refused_with_its_line() {
     let found = mistakes(&GOOD.replace("    priority: 240", "    priority: 240\n    weight: 3"));
     assert_eq!(
         found,
-        [
-            ":12 (document 1): members[0]: unknown field `weight`, expected one of `node`, `interface`, `priority`"
-        ]
+        [":12 (document 1): members[0]: unknown field `weight`, expected one of `node`, `interface`, \
+             `priority`"]
     );
 }
 

@@ -80,9 +80,9 @@ fn what_differs_is_written_under_the_etag_it_was_read_with_and_what_does_not_is_
     let node = owned(
         json!({"name": "lb1", "description": ""}),
         json!({
-            "enrolled": false, "connected": false, "last_seen_at": null, "agent_version": null, "boot_id": null,
-            "interfaces": null, "desired_revision": {"epoch": 1, "counter": 0}, "applied_revision": null,
-            "rejection": null, "conditions": [],
+            "enrolled": false, "connected": false, "last_seen_at": null, "agent_version": null,
+            "boot_id": null, "interfaces": null, "desired_revision": {"epoch": 1, "counter": 0},
+            "applied_revision": null, "rejection": null, "conditions": [],
         }),
     );
     peer.answers("GET /api/v1/nodes/lb1", with_etag("\"1\"", node));

@@ -172,6 +172,14 @@ impl Peer {
         said(&mut command, "")
     }
 
+    /// `baton`, told by the environment to speak to `url` with some token, and to trust whom the machine
+    /// trusts.
+    pub(crate) fn at(&self, url: &str, arguments: &[&str]) -> Command {
+        let mut command = self.bare(arguments);
+        command.env("BATON_SERVER", url).env("BATON_TOKEN", TOKEN);
+        command
+    }
+
     /// `baton`, told nothing but where its configuration lives.
     pub(crate) fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_baton"));

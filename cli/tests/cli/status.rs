@@ -56,9 +56,7 @@ fn how_long_ago_a_node_was_seen_is_told_by_the_clock_of_the_server() {
 #[test]
 fn without_an_answer_there_is_no_status() {
     let peer = Peer::start();
-    let mut command = peer.bare(&["status"]);
-    command.env("BATON_SERVER", "https://127.0.0.1:1").env("BATON_TOKEN", "baton_pat_x_y");
-    let status = said(&mut command, "");
+    let status = said(&mut peer.at("https://127.0.0.1:1", &["status"]), "");
     assert_eq!((status.code, status.out.as_str()), (4, ""));
     assert!(status.err.contains("nothing listens there"), "{}", status.err);
 }

@@ -19,9 +19,9 @@ fn a_server_of_another_ca_is_refused_before_the_token_is_sent() {
     assert_eq!(
         status.err,
         format!(
-            "error: {server} cannot be trusted: its certificate is signed by no CA in {}; give the CA of this \
-             server with --ca FILE or BATON_CA (a server with a CA of its own writes it to ca.pem in its state \
-             directory)\n",
+            "error: {server} cannot be trusted: its certificate is signed by no CA in {}; give the CA of \
+             this server with --ca FILE or BATON_CA (a server with a CA of its own writes it to ca.pem in \
+             its state directory)\n",
             ca.display()
         )
     );
@@ -31,9 +31,7 @@ fn a_server_of_another_ca_is_refused_before_the_token_is_sent() {
 #[test]
 fn without_a_ca_file_a_private_ca_is_not_trusted() {
     let peer = Peer::start();
-    let mut command = peer.bare(&["status"]);
-    command.env("BATON_SERVER", peer.url()).env("BATON_TOKEN", "baton_pat_x_y");
-    let status = said(&mut command, "");
+    let status = said(&mut peer.at(&peer.url(), &["status"]), "");
     assert_eq!(status.code, 4, "{}", status.err);
     assert!(status.err.contains("signed by no CA in the store of this machine"), "{}", status.err);
 }
@@ -45,18 +43,12 @@ fn the_cas_of_the_machine_count_only_where_no_ca_is_given() {
         let empty = ok(json!({"items": [], "next_cursor": null}));
         peer.answers(&format!("GET /api/v1/{list}?limit=500"), empty);
     }
-    let machine = |command: &mut Command| {
-        command
-            .env("SSL_CERT_FILE", peer.path("ca.pem"))
-            .env("BATON_SERVER", peer.url())
-            .env("BATON_TOKEN", "baton_pat_x_y");
-        said(command, "")
-    };
-    let given = machine(peer.bare(&["status"]).env("BATON_CA", stranger.path("ca.pem")));
+    let machine = |command: &mut Command| said(command.env("SSL_CERT_FILE", peer.path("ca.pem")), "");
+    let given = machine(peer.at(&peer.url(), &["status"]).env("BATON_CA", stranger.path("ca.pem")));
     assert_eq!(given.code, 4, "{}", given.err);
     assert!(given.err.contains("signed by no CA in"), "{}", given.err);
 
-    let none = machine(&mut peer.bare(&["status"]));
+    let none = machine(&mut peer.at(&peer.url(), &["status"]));
     assert_eq!(none.code, 0, "{}", none.err);
 }
 
@@ -68,8 +60,8 @@ fn a_certificate_for_another_name_is_refused() {
     assert_eq!(
         status.err,
         format!(
-            "error: {} cannot be trusted: its certificate is for baton.example, not for 127.0.0.1; use one of \
-             these names in --server or BATON_SERVER, or add 127.0.0.1 to `names` in server.toml\n",
+            "error: {} cannot be trusted: its certificate is for baton.example, not for 127.0.0.1; use one \
+             of these names in --server or BATON_SERVER, or add 127.0.0.1 to `names` in server.toml\n",
             peer.url()
         )
     );
@@ -90,12 +82,8 @@ fn a_port_without_a_server_is_told_from_one_that_speaks_no_tls() {
     let unused = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = unused.local_addr().unwrap();
     let ask = || {
-        let mut command = peer.bare(&["status"]);
-        command
-            .env("BATON_SERVER", format!("https://{address}"))
-            .env("BATON_CA", peer.path("ca.pem"))
-            .env("BATON_TOKEN", "baton_pat_x_y");
-        said(&mut command, "")
+        let mut command = peer.at(&format!("https://{address}"), &["status"]);
+        said(command.env("BATON_CA", peer.path("ca.pem")), "")
     };
 
     let plain = thread::spawn(move || {
@@ -118,9 +106,7 @@ fn a_port_without_a_server_is_told_from_one_that_speaks_no_tls() {
 #[test]
 fn a_url_without_tls_is_refused_as_wrong_usage() {
     let peer = Peer::start();
-    let mut command = peer.bare(&["status"]);
-    command.env("BATON_SERVER", "http://127.0.0.1:1").env("BATON_TOKEN", "baton_pat_x_y");
-    let status = said(&mut command, "");
+    let status = said(&mut peer.at("http://127.0.0.1:1", &["status"]), "");
     assert_eq!(status.code, 2);
     assert!(status.err.contains("in the clear"), "{}", status.err);
 }

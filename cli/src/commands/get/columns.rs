@@ -11,6 +11,7 @@ use api_types::segment::Segment;
 use api_types::transition::{State, Transition};
 
 use super::audit_detail;
+use crate::commands::agent_link::AgentLink;
 use crate::output::{Cell, Column, Named, Tone, age, moment};
 
 /// Texts with a blank between them.
@@ -47,12 +48,8 @@ impl Named for Node {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("NAME", |node, _| Cell::plain(node.name.as_str())),
         Column::new("AGENT", |node, _| {
-            let (text, tone) = match (node.status.enrolled, node.status.connected) {
-                (_, true) => ("connected", Tone::Good),
-                (true, false) => ("disconnected", Tone::Bad),
-                (false, false) => ("not joined", Tone::Warning),
-            };
-            Cell::toned(text, tone)
+            let agent = AgentLink::of(node);
+            Cell::toned(agent.as_str(), agent.tone())
         }),
         Column::new("SEEN", |node, table| since(node.status.last_seen_at, table.now)),
         Column::new("VERSION", |node, _| Cell::maybe(node.status.agent_version.as_ref())),

@@ -11,20 +11,21 @@ use crate::output::age;
 
 /// One group.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(in super::super) struct GroupHealth {
-    pub(in super::super) name: String,
-    pub(in super::super) healthy: bool,
-    pub(in super::super) state: Verdict,
+pub(crate) struct GroupHealth {
+    pub(crate) name: String,
+    pub(crate) healthy: bool,
+    pub(crate) state: Verdict,
     /// The members that hold the addresses, or were the last that did; one when all is well.
-    pub(in super::super) active: Vec<String>,
+    pub(crate) active: Vec<String>,
     /// Since when the one active member is.
-    pub(in super::super) active_since: Option<Timestamp>,
-    /// The members that could take over: in state backup with an agent that was heard lately, and external ones.
-    pub(in super::super) backup: Vec<String>,
+    pub(crate) active_since: Option<Timestamp>,
+    /// The members that could take over: in state backup with an agent that was heard lately, and external
+    /// ones.
+    pub(crate) backup: Vec<String>,
     /// The members, of all of them, that are routers without an agent.
-    pub(in super::super) external: Vec<String>,
-    pub(in super::super) virtual_addresses: Vec<VirtualAddress>,
-    pub(in super::super) problems: Vec<Problem>,
+    pub(crate) external: Vec<String>,
+    pub(crate) virtual_addresses: Vec<VirtualAddress>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// A group and what is known of the nodes in it.
@@ -74,7 +75,7 @@ impl GroupHealth {
     }
 
     /// A name with what must be known of its bearer.
-    pub(in super::super) fn shown(&self, name: &str) -> String {
+    pub(crate) fn shown(&self, name: &str) -> String {
         if self.external.iter().any(|external| external == name) {
             format!("{name}(external)")
         } else {
@@ -93,8 +94,8 @@ impl Witnesses<'_> {
         self.node(name).is_some_and(|node| is_fresh(node, self.now))
     }
 
-    /// Why it cannot be said that exactly one member holds the addresses. The server lets a group settle before it
-    /// sets a condition, so it may be about to say the same.
+    /// Why it cannot be said that exactly one member holds the addresses. The server lets a group settle
+    /// before it sets a condition, so it may be about to say the same.
     fn wrong_holders(&self) -> Option<Problem> {
         let status = &self.group.status;
         let heard = status.members.iter().any(|member| self.believes(&member.name));

@@ -6,48 +6,20 @@ use api_types::node::Node;
 use serde::Serialize;
 
 use super::{Problem, Verdict, is_fresh};
+use crate::commands::agent_link::AgentLink;
 use crate::output::age;
 
 /// One node.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub(in super::super) struct NodeHealth {
-    pub(in super::super) name: String,
-    pub(in super::super) healthy: bool,
-    pub(in super::super) state: Verdict,
-    pub(in super::super) agent: AgentLink,
-    pub(in super::super) last_seen_at: Option<Timestamp>,
+pub(crate) struct NodeHealth {
+    pub(crate) name: String,
+    pub(crate) healthy: bool,
+    pub(crate) state: Verdict,
+    pub(crate) agent: AgentLink,
+    pub(crate) last_seen_at: Option<Timestamp>,
     /// The groups whose addresses it was last reported to hold.
-    pub(in super::super) active_in: Vec<String>,
-    pub(in super::super) problems: Vec<Problem>,
-}
-
-/// How the agent of a node stands to the server.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(in super::super) enum AgentLink {
-    Connected,
-    Disconnected,
-    NotJoined,
-}
-
-impl AgentLink {
-    /// How the agent of `node` stands.
-    pub(crate) const fn of(node: &Node) -> Self {
-        match (node.status.enrolled, node.status.connected) {
-            (_, true) => Self::Connected,
-            (true, false) => Self::Disconnected,
-            (false, false) => Self::NotJoined,
-        }
-    }
-
-    /// The words of the tables.
-    pub(crate) const fn as_str(self) -> &'static str {
-        match self {
-            Self::Connected => "connected",
-            Self::Disconnected => "disconnected",
-            Self::NotJoined => "not joined",
-        }
-    }
+    pub(crate) active_in: Vec<String>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 impl NodeHealth {
