@@ -25,6 +25,9 @@ pub struct LocalStatus {
     pub started_at: Timestamp,
     /// How often the parent has started the worker in this boot, the first time included.
     pub worker_starts: u64,
+    /// Whether the parent has ended: then nobody starts another worker when this one dies.
+    #[serde(default)]
+    pub parent_gone: bool,
     /// The session with the server.
     pub server: ServerLink,
     /// The desired state that runs; `null` when none does.

@@ -8,6 +8,8 @@
 //! The only file that knows both halves.
 
 use std::error::Error;
+use std::fs::File;
+use std::io::{Read, Seek};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
@@ -26,6 +28,7 @@ use crate::dataplane::{self, AgentNumber, Dataplane, DataplaneError, Seams};
 use crate::parent::{self, EXIT_STILL_HELD, EXIT_USAGE};
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::sys::inherited;
+use crate::sys::pidfd::PidFd;
 
 /// How many commands may wait: control sends one and waits for its answer.
 const COMMANDS: usize = 16;
@@ -60,12 +63,16 @@ pub fn main(seams: fn() -> Seams) -> ExitCode {
     if arguments.check_config {
         return commands::check_config::run(&arguments.config);
     }
-    let config = match Config::load(&arguments.config) {
+    let config = match &arguments.command {
+        Some(AgentCommand::Worker(descriptors)) => handed_down(&arguments.config, descriptors),
+        _ => Config::load(&arguments.config).map_err(Into::into),
+    };
+    let config = match config {
         Ok(config) => config,
-        Err(error) => return fail(&error, ExitCode::from(EXIT_USAGE)),
+        Err(error) => return fail(error.as_ref(), ExitCode::from(EXIT_USAGE)),
     };
     let outcome = match arguments.command {
-        Some(AgentCommand::Run) => run(&arguments.config, &config).map_err(Into::into),
+        Some(AgentCommand::Run) => run(&arguments.config, &config),
         Some(AgentCommand::Worker(descriptors)) => worker(config, &descriptors, seams()).map_err(Into::into),
         Some(AgentCommand::Status(arguments)) => commands::status::run(&config, &arguments),
         Some(AgentCommand::Enrol(arguments)) => enrol(&config, &arguments),
@@ -85,9 +92,25 @@ fn status_of(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-fn run(path: &Path, config: &Config) -> Result<(), parent::ParentError> {
+fn run(path: &Path, config: &Config) -> anyhow::Result<()> {
     logging::init(config.log_format);
-    parent::run(path, &config.state_dir)
+    parent::run(path, &config.to_toml()?, &config.state_dir)?;
+    Ok(())
+}
+
+/// The configuration that the parent of a worker started with, whatever the file `path` holds by now.
+fn handed_down(path: &Path, descriptors: &WorkerArguments) -> anyhow::Result<Config> {
+    let mut settings = File::from(inherit(descriptors.settings_fd)?);
+    let mut text = String::new();
+    // The worker before has read it through the same open file.
+    settings.rewind()?;
+    settings.read_to_string(&mut text)?;
+    // The parent has taken its environment into account.
+    Ok(Config::from_sources(path, &text, |_| None)?)
+}
+
+fn inherit(number: i32) -> Result<OwnedFd, WorkerError> {
+    inherited::take(number).map_err(|source| WorkerError::Inherit { number, source })
 }
 
 fn enrol(config: &Config, arguments: &commands::EnrolArguments) -> anyhow::Result<()> {
@@ -97,7 +120,6 @@ fn enrol(config: &Config, arguments: &commands::EnrolArguments) -> anyhow::Resul
 
 /// Runs both halves until a signal or the parent says stop and the dataplane has stopped.
 fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result<(), WorkerError> {
-    let inherit = |number| inherited::take(number).map_err(|source| WorkerError::Inherit { number, source });
     let memory = inherit(descriptors.memory_fd)?;
     // Held open, and with it locked, for as long as this process lives.
     let _lock = inherit(descriptors.lock_fd)?;
@@ -121,6 +143,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         .map_err(WorkerError::Start)?;
     let outcome = runtime.block_on(async {
         let stop = stop_on_signal().map_err(WorkerError::Start)?;
+        let parent_gone = watch_parent(descriptors.parent_pid);
         if !dataplane.ready().await {
             return Ok(());
         }
@@ -131,6 +154,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
             reports,
             commands: commands_in,
             stop,
+            parent_gone,
         };
         control::run(start).await.map_err(WorkerError::Control)
     });
@@ -174,6 +198,24 @@ fn stop_on_signal() -> std::io::Result<oneshot::Receiver<()>> {
         }
     });
     Ok(stopped)
+}
+
+/// Completes when the parent has ended. The worker goes on without it, and nobody will start another.
+fn watch_parent(parent: u32) -> oneshot::Receiver<()> {
+    let (tell, gone) = oneshot::channel();
+    tokio::spawn(async move {
+        let handle = PidFd::open(parent);
+        // Who has another parent by now had lost its own before the handle was there.
+        if std::os::unix::process::parent_id() == parent {
+            let ended = async { handle?.ended().await };
+            if let Err(error) = ended.await {
+                return tracing::warn!(%error, "the parent process cannot be watched");
+            }
+        }
+        // Whoever waited may be gone already.
+        let _unheard = tell.send(());
+    });
+    gone
 }
 
 /// The same for each life of an agent, different for the agents of one host: each has a state directory of its own.

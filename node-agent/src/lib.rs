@@ -8,4 +8,5 @@ pub mod dataplane;
 pub mod messages;
 pub mod parent;
 pub mod shared_memory;
+pub mod state_lock;
 mod sys;

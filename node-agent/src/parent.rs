@@ -2,7 +2,10 @@
 //!
 //! It is small so that it has no reason to die itself: one thread, no network, no runtime. It makes the shared
 //! memory and locks the state directory; both outlive each worker. If only the parent is killed, the worker goes
-//! on, and the lock keeps a second agent from starting on the same state directory meanwhile.
+//! on and says so, and the lock keeps a second agent from starting on the same state directory meanwhile.
+//!
+//! Every worker runs with the configuration that the parent started with, handed down in a memfd: a file that was
+//! edited or broken since must not keep a worker from taking up what the one before it held.
 //!
 //! A worker that has died is replaced at once, and adopts what its predecessor held before any Backup notices. If
 //! it dies again and again it is started less and less often, up to every 5 s. Meanwhile what it had bound stays
@@ -11,17 +14,16 @@
 //! does the same. This is where a guard can take the addresses
 //! away from the kernel instead: [`Watch::next_step`] decides, and the shared memory says what is held.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid;
@@ -31,6 +33,7 @@ use uuid::Uuid;
 use vrrp::Instant;
 
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
+use crate::state_lock::{self, StateLockError};
 use crate::sys::clock;
 use crate::sys::pidfd::PidFd;
 use crate::sys::realtime;
@@ -52,18 +55,9 @@ pub const EXIT_USAGE: u8 = 2;
 /// Why the agent cannot run.
 #[derive(Debug, Error)]
 pub enum ParentError {
-    /// There is no place for its state.
-    #[error("cannot use the state directory {path}")]
-    StateDir {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// Another agent uses it.
-    #[error("another agent runs on the state directory {0}: each agent of a host needs one of its own")]
-    Locked(PathBuf),
+    /// The state directory cannot be had.
+    #[error(transparent)]
+    StateDir(#[from] StateLockError),
     /// There is no shared memory.
     #[error(transparent)]
     Memory(#[from] SharedMemoryError),
@@ -87,13 +81,15 @@ pub enum ParentError {
     StillHeld(ExitStatus),
 }
 
-/// Runs an agent with the configuration file `config` until it is told to stop and has stopped.
+/// Runs an agent until it is told to stop and has stopped. `config` is the configuration file that its workers name
+/// on their command lines, `settings` what was in effect when it was read, as TOML.
 ///
 /// # Errors
 /// [`ParentError`] when it cannot begin, or a worker cannot.
-pub fn run(config: &Path, state_dir: &Path) -> Result<(), ParentError> {
+pub fn run(config: &Path, settings: &str, state_dir: &Path) -> Result<(), ParentError> {
     let kernel = |what| move |source: io::Error| ParentError::Kernel { what, source };
-    let lock = lock(state_dir)?;
+    let lock = state_lock::take(state_dir)?;
+    let settings = hand_down(settings).map_err(kernel("hand down the configuration"))?;
     let memory = SharedMemory::create(Uuid::new_v4())?;
     let stop_signals = stop_signals();
     // The worker inherits the blocked signals, so that none is lost before it can take them.
@@ -105,6 +101,7 @@ pub fn run(config: &Path, state_dir: &Path) -> Result<(), ParentError> {
 
     let mut watch = Watch {
         config,
+        settings,
         lock,
         memory,
         signals,
@@ -136,6 +133,7 @@ enum Step {
 
 struct Watch<'a> {
     config: &'a Path,
+    settings: File,
     lock: File,
     memory: SharedMemory,
     signals: SignalFd,
@@ -160,6 +158,8 @@ impl Watch<'_> {
             .arg(self.config)
             .args(["--memory-fd", &self.memory.descriptor().to_string()])
             .args(["--lock-fd", &self.lock.as_raw_fd().to_string()])
+            .args(["--settings-fd", &self.settings.as_raw_fd().to_string()])
+            .args(["--parent-pid", &std::process::id().to_string()])
             // Only the parent speaks to systemd: it is the main process of the service.
             .env_remove("NOTIFY_SOCKET")
             .spawn()
@@ -250,24 +250,10 @@ impl Watch<'_> {
     }
 }
 
-/// Locks the state directory for as long as this process or a worker of it lives.
-fn lock(state_dir: &Path) -> Result<File, ParentError> {
-    let unusable = |source: io::Error| ParentError::StateDir { path: state_dir.to_owned(), source };
-    DirBuilder::new().recursive(true).mode(0o700).create(state_dir).map_err(unusable)?;
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .mode(0o600)
-        .open(state_dir.join("lock"))
-        .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Err(ParentError::Locked(state_dir.to_owned())),
-        Err(TryLockError::Error(source)) => return Err(unusable(source)),
-    }
-    // The workers inherit it, and with it the lock.
-    fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| unusable(errno.into()))?;
+/// The settings in memory of their own, which each worker inherits.
+fn hand_down(settings: &str) -> io::Result<File> {
+    let mut file = File::from(memfd_create(c"baton-agent-settings", MFdFlags::empty())?);
+    file.write_all(settings.as_bytes())?;
     Ok(file)
 }
 
@@ -314,15 +300,5 @@ mod tests {
         let delays: Vec<_> = (1..=9).map(|deaths| delay_before_restart(deaths).as_millis()).collect();
         assert_eq!(delays, [0, 100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000]);
         assert_eq!(delay_before_restart(u32::MAX), MAX_DELAY);
-    }
-
-    #[test]
-    fn two_agents_cannot_share_a_state_directory() {
-        let directory = tempfile::tempdir().unwrap();
-        let state_dir = directory.path().join("new/state");
-        let first = lock(&state_dir).unwrap();
-        assert!(matches!(lock(&state_dir), Err(ParentError::Locked(path)) if path == state_dir));
-        drop(first);
-        assert!(lock(&state_dir).is_ok());
     }
 }

@@ -48,6 +48,12 @@ pub struct WorkerArguments {
     /// The file descriptor of the locked file in the state directory.
     #[arg(long, value_name = "FD")]
     pub lock_fd: i32,
+    /// The file descriptor of the configuration that the parent runs with.
+    #[arg(long, value_name = "FD")]
+    pub settings_fd: i32,
+    /// The process that has started this one and watches it.
+    #[arg(long, value_name = "PID")]
+    pub parent_pid: u32,
 }
 
 /// How to show the status.

@@ -71,6 +71,8 @@ pub struct Start {
     pub commands: mpsc::Sender<Command>,
     /// Sent, or dropped, when the agent shall stop.
     pub stop: oneshot::Receiver<()>,
+    /// Sent when the parent process has ended.
+    pub parent_gone: oneshot::Receiver<()>,
 }
 
 /// Why control ended other than by being told to.
@@ -100,7 +102,7 @@ pub enum ControlError {
 /// # Errors
 /// When it could not begin, or the dataplane ended by itself.
 pub async fn run(start: Start) -> Result<(), ControlError> {
-    let Start { config, boot_id, worker_starts, reports, commands, stop } = start;
+    let Start { config, boot_id, worker_starts, reports, commands, stop, parent_gone } = start;
     durable_file::ensure_private_directory(&config.state_dir)
         .map_err(|source| ControlError::StateDir { path: config.state_dir.clone(), source })?;
 
@@ -146,6 +148,7 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     };
 
     let answer = || overview.borrow().for_host(&fixed, journal.status());
+    tokio::spawn(notice_parent(parent_gone, overview.clone()));
     let storing = tokio::spawn(keep_stored(store, stored));
     let metrics = config.metrics.as_ref().map(|metrics| {
         let (overview, journal) = (overview.clone(), journal.clone());
@@ -167,6 +170,15 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     // The conductor is gone, so the task ends when the last state is stored.
     let _ = tokio::time::timeout(FAREWELL, storing).await;
     Ok(outcome?)
+}
+
+async fn notice_parent(gone: oneshot::Receiver<()>, overview: watch::Sender<Overview>) {
+    if gone.await.is_ok() {
+        tracing::error!(
+            "the parent process is gone: this worker goes on, and if it dies nobody starts another"
+        );
+        overview.send_modify(|overview| overview.parent_gone = true);
+    }
 }
 
 fn restore(store: &mut DesiredStateStore) -> Option<DesiredState> {

@@ -30,6 +30,8 @@ pub(crate) struct Fixed {
 pub(crate) struct Overview {
     /// The name of the node, once it enrolled.
     pub(crate) node: Option<String>,
+    /// Whether the parent process has ended.
+    pub(crate) parent_gone: bool,
     pub(crate) connected: bool,
     /// When the session was made or lost.
     pub(crate) link_since: Option<Timestamp>,
@@ -152,6 +154,7 @@ impl Overview {
             boot_id: fixed.boot_id,
             started_at: fixed.started_at,
             worker_starts: fixed.worker_starts,
+            parent_gone: self.parent_gone,
             server: ServerLink {
                 url: fixed.url.clone(),
                 connected: self.connected,

@@ -72,6 +72,7 @@ impl Agent {
             reports: reports_in,
             commands: commands_out,
             stop: stopped,
+            parent_gone: oneshot::channel().1,
         }));
         Self { boot_id, commands, reports, stop, task }
     }

@@ -161,6 +161,20 @@ fn a_killed_worker_is_replaced_and_no_address_moves() {
 }
 
 #[test]
+fn a_killed_worker_is_replaced_although_the_configuration_was_broken_since() {
+    let lab = Lab::new(3);
+    let (first, _second, capture) = two_agents(&lab);
+    fs::write(first.config_file(), "this is no configuration").expect("written");
+    let before = capture.with(&["10.66.0.2 > 224.0.0.18"]).len();
+    let killed = first.kill_worker();
+    eventually("another worker", || first.worker(), |worker| worker.is_some_and(|worker| worker != killed));
+    let sent = capture.with(&["10.66.0.1 > 224.0.0.18", "prio 240"]).len();
+    capture.sees(sent + 5, &["10.66.0.1 > 224.0.0.18", "prio 240"]);
+    assert_eq!(capture.with(&["10.66.0.2 > 224.0.0.18"]).len(), before, "the Backup has noticed nothing");
+    assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (true, false));
+}
+
+#[test]
 fn a_worker_goes_on_when_its_parent_is_killed_and_keeps_a_second_agent_out() {
     let lab = Lab::new(3);
     let (mut first, _second, capture) = two_agents(&lab);
@@ -174,7 +188,10 @@ fn a_worker_goes_on_when_its_parent_is_killed_and_keeps_a_second_agent_out() {
         eventually("the second agent ends", || first.parent.try_wait().expect("a child"), Option::is_some);
     assert_eq!(status.and_then(|status| status.code()), Some(1));
     let log = fs::read_to_string(first.directory.path().join("log")).expect("a log");
-    assert!(log.contains("another agent runs on the state directory"), "{log}");
+    let holder = format!("(process {})", worker.expect("a worker"));
+    assert!(log.contains("another agent runs on the state directory") && log.contains(&holder), "{log}");
+    assert!(log.contains("the parent process is gone"), "{log}");
+    assert_eq!(first.status()["parent_gone"], true);
     assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (true, false));
 }
 
@@ -273,12 +290,17 @@ fn a_worker_that_cannot_read_the_shared_memory_adopts_nothing_and_takes_part() {
     let memory = memfd_create(c"garbage", MFdFlags::empty()).expect("a memfd");
     ftruncate(&memory, 100).expect("another size");
     let lock = fs::File::open(agent.directory.path().join("lock")).expect("the lock");
-    fcntl(&lock, FcntlArg::F_SETFD(FdFlag::empty())).expect("inherited");
+    let settings = fs::File::open(agent.config_file()).expect("the configuration");
+    for inherited in [&lock, &settings] {
+        fcntl(inherited, FcntlArg::F_SETFD(FdFlag::empty())).expect("inherited");
+    }
     let log = agent.directory.path().join("log");
     agent.parent = Command::new("ip")
         .args(["netns", "exec", &lab.host(1), AGENT, "worker", "--config"])
         .arg(agent.config_file())
         .args(["--memory-fd", &memory.as_raw_fd().to_string(), "--lock-fd", &lock.as_raw_fd().to_string()])
+        .args(["--settings-fd", &settings.as_raw_fd().to_string()])
+        .args(["--parent-pid", &std::process::id().to_string()])
         .stderr(fs::File::options().append(true).open(&log).expect("a log"))
         .stdout(Stdio::null())
         .spawn()

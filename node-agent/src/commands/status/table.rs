@@ -86,6 +86,10 @@ fn problems(status: &LocalStatus, now: DateTime<Utc>) -> Vec<String> {
     if let Some(why) = &status.journal.degraded {
         problems.push(format!("transitions are kept in memory: {why}"));
     }
+    if status.parent_gone {
+        problems
+            .push("the parent process is gone: restart the agent, or nobody replaces the worker".to_owned());
+    }
     if status.worker_starts > 1 {
         let again = status.worker_starts - 1;
         let times = if again == 1 { "once".to_owned() } else { format!("{again} times") };
@@ -261,6 +265,7 @@ mod tests {
     #[test]
     fn what_needs_somebody_comes_first_and_the_groups_before_the_rest() {
         let mut status = answer();
+        status.parent_gone = true;
         status.groups[0].fault = Some("interface eth0 is down".to_owned());
         let mut active = status.groups[0].clone();
         (active.name, active.state, active.fault) = ("db".to_owned(), State::Active, None);
@@ -275,6 +280,7 @@ mod tests {
                 "! revision 1.13 was rejected: group db: no eth9",
                 "! no session with the server for 3 h 3 min: cannot connect: refused",
                 "! transitions are kept in memory: disk full",
+                "! the parent process is gone: restart the agent, or nobody replaces the worker",
                 "! the worker died and was started again, once in this boot",
             ]
         );
