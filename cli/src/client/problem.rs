@@ -64,16 +64,15 @@ impl Refusal {
 
     /// What to do next, where that can be said.
     pub(crate) fn hint(&self) -> Option<String> {
-        let hint = match (self.status, self.code()) {
-            (StatusCode::FORBIDDEN, _) => {
+        let hint = match self.status {
+            StatusCode::FORBIDDEN => {
                 "your role does not allow this: an admin makes another token with `baton token create NAME \
                  --role ROLE`"
             }
-            (StatusCode::PRECONDITION_FAILED, _) => {
+            StatusCode::PRECONDITION_FAILED => {
                 "somebody changed it meanwhile: look with `baton get`, then run the command again"
             }
-            (StatusCode::CONFLICT, Some("in_use")) => "remove or change what uses it first",
-            (StatusCode::SERVICE_UNAVAILABLE, _) => {
+            StatusCode::SERVICE_UNAVAILABLE => {
                 "the server cannot reach its database: VIPs go on being served; try again when it is back"
             }
             _ => return None,

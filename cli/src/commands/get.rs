@@ -3,8 +3,6 @@
 mod audit_detail;
 mod columns;
 
-use std::num::NonZeroUsize;
-
 use api_types::audit::AuditEvent;
 use api_types::auth::{JoinToken, Token};
 use api_types::failover::Failover;
@@ -13,7 +11,7 @@ use api_types::node::Node;
 use api_types::segment::Segment;
 use api_types::transition::Transition;
 use chrono::Utc;
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, value_parser};
 use serde::de::DeserializeOwned;
 use serde_yaml_ng::Mapping;
 
@@ -48,8 +46,8 @@ pub(crate) struct Args {
     #[arg(short, long, value_enum, default_value = "table", value_name = "FORMAT")]
     output: Format,
     /// At most so many (default: 100 of the failovers, transitions and audit log; all of the others)
-    #[arg(long, value_name = "N", conflicts_with = "name")]
-    limit: Option<NonZeroUsize>,
+    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..), conflicts_with = "name")]
+    limit: Option<u32>,
     /// All there are
     #[arg(long, conflicts_with_all = ["name", "limit"])]
     all: bool,
@@ -135,7 +133,7 @@ async fn find<T: DeserializeOwned>(client: &Client, kind: Kind, name: &str) -> R
 
 async fn list<T: DeserializeOwned>(client: &Client, args: &Args) -> Result<List<T>, Failure> {
     let limit = match args.limit {
-        Some(limit) => Some(limit.get()),
+        Some(limit) => usize::try_from(limit).ok(),
         None if args.all || !args.kind.is_log() => None,
         None => Some(LOG_LIMIT),
     };

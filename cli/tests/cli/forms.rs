@@ -119,6 +119,7 @@ fn wide_tables_have_a_line_for_each_object_and_more_columns_than_narrow_ones() {
     }
     let group = server.done(&["get", "group", "wide", "-o", "wide"]);
     assert_eq!(group.lines().count(), 2, "{group}");
+    assert!(server.done(&["get", "group", "wide"]).lines().nth(1).unwrap().contains("/24  ?  "), "no agent");
     assert!(group.contains("wide=240 old=100") && group.contains("no: 'yes' # {}"), "{group}");
 }
 
@@ -134,6 +135,10 @@ fn the_audit_log_tells_what_was_changed_and_by_which_times_it_is_ordered() {
         update.contains("group.update") && update.contains("members[audited].priority: 240 -> 230"),
         "{log}"
     );
+    let refused = server.baton(&["delete", "group", "never-there"]);
+    assert_eq!(refused.code, 3, "{}", refused.err);
+    let refusal = server.done(&["get", "audit", "--limit", "500", "-o", "wide"]);
+    assert!(refusal.contains("  not_found: there is no group \"never-there\"  "), "{refusal}");
     let times: Vec<&str> = log.lines().skip(1).map(|line| line.split_at(24).0).collect();
     assert!(times.len() >= 2 && times.is_sorted_by(|newer, older| newer >= older), "{log}");
 }

@@ -9,7 +9,9 @@ use crate::manifest::SERVER_OWNED;
 /// What was changed, why it was refused, or what happened; empty where the action says it all.
 pub(super) fn of(event: &AuditEvent) -> String {
     match (&event.before, &event.after) {
-        (_, Some(why)) if event.outcome == Outcome::Refused => text(why),
+        (_, Some(refusal)) if event.outcome == Outcome::Refused => {
+            text(refusal.get("reason").unwrap_or(refusal))
+        }
         (Some(before), Some(after)) => {
             let changes = changes(&written(before), &written(after));
             changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
@@ -73,7 +75,7 @@ mod tests {
     #[test]
     fn a_refusal_is_why() {
         assert_eq!(
-            detail("refused", Value::Null, json!("the API token has expired")),
+            detail("refused", Value::Null, json!({"reason": "the API token has expired"})),
             "the API token has expired"
         );
     }

@@ -84,8 +84,11 @@ impl Named for Group {
         Column::new("VRID", |group, _| Cell::plain(group.vrid.to_string())),
         Column::new("ADDRESSES", |group, _| joined(&group.virtual_addresses)),
         Column::new("ACTIVE", |group, _| {
-            let tone = if group.status.active.len() == 1 { Tone::Good } else { Tone::Bad };
-            Cell::toned(group.status.active.join(" "), tone)
+            // Without a session of any member's agent it is what was last known.
+            let is_known = group.status.members.iter().any(|member| member.connected == Some(true));
+            let doubt = if is_known { "" } else { "?" };
+            let tone = if is_known && group.status.active.len() == 1 { Tone::Good } else { Tone::Bad };
+            Cell::toned(group.status.active.join(" ") + doubt, tone)
         }),
         Column::new("CONDITIONS", |group, _| kinds(&group.status.conditions)),
         Column::wide("MEMBERS", |group, _| {
