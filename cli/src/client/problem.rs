@@ -39,7 +39,11 @@ impl Refusal {
 
     /// What was wrong, in the words of the server; the status alone where the answer was not from Baton.
     pub(crate) fn detail(&self) -> String {
-        self.problem.as_ref().map_or_else(|| self.status.to_string(), |problem| problem.detail.clone())
+        let Some(problem) = &self.problem else { return self.status.to_string() };
+        match problem.errors.as_slice() {
+            [] => problem.detail.clone(),
+            fields => fields.iter().map(|field| field.detail.as_str()).collect::<Vec<_>>().join("; "),
+        }
     }
 
     /// The fields that were wrong.

@@ -144,6 +144,20 @@ fn the_audit_log_tells_what_was_changed_and_by_which_times_it_is_ordered() {
 }
 
 #[test]
+fn a_name_to_filter_by_that_occurs_nowhere_is_told_in_one_line() {
+    let server = Server::shared();
+    for kind in ["failovers", "transitions", "audit"] {
+        for option in ["--group", "--node"] {
+            let get = server.baton(&["get", kind, option, "nowhere"]);
+            assert_eq!((get.code, get.out.as_str()), (3, ""), "{kind} {option}: {}", get.err);
+            let line = get.err.strip_prefix(&format!("error: no {} ", &option[2..])).unwrap();
+            assert!(line.contains("\"nowhere\"") && line.ends_with('\n'), "{line}");
+            assert_eq!(line.lines().count(), 1, "{line}");
+        }
+    }
+}
+
+#[test]
 fn a_list_that_is_cut_says_how_many_are_shown_and_how_to_see_the_rest() {
     let server = Server::shared();
     server.applied(&trio("cut", 25));

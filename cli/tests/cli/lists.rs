@@ -117,8 +117,10 @@ fn a_name_to_filter_by_that_occurs_nowhere_is_one_clear_line() {
     let peer = Peer::start();
     for (option, value) in [("--group", "wbe"), ("--node", "lb9")] {
         let line = format!("GET /api/v1/failovers?limit=100&{}={value}", &option[2..]);
-        let detail = format!("there is no {} \"{value}\"", &option[2..]);
-        peer.answers(&line, problem(404, "not_found", &detail, &[]));
+        let detail = format!("no {} has the name \"{value}\"", &option[2..]);
+        let pointer = format!("?{}", &option[2..]);
+        let summary = format!("{pointer}: {detail}");
+        peer.answers(&line, problem(404, "not_found", &summary, &[(&pointer, &detail)]));
         let get = peer.baton(&["get", "failovers", option, value]);
         assert_eq!((get.code, get.out.as_str()), (3, ""));
         assert_eq!(get.err, format!("error: {detail}\n"));
