@@ -1,6 +1,7 @@
 # Everything a developer or a visitor runs. `make help` lists it.
 #
-# No path is expanded by make, which splits at spaces: recipes run in the checkout and let the shell say where it is.
+# No path is expanded by make, which splits at spaces: recipes run in the checkout and let the shell say where
+# it is.
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test serve build openapi sqlx lint fmt clean dependencies root

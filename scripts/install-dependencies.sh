@@ -1,8 +1,8 @@
 #!/bin/sh
 # Installs the distribution packages that building, the tests and the demo need, and nothing else.
 #
-# Only what is missing is installed. No service is started or left enabled, and no database cluster is made, by
-# anything that is installed here. A second run changes nothing.
+# Only what is missing is installed. No service is started or left enabled, and no database cluster is made,
+# by anything that is installed here. A second run changes nothing.
 set -eu
 
 # Program (or file, with a slash in front) that shows that a package is there, and the package.
@@ -59,8 +59,8 @@ enabled_units() {
     done | sort
 }
 
-# Packages enable their services even where they may not start them, also those whose installation then fails. Take
-# back exactly what is new.
+# Packages enable their services even where they may not start them, also those whose installation then fails.
+# Take back exactly what is new.
 disable_what_is_new() {
     enabled_units >"$work/enabled-after"
     comm -13 "$work/enabled-before" "$work/enabled-after" | while read -r link; do

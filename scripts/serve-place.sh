@@ -1,10 +1,10 @@
 # Where `make serve` keeps things, and who may touch them. Sourced, in the root of the checkout.
 #
-# All is in target/serve/. Only the server's state may be elsewhere: a server that is root runs its Postgres as
-# an ordinary user, who must be able to enter every directory above the data and does not get into a checkout
-# under /root; and the path of a Unix socket has at most 107 octets. Such a state is in
-# /var/lib/baton-serve/<hash of the checkout's path>, and target/serve/state is a symbolic link to it: it lasts
-# from run to run, and `make clean` removes both.
+# All is in target/serve/. Only the server's state may be elsewhere: a server that is root runs its Postgres
+# as an ordinary user, who must be able to enter every directory above the data and does not get into a
+# checkout under /root; and the path of a Unix socket has at most 107 octets. Such a state is in
+# /var/lib/baton-serve/<hash of the checkout's path>, and target/serve/state is a symbolic link to it: it
+# lasts from run to run, and `make clean` removes both.
 
 serve_directory=$PWD/target/serve
 serve_elsewhere=/var/lib/baton-serve/$(printf %s "$PWD" | sha256sum | cut -c -16)

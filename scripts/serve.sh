@@ -4,8 +4,8 @@
 # All state is in target/serve/, or, where Postgres could not reach it, behind the link target/serve/state;
 # see serve-place.sh. While the server is ready, three files in target/serve/ say how to reach it: `url`,
 # `ca.pem` (trust this) and `token` (an admin's API token). PORT chooses the port, 8443 by default;
-# BATON_BIN_DIR names a directory with a server that is built already. SIGINT and SIGTERM stop it cleanly: this
-# script ends when the server and its Postgres have ended.
+# BATON_BIN_DIR names a directory with a server that is built already. SIGINT and SIGTERM stop it cleanly:
+# this script ends when the server and its Postgres have ended.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/serve-place.sh
@@ -105,7 +105,8 @@ make_catches_interrupts() {
     [ $((0x$caught & 2)) -ne 0 ]
 } 2>/dev/null
 
-# A make that is told to stop by SIGINT waits for us without telling us. It shows: it no longer catches SIGINT.
+# A make that is told to stop by SIGINT waits for us without telling us. It shows: it no longer catches
+# SIGINT.
 make_caught_interrupts=false
 if make_catches_interrupts; then
     make_caught_interrupts=true

@@ -13,8 +13,8 @@ step() {
     "$@" || failed_steps+=("$name")
 }
 
-# One compilation serves both: the query macros write what they learn while clippy reads. That openapi/ is fresh is
-# for a test to say.
+# One compilation serves both: the query macros write what they learn while clippy reads. That openapi/ is
+# fresh is for a test to say.
 lints_and_queries() {
     scripts/sqlx-prepare.sh --check cargo clippy --workspace --all-targets --quiet -- -D warnings
 }

@@ -39,7 +39,8 @@ impl Graph {
         for node in list(&metadata["resolve"]["nodes"])? {
             let entry = direct.entry(name_of(&node["id"])?).or_default();
             for dependency in list(&node["deps"])? {
-                // `null` is an ordinary dependency; `build` counts too, because its code runs on our machines.
+                // `null` is an ordinary dependency; `build` counts too, because its code runs on our
+                // machines.
                 if list(&dependency["dep_kinds"])?.iter().any(|kind| kind["kind"] != "dev") {
                     entry.insert(name_of(&dependency["pkg"])?);
                 }

@@ -1,4 +1,5 @@
-//! Every dependency may be used: its licence is one that deny.toml allows, even where `cargo deny` is not installed.
+//! Every dependency may be used: its licence is one that deny.toml allows, even where `cargo deny` is not
+//! installed.
 
 use std::collections::BTreeSet;
 use std::fs;

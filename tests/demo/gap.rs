@@ -7,11 +7,13 @@ use anyhow::{Context, Result, ensure};
 use e2e::Moment;
 use e2e::capture::Capture;
 
-/// The record and the capture may differ by so much, and no more. An agent takes its times when it is given the
-/// processor, the kernel takes the capture's when a frame arrives. One interval more or less would be 100 ms.
+/// The record and the capture may differ by so much, and no more. An agent takes its times when it is given
+/// the processor, the kernel takes the capture's when a frame arrives. One interval more or less would be 100
+/// ms.
 const TOLERANCE: Duration = Duration::from_millis(50);
 
-/// From the last advert of `holder` to the first announcement of `address` after `died`: what a record counts.
+/// From the last advert of `holder` to the first announcement of `address` after `died`: what a record
+/// counts.
 ///
 /// # Errors
 /// When the capture lacks one of the two.
@@ -34,8 +36,8 @@ pub(crate) fn compare(recorded_ms: f64, on_the_wire: Duration) -> Result<()> {
     let captured_ms = on_the_wire.as_secs_f64() * 1_000.0;
     ensure!(
         (recorded_ms - captured_ms).abs() <= TOLERANCE.as_secs_f64() * 1_000.0,
-        "the failover record has a gap of {recorded_ms:.1} ms, the capture shows {captured_ms:.1} ms: more than \
-         {TOLERANCE:?} apart"
+        "the failover record has a gap of {recorded_ms:.1} ms, the capture shows {captured_ms:.1} ms: they \
+         are more than {TOLERANCE:?} apart"
     );
     Ok(())
 }

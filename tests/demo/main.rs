@@ -1,9 +1,9 @@
 //! `make demo`: a real failover, from a REST call to a client that keeps being served when a machine dies.
 //!
-//! Everything runs in network namespaces that are removed at the end, also when interrupted: a LAN and a management
-//! network, three nodes with an agent and a HAProxy each, two web servers, a client, the server on its embedded
-//! Postgres. Nothing is believed because Baton says so: each step must be seen by the client or in a capture of the
-//! LAN, or the demo fails.
+//! Everything runs in network namespaces that are removed at the end, also when interrupted: a LAN and a
+//! management network, three nodes with an agent and a HAProxy each, two web servers, a client, the server on
+//! its embedded Postgres. Nothing is believed because Baton says so: each step must be seen by the client or
+//! in a capture of the LAN, or the demo fails.
 
 mod example;
 mod gap;
@@ -33,8 +33,12 @@ struct Arguments {
     #[arg(long, value_name = "PATH")]
     agent: Option<PathBuf>,
     /// Where the report is written.
-    #[arg(long, value_name = "FILE", default_value_os_t = binaries::workspace().join("target/demo/report.json"))]
+    #[arg(long, value_name = "FILE", default_value_os_t = default_report())]
     report: PathBuf,
+}
+
+fn default_report() -> PathBuf {
+    binaries::workspace().join("target/demo/report.json")
 }
 
 fn main() -> ExitCode {

@@ -27,7 +27,8 @@ impl Operator {
         output_of(&mut self.command(arguments))
     }
 
-    /// What `baton <arguments>` prints, whatever its exit status: `baton status` has another one when something fails.
+    /// What `baton <arguments>` prints, whatever its exit status: `baton status` has another one when
+    /// something fails.
     pub(crate) fn glance(&self, arguments: &[&str]) -> Result<String> {
         let output = self.command(arguments).stdin(Stdio::null()).output()?;
         Ok(String::from_utf8(output.stdout)?)

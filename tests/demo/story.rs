@@ -15,7 +15,8 @@ use crate::scene::Scene;
 
 /// The first election waits for three agents to enrol.
 const TIME_TO_ELECT: Duration = Duration::from_secs(20);
-/// A takeover takes a third of a second; a client that nobody tells of it would wait for its ARP cache, far longer.
+/// A takeover takes a third of a second; a client that nobody tells of it would wait for its ARP cache, far
+/// longer.
 const TIME_TO_TAKE_OVER: Duration = Duration::from_secs(5);
 const TIME_TO_RECORD: Duration = Duration::from_secs(15);
 /// A second's worth of requests.
@@ -66,8 +67,9 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
     let recorded_ms = failover.gap_ms.context("the failover has no gap")?;
     gap::compare(recorded_ms, loss.on_the_wire)?;
     progress.remark(&format!(
-        "The client's gap is {:.0} ms, the record's {recorded_ms:.0} ms and the capture's {:.0} ms: the client counts \
-         from its last\nanswer to its next one, record and capture from the last advertisement to the announcement.",
+        "The client's gap is {:.0} ms, the record's {recorded_ms:.0} ms and the capture's {:.0} ms: the \
+         client counts from its last\nanswer to its next one, record and capture from the last advertisement to the \
+         announcement.",
         loss.client_gap_ms,
         loss.on_the_wire.as_secs_f64() * 1_000.0,
     ));

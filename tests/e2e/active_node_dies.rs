@@ -6,7 +6,8 @@ use anyhow::{Context, Result, ensure};
 use api_types::failover::{Failover, FailoverCause, GapMethod};
 use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober, ping_prober};
 
-/// `Active_Down_Interval` of n2 at 100 ms: 3 × 100 + (256 − 150)/256 × 100 = 341 ms; five times that, and more.
+/// `Active_Down_Interval` of n2 at 100 ms: 3 × 100 + (256 − 150)/256 × 100 = 341 ms; five times that, and
+/// more.
 const TAKEOVER_BOUND: Duration = Duration::from_millis(2_000);
 
 #[test]

@@ -1,4 +1,5 @@
-//! Processes of the agent die and are started again. A dead worker costs nothing; a dead agent leaves no orphan.
+//! Processes of the agent die and are started again. A dead worker costs nothing; a dead agent leaves no
+//! orphan.
 
 use std::time::Duration;
 

@@ -6,8 +6,9 @@ use anyhow::{Context, Result, ensure};
 use api_types::failover::{Failover, FailoverCause};
 use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober, ping_prober};
 
-/// Longer than a busy machine delays an answer, shorter than every wrong way to hand over takes at this interval: n2
-/// takes over a skew of (256 − 150)/256 × 4 s = 1.66 s after a resignation, and 13.7 s after a silence.
+/// Longer than a busy machine delays an answer, shorter than every wrong way to hand over takes at this
+/// interval: n2 takes over a skew of (256 − 150)/256 × 4 s = 1.66 s after a resignation, and 13.7 s after a
+/// silence.
 const GAP_BOUND: Duration = Duration::from_secs(1);
 const INTERVAL_MS: u32 = 4_000;
 

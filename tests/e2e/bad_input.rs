@@ -6,9 +6,12 @@ use e2e::{BOUND, Lab, Moment, Site, VIP, VRID, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+fn member(node: &str, interface: &str, priority: i64) -> Value {
+    json!({"kind": "node", "node": node, "interface": interface, "priority": priority})
+}
+
 /// What is wrong, the fields that are written over the good group, the status, and the field that is named.
 fn bad_groups() -> Vec<(&'static str, Value, u16, &'static str)> {
-    let member = |node: &str, interface: &str, priority: i64| json!({"kind": "node", "node": node, "interface": interface, "priority": priority});
     let good = member("n2", "eth0", 150);
     vec![
         ("VRID 0", json!({"vrid": 0}), 422, "/vrid"),

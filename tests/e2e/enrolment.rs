@@ -10,8 +10,8 @@ use e2e::{BOUND, Lab, Node, Ports, Server, Site, always, binaries, eventually};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-/// Where the secret begins in `baton_join_<32 hex digits>_<43 characters>_<43 characters>`, and where the hash of
-/// the CA's key does.
+/// Where the secret begins in `baton_join_<32 hex digits>_<43 characters>_<43 characters>`, and where the
+/// hash of the CA's key does.
 const SECRET_AT: usize = 44;
 const PIN_AT: usize = 88;
 

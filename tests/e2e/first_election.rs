@@ -1,4 +1,5 @@
-//! Three nodes are told of a group: one of them holds its address, and everybody on the LAN knows where it is.
+//! Three nodes are told of a group: one of them holds its address, and everybody on the LAN knows where it
+//! is.
 
 use std::time::Duration;
 

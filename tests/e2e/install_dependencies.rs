@@ -90,7 +90,8 @@ impl Machine {
         fs::read_to_string(self.0.join("log")).unwrap_or_default()
     }
 
-    /// Fails unless the machine is as it was made: the same policy, nothing else enabled, no cluster forbidden.
+    /// Fails unless the machine is as it was made: the same policy, nothing else enabled, no cluster
+    /// forbidden.
     fn is_as_before(&self) -> Result<()> {
         let policy = fs::read_to_string(self.0.join("usr-sbin/policy-rc.d"))?;
         ensure!(policy == "#!/bin/sh\nexit 0\n", "the machine's own policy is gone:\n{policy}");

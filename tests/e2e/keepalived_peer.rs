@@ -1,4 +1,5 @@
-//! Debian's keepalived takes part as an external member: elected correctly, active and backup, both ways round.
+//! Debian's keepalived takes part as an external member: elected correctly, active and backup, both ways
+//! round.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -120,8 +121,8 @@ fn a_keepalived_behind_baton_waits_takes_over_and_gives_back() -> Result<()> {
         eventually("keepalived yields", BOUND, || lab.only_holder(VIP, "n1"))?;
         ensure!(recorded(&site, "old-lb", "n1", returned)?.cause == FailoverCause::Preempting);
 
-        // A graceful stop hands over to keepalived, which waits for its skew time, (256 − 150)/256 of the interval
-        // that it has learned from n1, while n1 still answers. That is longer than the gap may be.
+        // A graceful stop hands over to keepalived, which waits for its skew time, (256 − 150)/256 of the
+        // interval that it has learned from n1, while n1 still answers. That is longer than the gap may be.
         site.slow_down(&group, 4_000)?;
         let stopped = Moment::now();
         n1.stop()?;

@@ -1,7 +1,7 @@
 //! The whole system: one file per incident, in namespaces, judged from outside.
 //!
-//! The judges are a client's probes, captured packets and each host's kernel. What the server and the agents say is
-//! only asked for where the claim is about that.
+//! The judges are a client's probes, captured packets and each host's kernel. What the server and the agents
+//! say is only asked for where the claim is about that.
 
 mod active_node_dies;
 mod agent_restarts;

@@ -78,8 +78,8 @@ impl Drop for Checkout {
     }
 }
 
-/// Sends `signal` to make and all it runs, as a terminal does, and waits for make. Whatever has been started holds the
-/// lock, so a lock that is free at once means that nothing is left.
+/// Sends `signal` to make and all it runs, as a terminal does, and waits for make. Whatever has been started
+/// holds the lock, so a lock that is free at once means that nothing is left.
 fn stop(checkout: &Checkout, running: &mut Child, signal: Signal) -> Result<()> {
     killpg(Pid::from_raw(i32::try_from(running.id())?), signal)?;
     eventually("make ends", TIME_TO_STOP, || running.try_wait()?.context("it runs on"))?;

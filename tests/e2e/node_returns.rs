@@ -6,8 +6,8 @@ use anyhow::{Result, ensure};
 use e2e::{BOUND, Haproxy, Lab, Moment, Node, Site, VIP, VRID, always, eventually, http_prober};
 use serde_json::json;
 
-/// At this interval n1 waits 3 × 1 s + (256 − 200)/256 × 1 s = 3.2 s before it takes the address back, so that
-/// nobody answers for about as long if one of the two acts before the other one does.
+/// At this interval n1 waits 3 × 1 s + (256 − 200)/256 × 1 s = 3.2 s before it takes the address back, so
+/// that nobody answers for about as long if one of the two acts before the other one does.
 const INTERVAL_MS: u32 = 1_000;
 const GAP_BOUND: Duration = Duration::from_secs(1);
 
@@ -66,7 +66,8 @@ fn without_preempt_the_address_stays_where_it_is() -> Result<()> {
         let site = Site::start(lab, &["n1", "n2"])?;
         let mut group = Site::group(&[("n1", 200), ("n2", 150)]);
         group["preempt_mode"] = json!(false);
-        // Whoever hears silence first is active; without preempt it stays so. Let n1 be the only one at first.
+        // Whoever hears silence first is active; without preempt it stays so. Let n1 be the only one at
+        // first.
         let mut alone = Site::group(&[("n1", 200)]);
         alone["preempt_mode"] = json!(false);
         site.settle(&alone, "n1")?;

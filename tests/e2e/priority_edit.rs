@@ -8,8 +8,8 @@ use api_types::failover::{Failover, FailoverCause};
 use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober};
 use serde_json::json;
 
-/// At this interval n2 waits about three seconds before it takes over, and n1, had it let go at the edit, would be
-/// missed for as long.
+/// At this interval n2 waits about three seconds before it takes over, and n1, had it let go at the edit,
+/// would be missed for as long.
 const INTERVAL_MS: u32 = 1_000;
 const GAP_BOUND: Duration = Duration::from_secs(1);
 

@@ -16,7 +16,8 @@ fn it_is_refused_with_its_reason_and_the_one_before_goes_on() -> Result<()> {
         let n1 = site.node("n1")?;
         let running = n1.status()?.applied_revision;
 
-        // With arp_ignore 2 the kernel answers only askers within the subnet of the address, and ours is a /32.
+        // With arp_ignore 2 the kernel answers only askers within the subnet of the address, and ours is a
+        // /32.
         n1.host.namespace.set_sysctl("net/ipv4/conf/eth0/arp_ignore", "2")?;
         let edited = Moment::now();
         let _group: Group = site.api.put("groups/web", &Site::group(&[("n1", 100), ("n2", 150)]))?;

@@ -1,4 +1,5 @@
-//! An operator's program: speaks REST to a server over TLS, trusts its CA only, and reads answers by the contract.
+//! An operator's program: speaks REST to a server over TLS, trusts its CA only, and reads answers by the
+//! contract.
 
 use std::time::Duration;
 

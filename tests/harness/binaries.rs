@@ -33,8 +33,8 @@ pub(crate) fn target_directory() -> PathBuf {
     profile.and_then(Path::parent).map_or_else(|| workspace().join("target"), Path::to_owned)
 }
 
-/// The root of the workspace: the nearest directory from the working directory upwards that has a `Cargo.lock`.
-/// Cargo and make run programs in the workspace, wherever that was moved after they were built.
+/// The root of the workspace: the nearest directory from the working directory upwards that has a
+/// `Cargo.lock`. Cargo and make run programs in the workspace, wherever that was moved after they were built.
 #[must_use]
 pub fn workspace() -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();

@@ -13,7 +13,8 @@ const VRRP: u8 = 112;
 const ALL_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);
 const IPV4_HEADER: usize = 20;
 
-/// An advert as an attacker makes it. [`Forgery::valid`] is one that routers believe; each field can be spoilt.
+/// An advert as an attacker makes it. [`Forgery::valid`] is one that routers believe; each field can be
+/// spoilt.
 #[derive(Debug, Clone)]
 pub struct Forgery {
     /// The IPv4 time to live; 255 on a valid one.

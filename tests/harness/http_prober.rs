@@ -21,8 +21,8 @@ const EVERY: Duration = Duration::from_millis(20);
 const PATIENCE: Duration = Duration::from_millis(100);
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: service.example\r\nConnection: close\r\n\r\n";
 
-/// Begins to probe port 80 of `target` from `client`: every 20 ms, each with 100 ms of patience, so that several
-/// are in flight when nobody answers.
+/// Begins to probe port 80 of `target` from `client`: every 20 ms, each with 100 ms of patience, so that
+/// several are in flight when nobody answers.
 ///
 /// # Errors
 /// When there can be no thread.

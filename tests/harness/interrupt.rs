@@ -1,9 +1,11 @@
-//! SIGINT, SIGTERM and SIGHUP end a laboratory once and quietly: one thread cleans up, every other one stands aside.
+//! SIGINT, SIGTERM and SIGHUP end a laboratory once and quietly: one thread cleans up, every other one stands
+//! aside.
 //!
-//! What is torn down fails under the hands of whoever still works with it. Those failures mean nothing, so nobody
-//! gets to see them: all that runs, waits or reports in a laboratory comes past [`stand_aside`].
+//! What is torn down fails under the hands of whoever still works with it. Those failures mean nothing, so
+//! nobody gets to see them: all that runs, waits or reports in a laboratory comes past [`stand_aside`].
 //!
-//! Whoever cleans up says so with [`tell`]: the terminal may be gone, and that must not keep anybody from cleaning.
+//! Whoever cleans up says so with [`tell`]: the terminal may be gone, and that must not keep anybody from
+//! cleaning.
 
 use std::fs;
 use std::io::{Write, stderr};

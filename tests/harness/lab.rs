@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The LAN carries adverts, ARP and clients; the management bridge carries what agents and server say to each
-//! other. Nothing exists outside the namespaces. Laboratories take turns, also between processes, because they
-//! measure time on a machine that they share.
+//! other. Nothing exists outside the namespaces. Laboratories take turns, also between processes, because
+//! they measure time on a machine that they share.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -206,8 +206,8 @@ impl Lab {
         ip(&["-n", host, "link", "set", interface, "up"])
     }
 
-    /// Cuts the host off: the switch drops everything from and to its ports, whose carrier stays. Answers from when
-    /// on nothing of the host arrives; up to then it goes on advertising and announcing.
+    /// Cuts the host off: the switch drops everything from and to its ports, whose carrier stays. Answers
+    /// from when on nothing of the host arrives; up to then it goes on advertising and announcing.
     ///
     /// # Errors
     /// When nft refuses.

@@ -1,7 +1,7 @@
 //! Nothing of a laboratory outlives it: not after a panic, not after Ctrl-C, not after `kill -9`.
 //!
-//! Everything a laboratory makes carries its prefix. [`sweep`] finds it by that alone, so the same few lines serve
-//! the ordinary end, an interrupt, and the next run that finds what a killed one left behind.
+//! Everything a laboratory makes carries its prefix. [`sweep`] finds it by that alone, so the same few lines
+//! serve the ordinary end, an interrupt, and the next run that finds what a killed one left behind.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,10 +1,11 @@
-//! The laboratory that incidents are written in: hosts on a LAN, real programs in them, and witnesses that judge
-//! from outside.
+//! The laboratory that incidents are written in: hosts on a LAN, real programs in them, and witnesses that
+//! judge from outside.
 //!
-//! An incident is a closure given to [`Lab::run`]. Its verbs: plug hosts in ([`Lab::host`]), start agents, a server,
-//! a keepalived or web servers in them, cut hosts off ([`Lab::cut`]), kill what runs in them, and then ask the
-//! witnesses: a [`capture::Capture`] of the wire, probes of a client ([`http_prober`], [`ping_prober`]), and each
-//! host's kernel ([`Lab::holders`]). Waits are [`eventually()`]: until seen, or a bound, never a sleep and a look.
+//! An incident is a closure given to [`Lab::run`]. Its verbs: plug hosts in ([`Lab::host`]), start agents, a
+//! server, a keepalived or web servers in them, cut hosts off ([`Lab::cut`]), kill what runs in them, and
+//! then ask the witnesses: a [`capture::Capture`] of the wire, probes of a client ([`http_prober`],
+//! [`ping_prober`]), and each host's kernel ([`Lab::holders`]). Waits are [`eventually()`]: until seen, or a
+//! bound, never a sleep and a look.
 
 mod api;
 mod arp_prober;

@@ -40,7 +40,8 @@ impl Node {
         let (configuration, token) = (directory.join("agent.toml"), directory.join("join-token"));
         fs::write(&token, join_token)?;
         let text = format!(
-            "state_dir = {:?}\nsocket = {:?}\n\n[server]\nurl = \"{server_url}\"\njoin_token_file = {token:?}\n",
+            "state_dir = {:?}\nsocket = {:?}\n\n\
+             [server]\nurl = \"{server_url}\"\njoin_token_file = {token:?}\n",
             directory.join("state"),
             directory.join("agent.sock"),
         );

@@ -78,8 +78,8 @@ fn configured(host: &Host, instance: VrrpInstance) -> String {
     format!(
         "global_defs {{\n  router_id {name}\n  vrrp_version 3\n}}\n\
          vrrp_instance vrid-{vrid} {{\n  state BACKUP\n  interface eth0\n  virtual_router_id {vrid}\n  \
-         priority {priority}\n  advert_int {seconds}\n{nopreempt}  virtual_ipaddress {{\n    {address}/32 dev eth0\n  \
-         }}\n}}\n",
+         priority {priority}\n  advert_int {seconds}\n{nopreempt}  \
+         virtual_ipaddress {{\n    {address}/32 dev eth0\n  }}\n}}\n",
         name = host.name,
     )
 }

@@ -14,8 +14,8 @@ use crate::interrupt::stand_aside;
 use crate::lab::Host;
 use crate::probes::{Answer, Probe, Prober, Probes};
 
-/// An answer later than this counts as lost. A lost packet is never answered, so that waiting hides nothing, and a
-/// busy machine is not taken for an outage.
+/// An answer later than this counts as lost. A lost packet is never answered, so that waiting hides nothing,
+/// and a busy machine is not taken for an outage.
 const PATIENCE: Duration = Duration::from_millis(500);
 const ECHO_REQUEST: u8 = 8;
 const ECHO_REPLY: u8 = 0;
@@ -87,7 +87,8 @@ fn read_reply(socket: &mut Socket) -> Result<Option<u16>> {
     }
 }
 
-/// An echo request without data; its checksum is that of RFC 1071 over type and sequence, the only words not 0.
+/// An echo request without data; its checksum is that of RFC 1071 over type and sequence, the only words not
+/// 0.
 fn echo_request(sequence: u16) -> [u8; 8] {
     let (sum, carry) = u16::from_be_bytes([ECHO_REQUEST, 0]).overflowing_add(sequence);
     let [sum_high, sum_low] = (!(sum + u16::from(carry))).to_be_bytes();

@@ -98,8 +98,8 @@ impl Drop for Process {
     }
 }
 
-/// Whether any thread of the process runs; one that waits to be reaped does not. The first thread may be gone long
-/// before the last one, which closes what the process had open.
+/// Whether any thread of the process runs; one that waits to be reaped does not. The first thread may be gone
+/// long before the last one, which closes what the process had open.
 #[must_use]
 pub fn is_alive(pid: Pid) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };

@@ -144,9 +144,9 @@ impl<'lab> Site<'lab> {
         Ok(written)
     }
 
-    /// Has the holder of a settled group advertise only once per `interval_ms`, and waits until the others know it.
-    /// From then on whoever waits for a timer, rather than for what it hears, waits for longer than three intervals.
-    /// Answers the group's specification.
+    /// Has the holder of a settled group advertise only once per `interval_ms`, and waits until the others
+    /// know it. From then on whoever waits for a timer, rather than for what it hears, waits for longer than
+    /// three intervals. Answers the group's specification.
     ///
     /// # Errors
     /// When it is refused, or not on the wire in time.

@@ -42,7 +42,8 @@ impl Haproxy {
         Self::start(host, &frontend, host.lan)
     }
 
-    /// One that passes what comes to port 80 of `address` on to `backends`. It listens before the address is there.
+    /// One that passes what comes to port 80 of `address` on to `backends`. It listens before the address is
+    /// there.
     ///
     /// # Errors
     /// When it does not come up.
