@@ -20,7 +20,7 @@ const OVERRIDES: [(&str, &str); 11] = [
     ("BATON_SERVER_DATABASE_URL", "database.url"),
     ("BATON_SERVER_DATABASE_OWNER_URL", "database.owner_url"),
     ("BATON_SERVER_DATABASE_MAX_CONNECTIONS", "database.max_connections"),
-    ("BATON_SERVER_POSTGRES_BIN_DIR", "database.bin_dir"),
+    ("BATON_SERVER_DATABASE_BIN_DIR", "database.bin_dir"),
 ];
 
 /// The configuration of a server.
@@ -280,6 +280,13 @@ mod tests {
         assert_eq!(config.listen.port(), 2);
         assert_eq!(config.names, ["a.example", "192.0.2.1"]);
         assert_eq!(config.database.max_connections, 7);
+    }
+
+    #[test]
+    fn each_variable_has_the_name_of_its_key() {
+        for (variable, key) in OVERRIDES {
+            assert_eq!(variable, format!("BATON_SERVER_{}", key.to_uppercase().replace('.', "_")));
+        }
     }
 
     #[test]
