@@ -16,6 +16,8 @@ use api_types::problem::FieldProblem;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use super::scalar::Scalar;
+
 /// What can be read from a JSON object.
 pub trait FromFields: Sized {
     /// Reads every field; `None` when one was wrong, after all that is wrong was noted.
@@ -168,18 +170,11 @@ impl Fields<'_> {
 }
 
 fn convert<T: DeserializeOwned>(value: Value, pointer: &str, errors: &mut Vec<FieldProblem>) -> Option<T> {
-    match serde_path_to_error::deserialize(value) {
-        Ok(value) => Some(value),
-        Err(error) => {
-            let pointer = error.path().iter().fold(pointer.to_owned(), |pointer, segment| match segment {
-                serde_path_to_error::Segment::Seq { index } => format!("{pointer}/{index}"),
-                serde_path_to_error::Segment::Map { key } => child(&pointer, key),
-                serde_path_to_error::Segment::Enum { .. } | serde_path_to_error::Segment::Unknown => pointer,
-            });
-            errors.push(FieldProblem { pointer, detail: error.into_inner().to_string() });
-            None
-        }
-    }
+    T::deserialize(Scalar(value))
+        .inspect_err(|error| {
+            errors.push(FieldProblem { pointer: pointer.to_owned(), detail: error.to_string() });
+        })
+        .ok()
 }
 
 fn child(pointer: &str, name: &str) -> String {

@@ -86,7 +86,7 @@ async fn create_group(
     body: Result<DraftBody<GroupDraft>, Problem>,
 ) -> Result<Created<Group>, Problem> {
     let name = body.as_ref().ok().and_then(|body| Some(body.draft.name.as_ref()?.to_string()));
-    let attempt = Attempt::new(&app, &caller, "group.create", Kind::Group, name);
+    let attempt = Attempt::new(&app, &caller, "group.create", Kind::Group.as_str(), name);
     attempt.outcome(async { write::create(&app, &caller, body?).await }).await
 }
 
@@ -116,7 +116,7 @@ async fn put_group(
     preconditions: Preconditions,
     body: Result<DraftBody<GroupDraft>, Problem>,
 ) -> Result<Written<Group>, Problem> {
-    let attempt = Attempt::new(&app, &caller, "group.update", Kind::Group, Some(path.to_string()));
+    let attempt = Attempt::new(&app, &caller, "group.update", Kind::Group.as_str(), Some(path.to_string()));
     attempt.outcome(async { write::put(&app, &caller, &path, &preconditions, body?).await }).await
 }
 
@@ -134,7 +134,7 @@ async fn delete_group(
     Path(path): Path<NameOrId>,
     preconditions: Preconditions,
 ) -> Result<StatusCode, Problem> {
-    let attempt = Attempt::new(&app, &caller, "group.delete", Kind::Group, Some(path.to_string()));
+    let attempt = Attempt::new(&app, &caller, "group.delete", Kind::Group.as_str(), Some(path.to_string()));
     attempt.outcome(write::delete(&app, &caller, &path, &preconditions)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

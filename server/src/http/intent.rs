@@ -62,15 +62,15 @@ pub(super) struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    /// `caller` tries to do `action` to the object that is called `name`, where it is known.
+    /// `caller` tries to do `action` to the object of this kind that is called `name`, where it is known.
     pub(super) fn new(
         app: &'a App,
         caller: &'a Caller,
         action: &'static str,
-        kind: Kind,
+        kind: &'static str,
         name: Option<String>,
     ) -> Self {
-        Self { app, caller, action, target: Target { kind: kind.as_str(), id: None, name } }
+        Self { app, caller, action, target: Target { kind, id: None, name } }
     }
 
     /// The outcome, after a refusal was recorded. What succeeds is recorded in its own transaction; a failure of

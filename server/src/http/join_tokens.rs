@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::authorise::Caller;
 use super::body::Body;
 use super::fields::{Fields, FromFields};
+use super::intent::Attempt;
 use super::page::PageQuery;
 use super::path::Path;
 use super::problem::Problem;
@@ -71,8 +72,14 @@ async fn create_join_token(
     State(app): State<App>,
     caller: Caller,
     _: Query<NoQuery>,
-    Body(spec): Body<JoinTokenSpec>,
+    body: Result<Body<JoinTokenSpec>, Problem>,
 ) -> Result<Created<JoinToken>, Problem> {
+    let named = body.as_ref().ok().map(|Body(spec)| spec.node.to_string());
+    let attempt = Attempt::new(&app, &caller, "join_token.create", "join_token", named);
+    attempt.outcome(async { create(&app, &caller, body?.0).await }).await
+}
+
+async fn create(app: &App, caller: &Caller, spec: JoinTokenSpec) -> Result<Created<JoinToken>, Problem> {
     let secret = SecretToken::generate(Uuid::now_v7());
     let now = app.clock.now();
     let token = JoinToken {
@@ -118,6 +125,11 @@ async fn delete_join_token(
     _: Query<NoQuery>,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
+    let attempt = Attempt::new(&app, &caller, "join_token.delete", "join_token", Some(id.to_string()));
+    attempt.outcome(delete(&app, &caller, id)).await
+}
+
+async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<StatusCode, Problem> {
     let mut tx = app.db.begin().await?;
     let token =
         join_tokens::delete(&mut tx, id).await?.ok_or_else(|| Problem::not_found("join token", id))?;

@@ -25,6 +25,7 @@ pub mod problem;
 pub mod query;
 pub mod request;
 pub mod routes;
+mod scalar;
 pub mod segments;
 pub mod tokens;
 pub mod transitions;

@@ -96,7 +96,7 @@ async fn create_node(
     body: Result<Body<NodeSpec>, Problem>,
 ) -> Result<Created<Node>, Problem> {
     let name = name_in(&body, |Body(spec)| &spec.name);
-    let attempt = Attempt::new(&app, &caller, "node.create", Kind::Node, name);
+    let attempt = Attempt::new(&app, &caller, "node.create", Kind::Node.as_str(), name);
     attempt.outcome(async { create(&app, &caller, &body?.0).await }).await
 }
 
@@ -126,7 +126,7 @@ async fn put_node(
     preconditions: Preconditions,
     body: Result<Body<NodeSpec>, Problem>,
 ) -> Result<Written<Node>, Problem> {
-    let attempt = Attempt::new(&app, &caller, "node.update", Kind::Node, Some(path.to_string()));
+    let attempt = Attempt::new(&app, &caller, "node.update", Kind::Node.as_str(), Some(path.to_string()));
     attempt.outcome(async { put(&app, &caller, &path, &preconditions, &body?.0).await }).await
 }
 
@@ -144,7 +144,7 @@ async fn delete_node(
     Path(path): Path<NameOrId>,
     preconditions: Preconditions,
 ) -> Result<StatusCode, Problem> {
-    let attempt = Attempt::new(&app, &caller, "node.delete", Kind::Node, Some(path.to_string()));
+    let attempt = Attempt::new(&app, &caller, "node.delete", Kind::Node.as_str(), Some(path.to_string()));
     attempt.outcome(delete(&app, &caller, &path, &preconditions)).await
 }
 

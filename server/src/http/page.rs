@@ -44,14 +44,33 @@ impl<K> PageQuery<K> {
 
 impl<K: FromStr> FromParams for PageQuery<K> {
     fn from_params(params: &mut Params) -> Option<Self> {
-        let limit = params.optional::<i64>("limit");
-        if let Some(Some(limit)) = limit
-            && !(1..=LIMIT_MAX).contains(&limit)
-        {
-            params.refuse("limit", format!("{limit} is not allowed; 1 to {LIMIT_MAX} are"));
-        }
+        let limit = params.optional::<Limit>("limit");
         let cursor = params.optional::<Cursor<K>>("cursor");
-        Some(Self { limit: limit?.unwrap_or(LIMIT_DEFAULT), after: cursor?.map(|Cursor(key)| key) })
+        Some(Self {
+            limit: limit?.map_or(LIMIT_DEFAULT, |Limit(limit)| limit),
+            after: cursor?.map(|Cursor(key)| key),
+        })
+    }
+}
+
+/// How many items a page has at most.
+struct Limit(i64);
+
+/// The text is no limit.
+struct LimitError(String);
+
+impl Display for LimitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is not allowed; 1 to {LIMIT_MAX} are", self.0)
+    }
+}
+
+impl FromStr for Limit {
+    type Err = LimitError;
+
+    fn from_str(text: &str) -> Result<Self, LimitError> {
+        let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+        limit.map(Self).ok_or_else(|| LimitError(text.to_owned()))
     }
 }
 

@@ -104,7 +104,7 @@ async fn create_segment(
     body: Result<Body<SegmentSpec>, Problem>,
 ) -> Result<Created<Segment>, Problem> {
     let name = name_in(&body, |Body(spec)| &spec.name);
-    let attempt = Attempt::new(&app, &caller, "segment.create", Kind::Segment, name);
+    let attempt = Attempt::new(&app, &caller, "segment.create", Kind::Segment.as_str(), name);
     attempt.outcome(async { create(&app, &caller, &body?.0).await }).await
 }
 
@@ -134,7 +134,8 @@ async fn put_segment(
     preconditions: Preconditions,
     body: Result<Body<SegmentSpec>, Problem>,
 ) -> Result<Written<Segment>, Problem> {
-    let attempt = Attempt::new(&app, &caller, "segment.update", Kind::Segment, Some(path.to_string()));
+    let attempt =
+        Attempt::new(&app, &caller, "segment.update", Kind::Segment.as_str(), Some(path.to_string()));
     attempt.outcome(async { put(&app, &caller, &path, &preconditions, &body?.0).await }).await
 }
 
@@ -152,7 +153,8 @@ async fn delete_segment(
     Path(path): Path<NameOrId>,
     preconditions: Preconditions,
 ) -> Result<StatusCode, Problem> {
-    let attempt = Attempt::new(&app, &caller, "segment.delete", Kind::Segment, Some(path.to_string()));
+    let attempt =
+        Attempt::new(&app, &caller, "segment.delete", Kind::Segment.as_str(), Some(path.to_string()));
     attempt.outcome(delete(&app, &caller, &path, &preconditions)).await
 }
 

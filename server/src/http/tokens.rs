@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::authorise::Caller;
 use super::body::Body;
 use super::fields::{Fields, FromFields};
+use super::intent::Attempt;
 use super::page::PageQuery;
 use super::path::Path;
 use super::problem::Problem;
@@ -83,8 +84,14 @@ async fn create_token(
     State(app): State<App>,
     caller: Caller,
     _: Query<NoQuery>,
-    Body(spec): Body<TokenSpec>,
+    body: Result<Body<TokenSpec>, Problem>,
 ) -> Result<Created<Token>, Problem> {
+    let named = body.as_ref().ok().map(|Body(spec)| spec.name.to_string());
+    let attempt = Attempt::new(&app, &caller, "token.create", "token", named);
+    attempt.outcome(async { create(&app, &caller, body?.0).await }).await
+}
+
+async fn create(app: &App, caller: &Caller, spec: TokenSpec) -> Result<Created<Token>, Problem> {
     let secret = SecretToken::generate(Uuid::now_v7());
     let now = app.clock.now();
     let token = Token {
@@ -130,6 +137,11 @@ async fn delete_token(
     _: Query<NoQuery>,
     Path(id): Path<Uuid>,
 ) -> Result<StatusCode, Problem> {
+    let attempt = Attempt::new(&app, &caller, "token.delete", "token", Some(id.to_string()));
+    attempt.outcome(delete(&app, &caller, id)).await
+}
+
+async fn delete(app: &App, caller: &Caller, id: Uuid) -> Result<StatusCode, Problem> {
     let mut tx = app.db.begin().await?;
     let token = tokens::delete(&mut tx, id).await?.ok_or_else(|| Problem::not_found("token", id))?;
     let entry = caller.did("token.delete", Target::new("token", token.id, &token.name)).before(&token);

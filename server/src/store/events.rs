@@ -81,12 +81,13 @@ pub async fn record(
     phase: Phase,
     detail: &str,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
+    let name = sqlx::query_scalar!(
         "INSERT INTO events (at, kind, phase, subject_kind, subject_id, subject_name, detail)
          SELECT $1, $2, $3, $4, $5, subject.name, $6
          FROM (SELECT id, name FROM groups WHERE $4 = 'group'
                UNION ALL SELECT id, name FROM nodes WHERE $4 = 'node') AS subject
-         WHERE subject.id = $5",
+         WHERE subject.id = $5
+         RETURNING subject_name",
         now.as_datetime(),
         kind.as_str(),
         phase.as_str(),
@@ -94,15 +95,12 @@ pub async fn record(
         subject.id(),
         detail,
     )
-    .execute(conn)
+    .fetch_optional(conn)
     .await?;
-    tracing::info!(
-        condition = kind.as_str(),
-        phase = phase.as_str(),
-        subject = subject.kind(),
-        subject_id = %subject.id(),
-        detail,
-        "condition"
-    );
+    let (group, node) = match subject {
+        Subject::Group(_) => (name, None),
+        Subject::Node(_) => (None, name),
+    };
+    tracing::info!(group, node, condition = kind.as_str(), phase = phase.as_str(), detail, "condition");
     Ok(())
 }

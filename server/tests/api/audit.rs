@@ -66,6 +66,40 @@ async fn a_refusal_is_recorded_whatever_the_caller_sent() {
 }
 
 #[tokio::test]
+async fn a_refused_change_of_a_token_is_recorded_as_any_other() {
+    let app = TestApp::start().await;
+    let nobody = "018f4e6e-7c1a-7000-8000-000000000000";
+    for (path, body) in [
+        ("tokens", json!({"name": "ci", "role": "king"})),
+        ("join-tokens", json!({"node": "lb1", "ttl_ms": 1})),
+    ] {
+        app.post(&format!("/api/v1/{path}"), &body).await.problem(422, "invalid");
+        app.delete(&format!("/api/v1/{path}/{nobody}")).await.problem(404, "not_found");
+    }
+    app.token("ci", "viewer").await;
+    app.post("/api/v1/tokens", json!({"name": "ci", "role": "viewer"})).await.problem(409, "name_taken");
+
+    let entries = app.audit().await;
+    let refused = entries.iter().rev().filter(|entry| entry["outcome"] == "refused");
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let told: Vec<_> = refused
+        .map(|entry| (text(&entry["action"]), text(&entry["target_name"]), text(&entry["after"]["reason"])))
+        .collect();
+    let wanted = [
+        ("token.create", "", "/role"),
+        ("token.delete", nobody, "not_found"),
+        ("join_token.create", "", "/ttl_ms"),
+        ("join_token.delete", nobody, "not_found"),
+        ("token.create", "ci", "name_taken"),
+    ];
+    assert_eq!(told.len(), wanted.len(), "{told:?}");
+    for ((action, name, reason), told) in wanted.into_iter().zip(told) {
+        assert_eq!((told.0.as_str(), told.1.as_str()), (action, name));
+        assert!(told.2.contains(reason), "{told:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_log_tells_the_story_of_a_group() {
     let app = TestApp::with_a_group().await;
     let changed = with(group("web"), "description", json!("for the shop"));

@@ -41,7 +41,10 @@ async fn numbers_out_of_range_are_named_with_the_range() {
     for vrid in [json!(0), json!(256), json!(-1)] {
         invalid(&api, &free("vrid", vrid), &["/vrid"], "allowed are 1 to 255").await;
     }
-    invalid(&api, &free("vrid", json!("51")), &["/vrid"], "").await;
+    let said = "must be a whole number, not the string \"51\"";
+    invalid(&api, &free("vrid", json!("51")), &["/vrid"], said).await;
+    let said = "must be true or false, not 1";
+    invalid(&api, &free("preempt_mode", json!(1)), &["/preempt_mode"], said).await;
     for priority in [0, 256] {
         let members = json!([node_member("lb1", "eth0", priority)]);
         invalid(&api, &free("members", members), &["/members/0/priority"], "1 to 254").await;

@@ -49,6 +49,10 @@ async fn health_is_open_and_metrics_count_what_was_answered() {
         let answer = app.request("GET", path).anonymous().send().await;
         assert_eq!((answer.status, &answer.body), (200, &json!({"status": "ok"})), "{path}");
     }
+    for path in ["/livez", "/readyz", "/metrics"] {
+        let answer = app.get(&format!("{path}?verbose=1")).await;
+        assert_eq!(answer.problem(400, "invalid_query")["errors"][0]["pointer"], "?verbose", "{path}");
+    }
     baton_server::metrics::install();
     app.get("/readyz").await;
     let metrics = app.get("/metrics").await;
