@@ -68,8 +68,8 @@ pub(crate) fn tell(scene: &Scene<'_>, progress: &Progress) -> Result<Report> {
     gap::compare(recorded_ms, loss.on_the_wire)?;
     progress.remark(&format!(
         "The client's gap is {:.0} ms, the record's {recorded_ms:.0} ms and the capture's {:.0} ms: the \
-         client counts from its last\nanswer to its next one, record and capture from the last advertisement to the \
-         announcement.",
+         client counts from its last\nanswer to its next one, record and capture from the last \
+         advertisement to the announcement.",
         loss.client_gap_ms,
         loss.on_the_wire.as_secs_f64() * 1_000.0,
     ));

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use api_types::failover::{Failover, FailoverCause, GapMethod};
-use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober, ping_prober};
+use api_types::failover::{FailoverCause, GapMethod};
+use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, http_prober, ping_prober};
 
 /// `Active_Down_Interval` of n2 at 100 ms: 3 × 100 + (256 − 150)/256 × 100 = 341 ms; five times that, and
 /// more.
@@ -40,11 +40,7 @@ fn the_best_backup_takes_over_and_the_failover_is_recorded() -> Result<()> {
         ensure!(site.capture.adverts_from(VRID, n3.host.lan, died).is_empty(), "n3 advertised too");
         ensure!(n2.host.has_address(VIP)? && !n3.host.has_address(VIP)?);
 
-        let failover = eventually("the failover is recorded", BOUND, || {
-            let failovers: Vec<Failover> = site.api.list("failovers?group=web")?;
-            let ours = failovers.iter().find(|one| one.to == "n2").cloned();
-            ours.with_context(|| format!("{failovers:?}"))
-        })?;
+        let failover = site.wait_for_failover_to("n2")?;
         ensure!(failover.from.as_deref() == Some("n1") && failover.group_id == group.id, "{failover:?}");
         ensure!(failover.cause == FailoverCause::NoResponse, "{failover:?}");
         ensure!(failover.gap_method == GapMethod::LastAdvertisementToAnnouncement, "{failover:?}");

@@ -32,11 +32,7 @@ fn a_killed_worker_moves_no_address_neither_active_nor_backup() -> Result<()> {
         for victim in [n1, n2] {
             let killed = Moment::now();
             lose_worker(victim)?;
-            eventually("ten more adverts of n1", BOUND, || {
-                let adverts = site.capture.adverts_from(VRID, n1.host.lan, killed);
-                ensure!(adverts.len() >= 10, "{} adverts", adverts.len());
-                Ok(())
-            })?;
+            site.wait_for_adverts(10, killed)?;
             site.wait_until_connected(victim)?;
             lab.only_holder(VIP, "n1")?;
             let strangers = site.capture.adverts_from(VRID, n2.host.lan, killed);
@@ -83,11 +79,7 @@ fn a_killed_agent_leaves_no_orphan_when_it_starts_again() -> Result<()> {
         n2.kill()?;
         n2.restart()?;
         site.wait_until_connected(n2)?;
-        eventually("twenty more adverts of n1", BOUND, || {
-            let adverts = site.capture.adverts_from(VRID, n1.host.lan, killed);
-            ensure!(adverts.len() >= 20, "{} adverts", adverts.len());
-            Ok(())
-        })?;
+        site.wait_for_adverts(20, killed)?;
         ensure!(site.capture.adverts_from(VRID, n2.host.lan, killed).is_empty(), "n2 took over");
         lab.only_holder(VIP, "n1")
     })
@@ -103,11 +95,7 @@ fn a_dead_parent_is_not_missed() -> Result<()> {
         pings.wait_until_answered("", 20, Moment::now(), BOUND)?;
         let killed = Moment::now();
         n1.kill_parent()?;
-        eventually("twenty more adverts of n1", BOUND, || {
-            let adverts = site.capture.adverts_from(VRID, n1.host.lan, killed);
-            ensure!(adverts.len() >= 20, "{} adverts", adverts.len());
-            Ok(())
-        })?;
+        site.wait_for_adverts(20, killed)?;
         ensure!(site.capture.adverts_from(VRID, n2.host.lan, killed).is_empty(), "n2 took over");
         let outage = pings.outage(killed);
         ensure!(outage.lost == 0, "{outage}");

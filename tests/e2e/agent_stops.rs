@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
-use api_types::failover::{Failover, FailoverCause};
+use anyhow::{Result, ensure};
+use api_types::failover::FailoverCause;
 use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober, ping_prober};
 
 /// Longer than a busy machine delays an answer, shorter than every wrong way to hand over takes at this
@@ -46,10 +46,7 @@ fn a_stopping_holder_hands_the_address_over_before_it_lets_go() -> Result<()> {
         ensure!(pings.lost * 20 <= pings.sent, "more than one probe in twenty was lost: {pings}");
         ensure!(n1.host.namespace.processes().len() == 1, "only HAProxy runs on n1");
 
-        let failover = eventually("the failover is recorded", BOUND, || {
-            let failovers: Vec<Failover> = site.api.list("failovers?group=web")?;
-            failovers.iter().find(|one| one.to == "n2").cloned().with_context(|| format!("{failovers:?}"))
-        })?;
+        let failover = site.wait_for_failover_to("n2")?;
         ensure!(failover.cause == FailoverCause::PriorityZero, "{failover:?}");
         ensure!(failover.from.as_deref() == Some("n1"), "{failover:?}");
         Ok(())
@@ -64,11 +61,7 @@ fn a_stopping_backup_says_nothing() -> Result<()> {
         let n2 = site.node("n2")?;
         let stopped = Moment::now();
         n2.stop()?;
-        let adverts = eventually("n1 goes on for ten intervals", BOUND, || {
-            let adverts = site.capture.adverts(VRID, stopped);
-            ensure!(adverts.len() >= 10, "{} adverts", adverts.len());
-            Ok(adverts)
-        })?;
+        let adverts = site.wait_for_adverts(10, stopped)?;
         let n1 = site.node("n1")?.host.lan;
         ensure!(adverts.iter().all(|(_, advert)| advert.from == n1), "{adverts:?}");
         lab.only_holder(VIP, "n1")

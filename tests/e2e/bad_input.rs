@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use api_types::group::Group;
-use e2e::{BOUND, Lab, Moment, Site, VIP, VRID, eventually};
+use e2e::{BOUND, Lab, Moment, Site, VIP, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -90,13 +90,9 @@ fn every_bad_field_is_named_and_no_agent_notices() -> Result<()> {
 
         let after: Group = site.api.get("groups/web")?;
         ensure!(after.spec() == before.spec() && after.generation == before.generation, "{after:?}");
-        eventually("twenty more adverts", BOUND, || {
-            let adverts = site.capture.adverts(VRID, begun);
-            ensure!(adverts.len() >= 20, "{} adverts", adverts.len());
-            let same = |from, priority| from == site.nodes[0].host.lan && priority == 200;
-            ensure!(adverts.iter().all(|(_, one)| same(one.from, one.priority)), "{adverts:?}");
-            Ok(())
-        })?;
+        let adverts = site.wait_for_adverts(20, begun)?;
+        let same = |from, priority| from == site.nodes[0].host.lan && priority == 200;
+        ensure!(adverts.iter().all(|(_, one)| same(one.from, one.priority)), "{adverts:?}");
         ensure!(runs_both()? == revision, "an agent was sent something");
         lab.only_holder(VIP, "n1")
     })

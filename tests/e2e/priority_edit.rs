@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api_types::audit::AuditEvent;
-use api_types::failover::{Failover, FailoverCause};
-use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober};
+use api_types::failover::FailoverCause;
+use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, http_prober};
 use serde_json::json;
 
 /// At this interval n2 waits about three seconds before it takes over, and n1, had it let go at the edit,
@@ -34,10 +34,7 @@ fn the_member_that_is_raised_above_the_holder_takes_the_address() -> Result<()> 
         let taken = site.capture.adverts_from(VRID, site.node("n2")?.host.lan, edited);
         ensure!(taken[0].0 - edited > GAP_BOUND, "it took over too soon to tell: {taken:?}");
 
-        let failover = eventually("the failover is recorded", BOUND, || {
-            let failovers: Vec<Failover> = site.api.list("failovers?group=web")?;
-            failovers.iter().find(|one| one.to == "n2").cloned().with_context(|| format!("{failovers:?}"))
-        })?;
+        let failover = site.wait_for_failover_to("n2")?;
         ensure!(failover.cause == FailoverCause::Preempting, "{failover:?}");
         ensure!(failover.from.as_deref() == Some("n1"), "{failover:?}");
         let audit: Vec<AuditEvent> = site.api.list("audit-events")?;

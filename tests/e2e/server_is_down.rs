@@ -3,19 +3,15 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use api_types::failover::{Failover, FailoverCause};
+use api_types::failover::FailoverCause;
 use api_types::transition::{State, Transition, TransitionReason};
 use chrono::Utc;
-use e2e::{BOUND, Haproxy, Lab, Moment, Prober, Site, VIP, VRID, eventually, http_prober, ping_prober};
+use e2e::{BOUND, Haproxy, Lab, Moment, Prober, Site, VIP, eventually, http_prober, ping_prober};
 
 /// Waits for twenty more adverts and fails unless all are n1's, without a probe lost.
 fn nothing_moves(site: &Site, pings: &Prober, since: Moment) -> Result<()> {
     let n1 = site.node("n1")?.host.lan;
-    let adverts = eventually("twenty more adverts", BOUND, || {
-        let adverts = site.capture.adverts(VRID, since);
-        ensure!(adverts.len() >= 20, "{} adverts", adverts.len());
-        Ok(adverts)
-    })?;
+    let adverts = site.wait_for_adverts(20, since)?;
     ensure!(adverts.iter().all(|(_, one)| one.from == n1 && one.priority == 200), "{adverts:?}");
     let outage = pings.outage(since);
     ensure!(outage.lost == 0, "{outage}");
@@ -57,10 +53,7 @@ fn a_failover_without_server_and_postgres_happens_and_is_recorded_later() -> Res
 
         let back = Utc::now();
         site.server.restart()?;
-        let failover = eventually("the failover is recorded", BOUND, || {
-            let failovers: Vec<Failover> = site.api.list("failovers?group=web")?;
-            failovers.iter().find(|one| one.to == "n2").cloned().with_context(|| format!("{failovers:?}"))
-        })?;
+        let failover = site.wait_for_failover_to("n2")?;
         ensure!(failover.cause == FailoverCause::NoResponse, "{failover:?}");
         ensure!(failover.from.as_deref() == Some("n1"), "{failover:?}");
         let bound_at = failover.bound_at.context("it does not say when it was bound")?;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api_types::auth::JoinToken;
+use api_types::failover::Failover;
 use api_types::group::Group;
 use api_types::node::Node as NodeResource;
 use api_types::segment::Segment;
@@ -16,6 +17,7 @@ use crate::binaries;
 use crate::capture::Capture;
 use crate::clock::Moment;
 use crate::eventually::eventually;
+use crate::frame::Advert;
 use crate::lab::{Host, Lab, Ports};
 use crate::node::Node;
 use crate::server::Server;
@@ -170,5 +172,28 @@ impl<'lab> Site<'lab> {
             })?;
         }
         Ok(slow)
+    }
+
+    /// Waits for `count` adverts of the group since `since`, and answers all of them.
+    ///
+    /// # Errors
+    /// When fewer come.
+    pub fn wait_for_adverts(&self, count: usize, since: Moment) -> Result<Vec<(Moment, Advert)>> {
+        eventually(&format!("{count} adverts"), BOUND, || {
+            let adverts = self.capture.adverts(VRID, since);
+            ensure!(adverts.len() >= count, "{} adverts", adverts.len());
+            Ok(adverts)
+        })
+    }
+
+    /// Waits until the server has recorded that the group's addresses went to `node`.
+    ///
+    /// # Errors
+    /// When it has not.
+    pub fn wait_for_failover_to(&self, node: &str) -> Result<Failover> {
+        eventually(&format!("a failover to {node} is recorded"), BOUND, || {
+            let failovers: Vec<Failover> = self.api.list("failovers?group=web")?;
+            failovers.iter().find(|one| one.to == node).cloned().with_context(|| format!("{failovers:?}"))
+        })
     }
 }
