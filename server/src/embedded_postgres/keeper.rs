@@ -198,9 +198,8 @@ fn wait_without_reaping(child: &Child) -> io::Result<()> {
 fn listen(stderr: ChildStderr, shared: Arc<Shared>) -> io::Result<JoinHandle<()>> {
     thread::Builder::new().name("postgres-log".to_owned()).spawn(move || {
         for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            // While it starts it refuses every connection with this; we try until it does not.
-            let waits = line.contains("the database system is starting up");
-            if !waits && ["ERROR:", "FATAL:", "PANIC:"].iter().any(|word| line.contains(word)) {
+            let stopping = shared.lock().stopping;
+            if is_alarming(&line, stopping) {
                 tracing::warn!(target: "postgres", "{line}");
             } else {
                 tracing::debug!(target: "postgres", "{line}");
@@ -208,6 +207,15 @@ fn listen(stderr: ChildStderr, shared: Arc<Shared>) -> io::Result<JoinHandle<()>
             shared.lock().last_words = line;
         }
     })
+}
+
+/// Whether a line of Postgres tells of something that is not as it should be.
+fn is_alarming(line: &str, stopping: bool) -> bool {
+    // While it starts it refuses every connection; we try until it does not. When it is told to stop, it says so to
+    // the connections that we have just let go of.
+    let starts = line.contains("the database system is starting up");
+    let stops = stopping && line.contains("terminating connection due to administrator command");
+    !starts && !stops && ["ERROR:", "FATAL:", "PANIC:"].iter().any(|word| line.contains(word))
 }
 
 impl PostgresCommand {
@@ -242,5 +250,25 @@ impl PostgresCommand {
             });
         }
         command
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_and_a_stop_in_order_alarm_nobody() {
+        let stop = "FATAL:  terminating connection due to administrator command";
+        for (line, stopping, alarms) in [
+            ("FATAL:  the database system is starting up", false, false),
+            (stop, true, false),
+            (stop, false, true),
+            ("PANIC:  could not write to file", true, true),
+            ("ERROR:  deadlock detected", false, true),
+            ("LOG:  checkpoint starting: shutdown immediate", true, false),
+        ] {
+            assert_eq!(is_alarming(line, stopping), alarms, "{line}");
+        }
     }
 }
