@@ -158,11 +158,18 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         };
         control::run(start).await.map_err(WorkerError::Control)
     });
+    // What waits for a disk that hangs must not be waited for.
+    runtime.shutdown_background();
     match outcome {
         // The dataplane may still run; the next worker adopts what it holds.
         Err(error) if !matches!(error, WorkerError::Control(ControlError::DataplaneGone(_))) => Err(error),
         // The dataplane knows best why it has ended.
-        outcome => dataplane.join().map_err(WorkerError::Dataplane).and(outcome),
+        outcome => {
+            dataplane.join()?;
+            outcome?;
+            memory.finish();
+            Ok(())
+        }
     }
 }
 

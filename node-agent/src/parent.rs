@@ -45,6 +45,11 @@ const FIRST_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(5);
 /// How often a worker that has not begun yet is looked at.
 const WATCH_START: Duration = Duration::from_millis(10);
+/// How often a worker that was told to stop is looked at.
+const WATCH_STOP: Duration = Duration::from_millis(100);
+/// How long a worker may take to end after it has released everything. One whose thread waits for a disk that hangs
+/// cannot end, and cannot be killed either.
+const PATIENCE_WITH_END: Duration = Duration::from_secs(2);
 /// How many workers are started to finish a stop that others have died over.
 const MAX_DEATHS_OVER_STOP: u32 = 3;
 /// The exit status of a worker that was told to stop and could not remove what it had bound.
@@ -165,14 +170,19 @@ impl Watch<'_> {
             .spawn()
     }
 
-    /// Watches the worker until it has ended.
-    fn attend(&mut self, worker: &mut Child) -> io::Result<ExitStatus> {
+    /// Watches the worker until it has ended; `None` when it has done everything and the kernel does not let it end.
+    fn attend(&mut self, worker: &mut Child) -> io::Result<Option<ExitStatus>> {
         let pidfd = PidFd::open(worker.id())?;
         if self.stopping {
             forward(Signal::SIGTERM, worker)?;
         }
+        let mut finished_at = None;
         loop {
-            let timeout = if self.announced { PollTimeout::NONE } else { poll_timeout(WATCH_START) };
+            let timeout = match (self.announced, self.stopping) {
+                (false, _) => poll_timeout(WATCH_START),
+                (true, true) => poll_timeout(WATCH_STOP),
+                (true, false) => PollTimeout::NONE,
+            };
             let mut fds = [
                 PollFd::new(pidfd.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
@@ -184,13 +194,23 @@ impl Watch<'_> {
                 forward(signal, worker)?;
             }
             if ended {
-                return worker.wait();
+                return worker.wait().map(Some);
+            }
+            if self.stopping && self.memory.is_finished() {
+                let finished_at = *finished_at.get_or_insert_with(clock::boottime);
+                if clock::boottime().saturating_duration_since(finished_at) >= PATIENCE_WITH_END {
+                    return Ok(None);
+                }
             }
         }
     }
 
     /// What to do after a worker has ended.
-    fn next_step(&mut self, status: ExitStatus, started_at: Instant) -> Result<Step, ParentError> {
+    fn next_step(&mut self, status: Option<ExitStatus>, started_at: Instant) -> Result<Step, ParentError> {
+        let Some(status) = status else {
+            tracing::error!("everything is released, but the worker cannot end: a disk does not answer it");
+            return Ok(Step::Exit);
+        };
         if status.success() {
             return Ok(Step::Exit);
         }

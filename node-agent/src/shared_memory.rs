@@ -13,7 +13,7 @@
 //! | 1, 2 | boot id | group id |
 //! | 3 | heartbeat | interface index |
 //! | 4 | worker starts | last advertisement sent |
-//! | 5 | | in this role since |
+//! | 5 | finished | in this role since |
 //! | 6 | | advertisement interval |
 //!
 //! Times are nanoseconds of `CLOCK_BOOTTIME`.
@@ -137,6 +137,16 @@ impl SharedMemory {
 
     pub(crate) fn count_worker_start(&self) {
         self.header(4).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that the worker was told to stop and has released everything: all that is left for it is to end.
+    pub(crate) fn finish(&self) {
+        self.header(5).store(1, Ordering::Release);
+    }
+
+    /// Whether the worker has said so.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.header(5).load(Ordering::Acquire) != 0
     }
 
     /// Says that the dataplane thread was alive at `now`.

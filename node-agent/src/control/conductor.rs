@@ -10,7 +10,7 @@ use std::time::Duration;
 use api_types::channel::{DesiredState, Revision};
 use api_types::node::{Rejection, RejectionReason};
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{broadcast, mpsc, watch};
 
 use super::journal::Journal;
 use super::overview::Overview;
@@ -147,7 +147,10 @@ impl Course {
 
 impl Conductor {
     /// Runs until the dataplane has stopped, which it is told to when `stop` comes.
-    pub(crate) async fn run(mut self, mut stop: oneshot::Receiver<()>) -> Result<(), DataplaneGone> {
+    pub(crate) async fn run(
+        mut self,
+        mut stop: impl Future<Output = ()> + Unpin,
+    ) -> Result<(), DataplaneGone> {
         let mut stopping = false;
         let mut stop_sent = false;
         loop {
@@ -165,8 +168,7 @@ impl Conductor {
                     None => return Err(DataplaneGone),
                 },
                 Some(state) = self.offers.recv(), if !stopping => self.consider(state),
-                // A sender that was dropped means the same as a message: whoever held it is gone.
-                _ = &mut stop, if !stopping => stopping = true,
+                () = &mut stop, if !stopping => stopping = true,
                 () = tokio::time::sleep(OFFER_AGAIN), if behind => {}
             }
         }

@@ -32,11 +32,13 @@ mod session;
 pub mod status_socket;
 pub mod tls;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use api_types::agent_status::JournalStatus;
 use api_types::channel::DesiredState;
+use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
@@ -53,6 +55,8 @@ use crate::messages::{Command, Report};
 
 /// How long the last transitions may take to reach the server when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a session with the server waits for the journal to be read.
+const REPLAY: Duration = Duration::from_secs(5);
 /// How often a desired state that could not be stored is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -87,7 +91,7 @@ pub enum ControlError {
         source: std::io::Error,
     },
     /// The system gave no thread.
-    #[error("cannot start the journal")]
+    #[error("cannot start a thread for the disk")]
     Journal(#[source] std::io::Error),
     /// The dataplane ended by itself.
     #[error(transparent)]
@@ -103,18 +107,19 @@ pub enum ControlError {
 /// When it could not begin, or the dataplane ended by itself.
 pub async fn run(start: Start) -> Result<(), ControlError> {
     let Start { config, boot_id, worker_starts, reports, commands, stop, parent_gone } = start;
-    durable_file::ensure_private_directory(&config.state_dir)
-        .map_err(|source| ControlError::StateDir { path: config.state_dir.clone(), source })?;
-
-    let mut store = DesiredStateStore::new(&config.state_dir);
-    let restored = restore(&mut store);
-    // Before the journal is opened: that can take as long as the disk does.
+    let stop = stop.map(drop).shared();
+    let state_dir = config.state_dir.clone();
+    let mut reading = tokio::task::spawn_blocking(move || read_state(&state_dir));
+    let (store, restored) = tokio::select! {
+        read = &mut reading => read.map_err(|error| ControlError::Journal(error.into()))??,
+        () = stop.clone().then(|()| tokio::time::sleep(FAREWELL)) => {
+            tracing::warn!("stopping before the disk has answered");
+            stop_dataplane(reports, commands).await;
+            return Ok(());
+        }
+    };
     let course = Course::restored(restored, &commands);
-    let journal_dir = config.state_dir.join("journal");
-    let journal = tokio::task::spawn_blocking(move || Journal::open(&journal_dir, boot_id))
-        .await
-        .map_err(|error| ControlError::Journal(error.into()))?
-        .map_err(ControlError::Journal)?;
+    let journal = Journal::open(&config.state_dir.join("journal"), boot_id).map_err(ControlError::Journal)?;
 
     let (overview, _) = watch::channel(Overview { desired: course.newest(), ..Overview::default() });
     let (to_store, stored) = watch::channel(None);
@@ -160,8 +165,18 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
         finish.send_replace(true);
         outcome
     };
+    let linked = async {
+        let mut stopped = finished.clone();
+        // What earlier boots did not get acknowledged is told first, if the disk says it in time.
+        tokio::select! {
+            () = journal.flush() => {}
+            () = tokio::time::sleep(REPLAY) => {}
+            _ = stopped.wait_for(|finished| *finished) => {}
+        }
+        link.run(finished).await;
+    };
     let outcome = tokio::select! {
-        (outcome, ()) = async { tokio::join!(conducted, link.run(finished)) } => outcome,
+        (outcome, ()) = async { tokio::join!(conducted, linked) } => outcome,
         () = status_socket::serve(&config.socket, answer) => Ok(()),
     };
     if let Some(metrics) = metrics {
@@ -170,6 +185,22 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     // The conductor is gone, so the task ends when the last state is stored.
     let _ = tokio::time::timeout(FAREWELL, storing).await;
     Ok(outcome?)
+}
+
+/// What is on disk. Blocks for as long as the disk does.
+fn read_state(state_dir: &Path) -> Result<(DesiredStateStore, Option<DesiredState>), ControlError> {
+    durable_file::ensure_private_directory(state_dir)
+        .map_err(|source| ControlError::StateDir { path: state_dir.to_owned(), source })?;
+    let mut store = DesiredStateStore::new(state_dir);
+    let restored = restore(&mut store);
+    Ok((store, restored))
+}
+
+/// Stops a dataplane that was not told to run anything yet: only what an earlier worker left is released.
+async fn stop_dataplane(mut reports: mpsc::Receiver<Report>, commands: mpsc::Sender<Command>) {
+    // Closed means stopped.
+    let _ = commands.send(Command::Stop).await;
+    while reports.recv().await.is_some_and(|report| report != Report::Stopped) {}
 }
 
 async fn notice_parent(gone: oneshot::Receiver<()>, overview: watch::Sender<Overview>) {
@@ -206,9 +237,17 @@ async fn farewell(journal: &Journal, overview: &watch::Sender<Overview>) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    if tokio::time::timeout(FAREWELL, all_reported).await.is_err() {
-        let unacknowledged = journal.status().unacknowledged;
-        tracing::warn!(unacknowledged, "stopping; transitions will be reported after the next start");
+    // Whether it took too long is told by what is left.
+    let _ = tokio::time::timeout(FAREWELL, all_reported).await;
+    let JournalStatus { unacknowledged, degraded } = journal.status();
+    match degraded {
+        _ if unacknowledged == 0 => {}
+        None => {
+            tracing::info!(unacknowledged, "stopping; transitions are kept and reported after the next start")
+        }
+        Some(why) => {
+            tracing::warn!(unacknowledged, why, "stopping; transitions that are not on disk are lost")
+        }
     }
 }
 

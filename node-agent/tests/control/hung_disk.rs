@@ -1,61 +1,14 @@
 //! A disk that does not answer: a write waits for ever, as on a broken controller or a network mount without its
 //! server.
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
-
 use api_types::channel::Acknowledged;
 use tempfile::tempdir;
 
 use crate::agent::{Agent, config, enrolled, revision, state};
 use crate::authority::Authority;
 use crate::disk::{degraded_is, transitions_of};
+use crate::freezer::Freezer;
 use crate::server::Server;
-
-/// A file system of its own that can be frozen; needs root and a loop device.
-struct Freezer {
-    at: PathBuf,
-    /// Thaws it even when this process cannot: one that waits for a frozen disk cannot even be killed.
-    thaws_by_itself: Child,
-}
-
-impl Freezer {
-    fn mount(image: &Path, at: &Path) -> Self {
-        std::fs::create_dir_all(at).unwrap();
-        std::fs::File::create(image).unwrap().set_len(8 * 1024 * 1024).unwrap();
-        done(Command::new("mkfs.ext4").arg("-q").arg(image));
-        done(Command::new("mount").args(["-o", "loop"]).arg(image).arg(at));
-        let thaws_by_itself =
-            Command::new("sh").args(["-c", "sleep 60; fsfreeze -u \"$0\""]).arg(at).spawn().unwrap();
-        Self { at: at.to_owned(), thaws_by_itself }
-    }
-
-    fn freeze(&self) {
-        done(Command::new("fsfreeze").arg("--freeze").arg(&self.at));
-    }
-
-    fn thaw(&self) {
-        done(Command::new("fsfreeze").arg("--unfreeze").arg(&self.at));
-    }
-}
-
-impl Drop for Freezer {
-    fn drop(&mut self) {
-        // It is frozen only where the test has failed.
-        if std::thread::panicking() {
-            let _ = Command::new("fsfreeze").arg("--unfreeze").arg(&self.at).status();
-        }
-        let _ = self.thaws_by_itself.kill();
-        let _ = self.thaws_by_itself.wait();
-        let unmounted = Command::new("umount").arg("--lazy").arg(&self.at).status();
-        assert!(unmounted.is_ok_and(|status| status.success()) || std::thread::panicking());
-    }
-}
-
-fn done(command: &mut Command) {
-    let status = command.status().unwrap();
-    assert!(status.success(), "{command:?}: {status}; this test needs root and a loop device");
-}
 
 #[tokio::test]
 async fn while_the_disk_hangs_transitions_are_reported_and_desired_states_run() {

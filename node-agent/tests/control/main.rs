@@ -13,6 +13,7 @@ mod desired_state;
 mod disk;
 mod enrolment;
 mod eventually;
+mod freezer;
 mod hung_disk;
 mod local;
 mod server;

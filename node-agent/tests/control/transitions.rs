@@ -128,7 +128,7 @@ async fn what_happens_while_the_server_is_away_is_told_when_it_is_back_the_oldes
     let server = Server::on_port(&authority, port).await;
     let (mut session, _) = server.welcome(&[]).await;
     let batch = session.transitions().await;
-    assert!(batch.iter().all(|transition| transition.boot_id == first_boot));
+    assert!(batch.iter().all(|transition| transition.boot_id == first_boot), "{first_boot}: {batch:?}");
     assert_eq!(batch.len(), 3, "with the one that the stop made");
     session.acknowledge(acknowledged(first_boot, 3)).await;
     let batch = session.transitions().await;

@@ -9,6 +9,8 @@ mod announcements;
 mod checksums;
 mod eventually;
 mod faults;
+#[path = "../control/freezer.rs"]
+mod freezer;
 mod hostile;
 mod lab;
 mod monitor;

@@ -16,6 +16,7 @@ use nix::unistd::{Pid, ftruncate};
 use tempfile::TempDir;
 
 use crate::eventually::{BOUND, eventually};
+use crate::freezer::Freezer;
 use crate::lab::Lab;
 use crate::monitor::Monitor;
 use crate::router::{VIP, group};
@@ -226,7 +227,36 @@ fn an_agent_that_is_told_to_stop_hands_over_and_exits_with_0() {
         assert_eq!(first.worker(), None);
         assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (false, true));
         capture.sees(1, &["10.66.0.1 > 224.0.0.18", "prio 0"]);
+        let log = first.log();
+        assert!(log.contains("INFO baton_agent::control: stopping; transitions are kept"), "{log}");
     }
+}
+
+#[test]
+fn an_agent_whose_disk_hangs_hands_over_and_ends_within_a_bound() {
+    let lab = Lab::new(2);
+    let mut disk = None;
+    let mut agent = Agent::start_with(&lab, 1, 240, |command, directory| {
+        let state = directory.join("state");
+        disk = Some(Freezer::mount(&directory.join("image"), &state));
+        fs::copy(directory.join("desired-state"), state.join("desired-state")).expect("copied");
+        command.env("BATON_AGENT_STATE_DIR", &state);
+    });
+    let disk = disk.expect("mounted");
+    eventually("it holds", || lab.has(1, VIP), |has| *has);
+    let monitor = Monitor::start(&lab, 1);
+    // The next worker cannot even open its journal: it would have to make the directory first.
+    fs::remove_dir_all(agent.directory.path().join("state/journal")).expect("removed");
+    disk.freeze();
+    agent.kill_worker();
+    let degraded = || (agent.status().pointer("/journal/degraded").cloned().unwrap_or_default(), agent.log());
+    eventually("it says so", degraded, |(why, _)| *why == "the disk does not answer");
+    assert!(monitor.finish().is_empty(), "the address was adopted");
+
+    assert_eq!(agent.stop(Signal::SIGTERM).code(), Some(0), "{}", agent.log());
+    assert!(!lab.has(1, VIP), "{}", lab.addresses(1));
+    disk.thaw();
+    eventually("the worker ends", || agent.worker(), Option::is_none);
 }
 
 #[test]

@@ -31,7 +31,7 @@ use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 pub(crate) use self::disk::BootProgress;
-use self::disk::{Disk, Limits};
+use self::disk::Limits;
 use self::pending::Pending;
 use self::writer::{ReadRequest, Shared};
 use super::clock;
@@ -58,25 +58,16 @@ impl Drop for CloseOnDrop {
 }
 
 impl Journal {
-    /// Replays the journal in `directory` and continues the sequence of `boot_id`. Blocks for as long as the
-    /// disk does; a disk that cannot be read makes a journal that is degraded from the start.
+    /// Has the journal's thread replay the journal in `directory` and continue the sequence of `boot_id`. Never waits
+    /// for the disk: what is taken in meanwhile is numbered after what the replay finds. A disk that cannot be read
+    /// makes a journal that is degraded from the start.
     ///
     /// # Errors
     /// When the thread cannot be started.
     pub fn open(directory: &Path, boot_id: Uuid) -> std::io::Result<Self> {
-        let limits = Limits::default();
-        let (disk, boots) = match Disk::open(directory, boot_id, limits) {
-            Ok((disk, replay)) => {
-                for damage in &replay.damage {
-                    tracing::error!(damage, "the journal was damaged");
-                }
-                (Ok(disk), replay.boots)
-            }
-            Err(error) => (Err(error), Vec::new()),
-        };
         let (tell, sendable) = watch::channel(0);
-        let shared = Arc::new(Shared::new(Pending::new(boot_id, boots), tell));
-        writer::spawn(Arc::clone(&shared), directory.to_owned(), limits, disk)?;
+        let shared = Arc::new(Shared::new(Pending::new(boot_id), tell));
+        writer::spawn(Arc::clone(&shared), directory.to_owned(), Limits::default())?;
         Ok(Self { _closes: Arc::new(CloseOnDrop(Arc::clone(&shared))), shared, sendable })
     }
 
@@ -170,7 +161,8 @@ impl Journal {
         })
     }
 
-    /// Waits until everything taken in so far would survive a crash, or the disk has failed.
+    /// Waits until the journal was replayed and everything taken in so far would survive a crash, or the disk has
+    /// failed.
     pub async fn flush(&self) {
         let (reply, done) = oneshot::channel();
         self.shared.with(|state| state.flushes.push(reply));

@@ -33,19 +33,14 @@ pub(super) struct Pending {
 }
 
 impl Pending {
-    /// `boots` is what replay found.
-    pub(super) fn new(boot_id: Uuid, mut boots: Vec<BootProgress>) -> Self {
-        // The current boot goes last: history is told in order.
-        let (current, mut earlier): (Vec<_>, Vec<_>) =
-            boots.drain(..).partition(|boot| boot.boot_id == boot_id);
-        let current = current.first().copied().unwrap_or(BootProgress { boot_id, last: 0, acknowledged: 0 });
-        earlier.push(current);
+    /// Nothing is known yet; what a replay finds comes by [`Pending::adopt`].
+    pub(super) fn new(boot_id: Uuid) -> Self {
         Self {
             boot_id,
-            boots: earlier,
+            boots: vec![BootProgress { boot_id, last: 0, acknowledged: 0 }],
             recent: VecDeque::new(),
-            durable: current.last,
-            first_given: current.last + 1,
+            durable: 0,
+            first_given: 1,
             handed_out: false,
             lost: 0,
         }
@@ -115,13 +110,16 @@ impl Pending {
         self.current_mut().last = sequence;
     }
 
-    /// Takes in what a replay found that came after the start.
+    /// Takes in what a replay found. The current boot stays last: history is told in order.
     pub(super) fn adopt(&mut self, boots: Vec<BootProgress>) {
         for found in boots {
             if found.boot_id == self.boot_id {
                 self.renumber_after(found.last);
+                let current = self.current_mut();
+                current.acknowledged = current.acknowledged.max(found.acknowledged);
             } else if self.boots.iter().all(|boot| boot.boot_id != found.boot_id) {
-                self.boots.insert(0, found);
+                let before_current = self.boots.len().saturating_sub(1);
+                self.boots.insert(before_current, found);
             }
         }
     }
@@ -178,7 +176,8 @@ mod tests {
 
     fn pending(last: u64, pushed: u64) -> Pending {
         let boot_id = Uuid::new_v4();
-        let mut pending = Pending::new(boot_id, vec![BootProgress { boot_id, last, acknowledged: 0 }]);
+        let mut pending = Pending::new(boot_id);
+        pending.adopt(vec![BootProgress { boot_id, last, acknowledged: 0 }]);
         for _ in 0..pushed {
             assert!(pending.push(transition));
         }

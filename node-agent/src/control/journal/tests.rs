@@ -30,6 +30,7 @@ async fn a_restarted_worker_continues_the_sequence_of_its_boot_and_a_new_boot_be
     let boot_id = Uuid::new_v4();
     for round in 0..3_u64 {
         let journal = Journal::open(directory.path(), boot_id).unwrap();
+        journal.flush().await;
         journal.append(observed());
         journal.append(observed());
         journal.flush().await;
@@ -38,6 +39,7 @@ async fn a_restarted_worker_continues_the_sequence_of_its_boot_and_a_new_boot_be
     }
     let next_boot = Uuid::new_v4();
     let journal = Journal::open(directory.path(), next_boot).unwrap();
+    journal.flush().await;
     journal.append(observed());
     journal.flush().await;
     let boots: Vec<_> = journal.boots().iter().map(|boot| (boot.boot_id, boot.last)).collect();
@@ -50,6 +52,7 @@ async fn an_acknowledgement_is_remembered_and_what_it_covers_can_still_be_sent_a
     let directory = tempfile::tempdir().unwrap();
     let boot_id = Uuid::new_v4();
     let journal = Journal::open(directory.path(), boot_id).unwrap();
+    journal.flush().await;
     for _ in 0..5 {
         journal.append(observed());
     }
@@ -61,6 +64,7 @@ async fn an_acknowledgement_is_remembered_and_what_it_covers_can_still_be_sent_a
     drop(journal);
 
     let journal = Journal::open(directory.path(), boot_id).unwrap();
+    journal.flush().await;
     assert_eq!(journal.status().unacknowledged, 2);
 }
 
@@ -69,6 +73,7 @@ async fn a_burst_is_handed_out_whole_and_in_order() {
     let directory = tempfile::tempdir().unwrap();
     let boot_id = Uuid::new_v4();
     let journal = Journal::open(directory.path(), boot_id).unwrap();
+    journal.flush().await;
     let mut sendable = journal.watch_sendable();
     for _ in 0..25_000 {
         journal.append(observed());
@@ -89,6 +94,7 @@ async fn what_the_server_knows_and_the_disk_lost_is_not_numbered_again() {
     let directory = tempfile::tempdir().unwrap();
     let boot_id = Uuid::new_v4();
     let journal = Journal::open(directory.path(), boot_id).unwrap();
+    journal.flush().await;
     journal.append(observed());
     journal.align(&[Acknowledged { boot_id, sequence: 9 }]);
     journal.flush().await;
@@ -96,6 +102,7 @@ async fn what_the_server_knows_and_the_disk_lost_is_not_numbered_again() {
     assert_eq!(journal.status().unacknowledged, 1);
     drop(journal);
     let journal = Journal::open(directory.path(), boot_id).unwrap();
+    journal.flush().await;
     assert_eq!(journal.boots().last().unwrap().last, 10);
 }
 
@@ -106,6 +113,7 @@ async fn a_directory_that_cannot_be_made_degrades_the_journal_until_it_can() {
     std::fs::write(&directory, "in the way").unwrap();
     let boot_id = Uuid::new_v4();
     let journal = Journal::open(&directory, boot_id).unwrap();
+    journal.flush().await;
     journal.append(observed());
     journal.append(observed());
     eventually(|| async { journal.status().degraded }, Option::is_some).await;
@@ -116,5 +124,6 @@ async fn a_directory_that_cannot_be_made_degrades_the_journal_until_it_can() {
     journal.flush().await;
     drop(journal);
     let journal = Journal::open(&directory, boot_id).unwrap();
+    journal.flush().await;
     assert_eq!(sequences(&journal, boot_id, 1).await, [1, 2], "now on disk");
 }

@@ -141,15 +141,10 @@ impl State {
     }
 }
 
-/// Starts the thread. `disk` is what opening the journal led to; a failure is tried again.
-pub(super) fn spawn(
-    shared: Arc<Shared>,
-    directory: PathBuf,
-    limits: Limits,
-    disk: io::Result<Disk>,
-) -> io::Result<()> {
+/// Starts the thread, which opens the journal first; a failure is tried again.
+pub(super) fn spawn(shared: Arc<Shared>, directory: PathBuf, limits: Limits) -> io::Result<()> {
     let thread = Thread { shared, directory, limits, disk: None, last_sync: None };
-    std::thread::Builder::new().name("journal".to_owned()).spawn(move || thread.run(disk))?;
+    std::thread::Builder::new().name("journal".to_owned()).spawn(move || thread.run())?;
     Ok(())
 }
 
@@ -162,11 +157,9 @@ struct Thread {
 }
 
 impl Thread {
-    fn run(mut self, disk: io::Result<Disk>) {
-        match disk {
-            Ok(disk) => self.disk = Some(disk),
-            Err(error) => self.report(Err(error)),
-        }
+    fn run(mut self) {
+        let outcome = self.open();
+        self.report(outcome);
         let mut next_try = Instant::now() + RETRY;
         let mut next_prune = Instant::now() + PRUNE;
         loop {
@@ -205,7 +198,7 @@ impl Thread {
     /// Brings what is pending to disk.
     fn write(&mut self) -> io::Result<()> {
         if self.disk.is_none() {
-            self.reopen()?;
+            self.open()?;
         }
         let (transitions, acknowledged) =
             self.shared.with(|state| (state.pending.unwritten(), state.acknowledged.clone()));
@@ -250,15 +243,24 @@ impl Thread {
         Ok(())
     }
 
-    /// Reads a journal that could not be read at start. Nothing is written yet: what it holds of this boot
-    /// comes first in the sequence.
-    fn reopen(&mut self) -> io::Result<()> {
-        let boot_id = self.shared.with(|state| state.pending.boot_id());
-        let (disk, replay) = Disk::open(&self.directory, boot_id, self.limits)?;
+    /// Reads the journal. Nothing is written before: what it holds of this boot comes first in the sequence.
+    fn open(&mut self) -> io::Result<()> {
+        let boot_id = self.shared.with(|state| {
+            state.busy_since = Some(Instant::now());
+            state.pending.boot_id()
+        });
+        let outcome = Disk::open(&self.directory, boot_id, self.limits);
+        let (disk, replay) = self.shared.with(|state| {
+            state.busy_since = None;
+            outcome
+        })?;
         for damage in &replay.damage {
             tracing::error!(damage, "the journal was damaged");
         }
-        self.shared.with(|state| state.pending.adopt(replay.boots));
+        self.shared.with(|state| {
+            state.pending.adopt(replay.boots);
+            state.announce();
+        });
         self.disk = Some(disk);
         Ok(())
     }
