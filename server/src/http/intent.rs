@@ -38,7 +38,7 @@ pub(super) fn creation_fault(
         (NameOrId::Name(text), Some(name)) if text != name.as_str() => Ok(Some(FieldProblem {
             pointer: "/name".to_owned(),
             detail: format!(
-                "is {name:?}, but there is no {kind} {text:?} to rename: to create one, both must be the same"
+                "is \"{name}\", but there is no {kind} {text:?} to rename: to create one, both must be the same"
             ),
         })),
         (NameOrId::Name(_), _) => Ok(None),
@@ -111,5 +111,22 @@ impl<T: Serialize> IntoResponse for Written<T> {
             Self::Created(created) => created.into_response(),
             Self::There(there) => there.into_response(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_not_the_one_in_the_path_is_shown_as_it_was_written() {
+        let name: Name = "web".parse().unwrap();
+        let fault = creation_fault(Kind::Group, &NameOrId::Name("site".to_owned()), Some(&name)).unwrap();
+        let wanted =
+            "is \"web\", but there is no group \"site\" to rename: to create one, both must be the same";
+        assert_eq!(
+            fault.map(|fault| (fault.pointer, fault.detail)),
+            Some(("/name".to_owned(), wanted.to_owned()))
+        );
     }
 }

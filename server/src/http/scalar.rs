@@ -125,7 +125,7 @@ fn found_in_words(found: &Unexpected<'_>) -> String {
         Unexpected::Bool(value) => value.to_string(),
         Unexpected::Signed(number) => number.to_string(),
         Unexpected::Unsigned(number) => number.to_string(),
-        Unexpected::Float(number) => number.to_string(),
+        Unexpected::Float(number) => format!("{number:?}"),
         Unexpected::Str(text) => format!("the string {}", shown(text)),
         Unexpected::Seq => "a list".to_owned(),
         Unexpected::Map => "an object".to_owned(),
@@ -169,6 +169,7 @@ mod tests {
         let cases = [
             (why_not::<Vrid>(json!("51")), "must be a whole number, not the string \"51\""),
             (why_not::<Priority>(json!(1.5)), "must be a whole number, not 1.5"),
+            (why_not::<Priority>(json!(200.0)), "must be a whole number, not 200.0"),
             (why_not::<Vrid>(json!(null)), "must be a whole number, not null"),
             (why_not::<Vrid>(json!([51])), "must be a whole number, not a list"),
             (
