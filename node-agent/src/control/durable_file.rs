@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// Only the agent's user reads and writes.
@@ -44,16 +44,33 @@ pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
 /// Makes a directory that only the agent's user can enter, if it is not there.
 pub(crate) fn ensure_private_directory(path: &Path) -> io::Result<()> {
     // A disk that takes no writes would block the call below, though there is nothing to make.
-    if path.is_dir() {
+    if let Ok(found) = std::fs::metadata(path)
+        && found.is_dir()
+    {
+        let mode = found.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            // It may be somebody else's, like /var/lib: it is not for the agent to close it.
+            let path = path.display();
+            tracing::warn!(%path, mode = format!("{mode:o}"), "others can enter the state directory: it should be 700");
+        }
         return Ok(());
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Takes a private file back from everybody but the agent's user, and says so, if it was open to others.
+pub(crate) fn ensure_private_file(path: &Path) -> io::Result<()> {
+    let mode = std::fs::metadata(path)?.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(PRIVATE))?;
+        let path = path.display();
+        tracing::warn!(%path, mode = format!("{mode:o}"), "others could use this secret: it is 600 again");
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]

@@ -49,7 +49,7 @@ pub enum IdentityError {
     /// A file could not be read or written.
     #[error("cannot {verb} {path}")]
     File {
-        /// `read`, `write` or `make`.
+        /// `read`, `write`, `close to others` or `make the directory of`.
         verb: &'static str,
         /// Which file.
         path: PathBuf,
@@ -83,7 +83,15 @@ impl AgentKey {
     pub fn load_or_make(state_dir: &Path) -> Result<Self, IdentityError> {
         let path = state_dir.join("identity.key");
         match std::fs::read(&path) {
-            Ok(pkcs8) => Self::from_pkcs8(pkcs8).ok_or(IdentityError::NoKey(path)),
+            Ok(pkcs8) => {
+                let key = Self::from_pkcs8(pkcs8).ok_or_else(|| IdentityError::NoKey(path.clone()))?;
+                durable_file::ensure_private_file(&path).map_err(|source| IdentityError::File {
+                    verb: "close to others",
+                    path,
+                    source,
+                })?;
+                Ok(key)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(state_dir, &path),
             Err(source) => Err(IdentityError::File { verb: "read", path, source }),
         }
@@ -191,6 +199,16 @@ mod tests {
         assert_eq!(first.len(), 43);
         let mode = std::fs::metadata(directory.path().join("identity.key")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_that_others_could_read_is_closed_to_them() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = AgentKey::load_or_make(directory.path()).unwrap().public_key();
+        let path = directory.path().join("identity.key");
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(AgentKey::load_or_make(directory.path()).unwrap().public_key(), first);
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]
