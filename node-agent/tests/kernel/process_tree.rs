@@ -7,7 +7,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use api_types::channel::{DesiredState, Revision};
+use api_types::channel::{DesiredGroup, DesiredState, Revision};
 use baton_agent::control::desired_state::DesiredStateStore;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
@@ -44,9 +44,17 @@ impl Agent {
     }
 
     fn start_with(lab: &Lab, host: u8, priority: u8, prepare: impl FnOnce(&mut Command, &Path)) -> Self {
+        Self::start_group(lab, host, group(priority), prepare)
+    }
+
+    fn start_group(
+        lab: &Lab,
+        host: u8,
+        group: DesiredGroup,
+        prepare: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let state =
-            DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group(priority)]).expect("JSON");
+        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group]).expect("JSON");
         DesiredStateStore::new(directory.path()).save(&state).expect("stored");
         let path = directory.path().display();
         let config = format!(
@@ -257,6 +265,34 @@ fn an_agent_whose_disk_hangs_hands_over_and_ends_within_a_bound() {
     assert!(!lab.has(1, VIP), "{}", lab.addresses(1));
     disk.thaw();
     eventually("the worker ends", || agent.worker(), Option::is_none);
+}
+
+#[test]
+fn two_agents_on_one_host_leave_each_others_addresses_alone() {
+    let lab = Lab::new(1);
+    let mut other_group = group(240);
+    other_group.id = uuid::Uuid::from_u128(52);
+    other_group.vrid = vrrp::Vrid::new(52).expect("a VRID");
+    other_group.virtual_addresses = vec!["10.66.1.52/16".parse().expect("an address")];
+    let mut first = Agent::start(&lab, 1, 240);
+    let _second = Agent::start_group(&lab, 1, other_group, |_, _| {});
+    let held = || (lab.has(1, VIP), lab.has(1, "10.66.1.52"));
+    eventually("each holds its own", held, |held| *held == (true, true));
+
+    let monitor = Monitor::start(&lab, 1);
+    assert_eq!(first.stop(Signal::SIGTERM).code(), Some(0));
+    assert_eq!(held(), (false, true));
+    first.start_again(&lab, 1);
+    eventually("it holds again", held, |held| *held == (true, true));
+    // What the next start finds of its own it removes, and only that.
+    first.kill_parent();
+    first.kill_worker();
+    let lock = fs::File::open(first.directory.path().join("lock")).expect("the lock");
+    eventually("the lock is free", || lock.try_lock().is_ok(), |free| *free);
+    drop(lock);
+    first.start_again(&lab, 1);
+    eventually("it has begun anew", || monitor.seen().join("\n"), |seen| seen.matches(VIP).count() >= 4);
+    assert!(!monitor.finish().contains("10.66.1.52"), "nobody has touched the other's");
 }
 
 #[test]
