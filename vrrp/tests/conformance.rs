@@ -18,14 +18,20 @@ fn sources(directory: &Path) -> Vec<String> {
         .collect()
 }
 
-/// The names of all functions that carry `#[test]`.
+fn is_ignore(line: &str) -> bool {
+    line.starts_with("#[ignore")
+}
+
+/// The names of all functions that carry `#[test]` on a line of its own, and run.
 fn tests() -> BTreeSet<String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut names = BTreeSet::new();
     for source in ["src", "tests"].iter().flat_map(|directory| sources(&root.join(directory))) {
-        for after in source.split("#[test]").skip(1) {
-            let name = after.split("fn ").nth(1).and_then(|rest| rest.split('(').next());
-            names.insert(name.unwrap().to_owned());
+        let mut lines = source.lines().map(str::trim);
+        while lines.by_ref().any(|line| line == "#[test]") {
+            let mut attributes = lines.by_ref().skip_while(|line| line.starts_with("#[") && !is_ignore(line));
+            let name = attributes.next().and_then(|line| line.strip_prefix("fn ")?.split('(').next());
+            names.extend(name.map(str::to_owned));
         }
     }
     names
