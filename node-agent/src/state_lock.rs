@@ -6,9 +6,16 @@ use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use thiserror::Error;
+
+/// How long the last thread of an agent that was killed may take to close its files. Somebody who starts an agent at
+/// once in its place is not to be refused for that.
+const PATIENCE: Duration = Duration::from_secs(1);
+const RETRY: Duration = Duration::from_millis(10);
 
 /// Why the state directory cannot be had.
 #[derive(Debug, Error)]
@@ -50,12 +57,16 @@ pub(crate) fn take(state_dir: &Path) -> Result<File, StateLockError> {
         .mode(0o600)
         .open(&path)
         .map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(StateLockError::Locked { path: state_dir.to_owned(), holders: holders(&path) });
+    let patience = Instant::now() + PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if Instant::now() < patience => thread::sleep(RETRY),
+            Err(TryLockError::WouldBlock) => {
+                return Err(StateLockError::Locked { path: state_dir.to_owned(), holders: holders(&path) });
+            }
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
         }
-        Err(TryLockError::Error(source)) => return Err(unusable(source)),
     }
     // The workers inherit it, and with it the lock.
     fcntl(&file, FcntlArg::F_SETFD(FdFlag::empty())).map_err(|errno| unusable(errno.into()))?;
@@ -98,7 +109,11 @@ mod tests {
         let state_dir = directory.path().join("new/state");
         let first = take(&state_dir).unwrap();
         assert!(matches!(take(&state_dir), Err(StateLockError::Locked { path, .. }) if path == state_dir));
-        drop(first);
-        assert!(take(&state_dir).is_ok());
+        let dying = thread::spawn(move || {
+            thread::sleep(Duration::from_millis(50));
+            drop(first);
+        });
+        assert!(take(&state_dir).is_ok(), "one that is about to end is waited for");
+        dying.join().unwrap();
     }
 }
