@@ -7,6 +7,8 @@
 
 use std::io;
 use std::net::IpAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -86,10 +88,16 @@ pub trait AddressTable: Send + Sync {
 }
 
 /// The real one, over rtnetlink.
+///
+/// A request that the kernel does not answer, or whose connection has broken, is made once more over a new connection.
+/// That is safe: what is there already, or gone already, is no error.
 pub struct NetlinkAddressTable {
-    handle: Handle,
+    handle: Mutex<Handle>,
     agent: AgentNumber,
 }
+
+/// How long the kernel may take to answer. It answers within the request, so nothing comes that has not come by then.
+const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 impl NetlinkAddressTable {
     /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
@@ -97,19 +105,46 @@ impl NetlinkAddressTable {
     /// # Errors
     /// When the kernel gives no netlink socket.
     pub fn connect(agent: AgentNumber) -> io::Result<Self> {
-        let (connection, handle, _messages) = rtnetlink::new_connection()?;
-        tokio::spawn(connection);
-        Ok(Self { handle, agent })
+        Ok(Self { handle: Mutex::new(new_connection()?), agent })
     }
 
     async fn dump(&self) -> Result<Vec<ListedAddress>, AddressError> {
-        let mut answer = self.handle.address().get().execute();
-        let mut listed = Vec::new();
-        while let Some(message) = answer.next().await {
-            listed.extend(parse(&message.map_err(classify)?, self.agent));
-        }
-        Ok(listed)
+        self.request(|handle| async move {
+            let mut answer = handle.address().get().execute();
+            let mut listed = Vec::new();
+            while let Some(message) = answer.next().await {
+                listed.extend(parse(&message.map_err(classify)?, self.agent));
+            }
+            Ok(listed)
+        })
+        .await
     }
+
+    async fn request<T, F>(&self, made: impl Fn(Handle) -> F) -> Result<T, AddressError>
+    where
+        F: Future<Output = Result<T, AddressError>>,
+    {
+        let handle = || self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let outcome = answered(made(handle())).await;
+        if !matches!(outcome, Err(AddressError::Netlink(_))) {
+            return outcome;
+        }
+        let fresh = new_connection().map_err(|error| AddressError::Netlink(error.to_string()))?;
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
+        answered(made(handle())).await
+    }
+}
+
+fn new_connection() -> io::Result<Handle> {
+    let (connection, handle, _messages) = rtnetlink::new_connection()?;
+    tokio::spawn(connection);
+    Ok(handle)
+}
+
+async fn answered<T>(request: impl Future<Output = Result<T, AddressError>>) -> Result<T, AddressError> {
+    tokio::time::timeout(ANSWER_WITHIN, request).await.unwrap_or_else(|_| {
+        Err(AddressError::Netlink(format!("no answer for {} s", ANSWER_WITHIN.as_secs())))
+    })
 }
 
 impl AddressTable for NetlinkAddressTable {
@@ -119,23 +154,28 @@ impl AddressTable for NetlinkAddressTable {
 
     fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>> {
         Box::pin(async move {
-            let mut request =
-                self.handle.address().add(address.ifindex, address.address, host_prefix(address.address));
-            request.message_mut().attributes.extend([
-                AddressAttribute::Flags(AddressFlags::Noprefixroute),
-                AddressAttribute::Protocol(AddressProtocol::Other(MARK)),
-                AddressAttribute::RoutePriority(self.agent.0),
-            ]);
-            match request.execute().await {
-                Ok(()) => Ok(Added::New),
-                Err(error) if errno(&error) == Some(libc::EEXIST) => {
-                    let ours =
-                        |listed: &ListedAddress| listed.at == address && is_host(listed) && listed.ours;
-                    let found = self.dump().await?.iter().any(ours);
-                    Ok(if found { Added::AlreadyOurs } else { Added::Foreign })
-                }
-                Err(error) => Err(classify(error)),
+            let is_new = self
+                .request(|handle| async move {
+                    let mut request =
+                        handle.address().add(address.ifindex, address.address, host_prefix(address.address));
+                    request.message_mut().attributes.extend([
+                        AddressAttribute::Flags(AddressFlags::Noprefixroute),
+                        AddressAttribute::Protocol(AddressProtocol::Other(MARK)),
+                        AddressAttribute::RoutePriority(self.agent.0),
+                    ]);
+                    match request.execute().await {
+                        Ok(()) => Ok(true),
+                        Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(false),
+                        Err(error) => Err(classify(error)),
+                    }
+                })
+                .await?;
+            if is_new {
+                return Ok(Added::New);
             }
+            let ours = |listed: &ListedAddress| listed.at == address && is_host(listed) && listed.ours;
+            let found = self.dump().await?.iter().any(ours);
+            Ok(if found { Added::AlreadyOurs } else { Added::Foreign })
         })
     }
 
@@ -153,10 +193,16 @@ impl AddressTable for NetlinkAddressTable {
             };
             message.attributes =
                 vec![AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)];
-            match self.handle.address().del(message).execute().await {
-                Err(error) if errno(&error) == Some(libc::EADDRNOTAVAIL) => Ok(()),
-                outcome => outcome.map_err(classify),
-            }
+            self.request(|handle| {
+                let request = handle.address().del(message.clone());
+                async move {
+                    match request.execute().await {
+                        Err(error) if errno(&error) == Some(libc::EADDRNOTAVAIL) => Ok(()),
+                        outcome => outcome.map_err(classify),
+                    }
+                }
+            })
+            .await
         })
     }
 }
@@ -214,4 +260,37 @@ fn errno(error: &rtnetlink::Error) -> Option<i32> {
         return Some(-code.get());
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_is_not_answered_is_made_once_more_over_a_new_connection() {
+        let table = NetlinkAddressTable::connect(AgentNumber(1)).unwrap();
+        let made = Cell::new(0);
+        let outcome = table.request(|_| {
+            made.set(made.get() + 1);
+            let is_first = made.get() == 1;
+            let made = made.get();
+            async move { if is_first { std::future::pending().await } else { Ok(made) } }
+        });
+        assert_eq!(outcome.await.unwrap(), 2);
+    }
+
+    #[tokio::test]
+    async fn what_the_kernel_refuses_is_not_asked_again() {
+        let table = NetlinkAddressTable::connect(AgentNumber(1)).unwrap();
+        let made = Cell::new(0);
+        let outcome: Result<(), _> = table
+            .request(|_| {
+                made.set(made.get() + 1);
+                async { Err(AddressError::NoInterface) }
+            })
+            .await;
+        assert!(matches!(outcome, Err(AddressError::NoInterface)) && made.get() == 1, "{outcome:?}");
+    }
 }
