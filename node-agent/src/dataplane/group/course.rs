@@ -3,7 +3,7 @@
 use api_types::agent_status::GroupCounters;
 use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
-use vrrp::{Instance, Instant, Role};
+use vrrp::{Claim, Instance, Instant, Role};
 
 use super::{Departure, Effects, Footing, Group};
 use crate::dataplane::fault::Fault;
@@ -149,6 +149,13 @@ impl Group {
     fn enter_fault(&mut self, fault: Fault, now: Instant, effects: &mut Effects) {
         if self.fault.as_ref() == Some(&fault) {
             return;
+        }
+        // The interface of an owner that has lost its addresses still carries the word that lets a Backup take over.
+        if fault == Fault::AddressNotOwned
+            && self.role() == Role::Active
+            && self.frame(Claim::Resigns).is_some()
+        {
+            effects.advertisements.push((self.handle, Claim::Resigns));
         }
         self.fault = Some(fault);
         if let Some(instance) = &mut self.instance {

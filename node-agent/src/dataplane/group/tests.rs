@@ -238,6 +238,22 @@ fn an_active_member_becomes_the_owner_and_ends_to_be_it_without_letting_go() {
 }
 
 #[test]
+fn an_owner_that_loses_its_address_resigns_while_its_interface_still_works() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    group.change(desired(255), Ok(FOOTING), at(400), &mut effects);
+    for (fault, said) in [(Fault::AddressNotOwned, vec![(0, Claim::Resigns)]), (Fault::InterfaceDown, vec![])]
+    {
+        let mut effects = Effects::default();
+        group.set_footing(Err(fault), at(410), &mut effects);
+        assert_eq!(effects.advertisements, said);
+        assert_eq!(group.state(), State::Fault);
+    }
+    let (_, frame) = group.frame(Claim::Resigns).expect("the frame outlives the instance");
+    assert_eq!(frame[36], 0, "priority");
+}
+
+#[test]
 fn a_changed_mac_address_is_announced_by_a_holder_only() {
     let other_mac = Footing { mac: [2, 0, 0, 0, 0, 2], ..FOOTING };
     for (mut group, announcements) in [(active(), vec![0]), (backup(), Vec::new())] {
