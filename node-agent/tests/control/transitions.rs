@@ -4,7 +4,7 @@ use api_types::channel::Acknowledged;
 use tempfile::tempdir;
 use uuid::Uuid;
 
-use crate::agent::{Agent, config, enrolled};
+use crate::agent::{Agent, config, enrolled, state};
 use crate::authority::Authority;
 use crate::server::Server;
 
@@ -159,7 +159,7 @@ async fn an_acknowledgement_of_what_no_transition_can_have_ends_the_session_and_
     let server = Server::new(&authority).await;
     let config = config(directory.path(), &server.url(), "");
     enrolled(&config, &authority);
-    let agent = Agent::start(&config).await;
+    let mut agent = Agent::start(&config).await;
     let boot_id = agent.boot_id;
 
     let (mut session, _) = server.welcome(&[acknowledged(boot_id, u64::MAX)]).await;
@@ -171,6 +171,9 @@ async fn an_acknowledgement_of_what_no_transition_can_have_ends_the_session_and_
     // As large as a sequence can be, and still of nothing that exists.
     let (mut session, _) = server.welcome(&[]).await;
     session.acknowledge(acknowledged(boot_id, 1 << 62)).await;
+    // What the agent answers after it was taken in after it.
+    session.desire(state(1, 1)).await;
+    agent.told_to_apply().await;
     agent.transitions(1).await;
     assert_eq!(session.sequences().await, [1]);
     agent.crash().await;
