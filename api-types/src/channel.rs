@@ -14,6 +14,7 @@ use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
 use crate::group::Checksum;
 use crate::node::{Interface, RejectionReason};
+use crate::protocol::ProtocolOptions;
 use crate::transition::{State, TransitionRecord};
 use crate::{Name, Timestamp, VirtualAddress};
 
@@ -214,6 +215,9 @@ pub struct DesiredGroup {
     pub priority: Priority,
     /// The other members.
     pub peers: Vec<DesiredPeer>,
+    /// How the members speak, where it is not as usual.
+    #[serde(default)]
+    pub options: ProtocolOptions,
 }
 
 /// Another member of a group.
@@ -225,4 +229,7 @@ pub struct DesiredPeer {
     pub address: Option<IpAddr>,
     /// Its priority, configured or expected.
     pub priority: Priority,
+    /// Whether it is a router without an agent.
+    #[serde(default)]
+    pub external: bool,
 }

@@ -21,6 +21,7 @@ mod name;
 pub mod node;
 mod page;
 pub mod problem;
+pub mod protocol;
 #[cfg(feature = "openapi")]
 pub mod schema;
 pub mod segment;

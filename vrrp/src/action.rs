@@ -1,6 +1,6 @@
 //! What an instance asks of its caller.
 
-use crate::Claim;
+use crate::{AdvertisementInterval, Claim};
 
 /// Something for the caller to do. Carry actions out one after the other, in the order in which they come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,6 +15,9 @@ pub enum Action {
     Hold,
     /// Send one advertisement with the settings of [`Instance::config`](crate::Instance::config) and this claim.
     Advertise(Claim),
+    /// Send one last advertisement with our own priority and this interval, that of the router we yield to. The winner
+    /// learns that it had a rival; whoever obeys us meanwhile goes on waiting for the winner at the winner's pace.
+    Concede(AdvertisementInterval),
     /// Tell the LAN where the addresses are now: gratuitous ARP, or unsolicited neighbour advertisements.
     Announce,
     /// Hold the addresses no longer, and stop announcing them. An owner's stay: they are the interface's own.

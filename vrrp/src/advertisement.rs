@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{AdvertisementInterval, ChecksumForm, Family, Priority, Version, Vrid};
+use crate::{AdvertisementInterval, Authentication, ChecksumForm, Family, Priority, Version, Vrid};
 
 /// What a router claims. On the wire both are one octet (RFC 9568 §5.2.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -46,6 +46,8 @@ pub struct Advertisement {
     pub claim: Claim,
     /// How often its sender advertises: the Max Advertise Interval of version 3, the Adver Int of version 2.
     pub interval: AdvertisementInterval,
+    /// What version 2 carried beside its addresses; none in version 3.
+    pub authentication: Authentication,
     /// The virtual addresses in the order of the packet, at least one.
     pub addresses: Vec<IpAddr>,
     /// The source address of the IP header: the sender's primary address.

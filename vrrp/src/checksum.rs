@@ -75,7 +75,13 @@ pub(crate) fn verify(version: Version, family: Family, message: &[u8], endpoints
     plain.add(message);
     let mut with_pseudo_header = plain;
     with_pseudo_header.add_pseudo_header(message, endpoints);
-    let (plain, with_pseudo_header) = (plain.is_right(), with_pseudo_header.is_right());
+    // Some keepalived versions name the multicast group in the pseudo-header of what they send to one peer.
+    let mut with_group_in_it = plain;
+    let group = Endpoints { destination: family.multicast_group(), ..endpoints };
+    with_group_in_it.add_pseudo_header(message, group);
+    let with_pseudo_header =
+        with_pseudo_header.is_right() || with_group_in_it.is_right() && family == Family::Ipv4;
+    let plain = plain.is_right();
 
     match (version, family) {
         (Version::V2, _) if plain => Verdict::Indifferent,

@@ -1,21 +1,29 @@
 //! The settings of one router for one virtual router, valid by construction.
 
-use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use thiserror::Error;
-
 use crate::election::Candidate;
-use crate::{Advertisement, AdvertisementInterval, Family, IntervalError, Priority, Version, Vrid};
+use crate::{AdvertisementInterval, Authentication, Family, Priority, Version, Vrid};
 
+mod check;
 #[cfg(test)]
 mod tests;
 
+pub use self::check::ConfigError;
+
+/// How many addresses a virtual router can have. It is a limit of ours, so that none can flood a LAN with
+/// announcements.
+pub const MAX_ADDRESSES: usize = 1_000;
 /// How many addresses one advertisement can list: its count is one octet (RFC 9568 §5.2.5).
-const MAX_IPV4_ADDRESSES: usize = 255;
+const MAX_ADVERTISED_IPV4: usize = 255;
 /// How many fit into an Ethernet frame of 1,500 octets, since an advertisement must not need fragments.
-const MAX_IPV6_ADDRESSES: usize = 90;
+const MAX_ADVERTISED_IPV6: usize = 90;
+/// The longest time for which a better router may be told to wait.
+pub const MAX_PREEMPT_DELAY: Duration = Duration::from_hours(1);
+
+/// The shortest time between two announcements that nothing asks for.
+pub const MIN_REFRESH: Duration = Duration::from_secs(1);
 
 /// Settings before they are checked. [`Config::new`] checks them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +40,19 @@ pub struct Settings {
     pub interval: AdvertisementInterval,
     /// Whether we take the addresses from a router of lower priority. An owner does in any case.
     pub preempt: bool,
-    /// The virtual addresses in the order in which they are advertised.
+    /// For how long a router of lower priority must have been heard before we preempt it: 0 to
+    /// [`MAX_PREEMPT_DELAY`] (the hold time of RFC 8347). An owner waits in no case.
+    pub preempt_delay: Duration,
+    /// The virtual addresses. The first ones are advertised, as many as an advertisement can list, in this order.
     pub addresses: Vec<IpAddr>,
+    /// How often we announce the addresses anew as Active although nothing has happened: at least [`MIN_REFRESH`], or
+    /// never. For LANs with routers that release without a word or announce too seldom.
+    pub refresh: Option<Duration>,
+    /// Whether the first IPv6 address must be link-local (RFC 9568 §5.2.9, erratum 8300), in ours and in what is
+    /// heard. keepalived does not see to it.
+    pub require_link_local: bool,
+    /// What version 2 carries beside its addresses.
+    pub authentication: Authentication,
     /// Our interface's own address, from which we advertise: link-local in IPv6 (RFC 9568 §5.1.2.1), and none of
     /// the virtual addresses unless we own them.
     pub source: IpAddr,
@@ -44,136 +63,7 @@ pub struct Settings {
 pub struct Config {
     settings: Settings,
     wire_interval: u16,
-}
-
-/// Why settings are refused. Each message says what is allowed; [`ConfigError::field`] names the field.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ConfigError {
-    /// RFC 3768 knows IPv4 only.
-    #[error("version 2 does not know IPv6: allowed is version 3")]
-    VersionForFamily,
-    /// The version cannot say this interval.
-    #[error("the interval does not fit the version")]
-    Interval(#[source] IntervalError),
-    /// There must be an address to hold (RFC 9568 §5.2.5, erratum 8299).
-    #[error("no virtual address: allowed are 1 to {allowed}")]
-    NoAddress {
-        /// The largest allowed number.
-        allowed: usize,
-    },
-    /// More addresses than an advertisement can list.
-    #[error("{number} virtual addresses: allowed are 1 to {allowed}")]
-    TooManyAddresses {
-        /// How many there are.
-        number: usize,
-        /// The largest allowed number.
-        allowed: usize,
-    },
-    /// An address of the other family (RFC 9568 §5.2.9).
-    #[error("virtual address {address} is not {family}: allowed are addresses of the group's family")]
-    AddressFamily {
-        /// The address.
-        address: IpAddr,
-        /// The family of the virtual router.
-        family: Family,
-    },
-    /// No host can have this address.
-    #[error(
-        "virtual address {0} cannot be a host's: allowed are unicast addresses other than loopback and unspecified"
-    )]
-    AddressUnusable(IpAddr),
-    /// The same address twice.
-    #[error("virtual address {0} is listed twice: allowed is each address once")]
-    DuplicateAddress(IpAddr),
-    /// RFC 9568 §5.2.9 and erratum 8300.
-    #[error("the first virtual address {0} is not link-local: in IPv6 it must be one of fe80::/10")]
-    FirstAddressNotLinkLocal(IpAddr),
-    /// The source is of the other family.
-    #[error(
-        "source {source_address} is not {family}: allowed is the interface's own address of the group's family"
-    )]
-    SourceFamily {
-        /// The source address.
-        source_address: IpAddr,
-        /// The family of the virtual router.
-        family: Family,
-    },
-    /// No host can send from this address, or IPv6 routers do not advertise from it (RFC 9568 §5.1.2.1).
-    #[error("source {0} cannot advertise: allowed is the interface's own address, link-local in IPv6")]
-    SourceUnusable(IpAddr),
-    /// A virtual address moves; a source must not.
-    #[error(
-        "source {0} is a virtual address: allowed is the interface's own address, unless it owns the virtual one"
-    )]
-    SourceIsVirtual(IpAddr),
-}
-
-impl ConfigError {
-    /// The field of [`Settings`] that is wrong.
-    #[must_use]
-    pub const fn field(&self) -> &'static str {
-        match self {
-            Self::VersionForFamily => "version",
-            Self::Interval(_) => "interval",
-            Self::NoAddress { .. }
-            | Self::TooManyAddresses { .. }
-            | Self::AddressFamily { .. }
-            | Self::AddressUnusable(_)
-            | Self::DuplicateAddress(_)
-            | Self::FirstAddressNotLinkLocal(_) => "addresses",
-            Self::SourceFamily { .. } | Self::SourceUnusable(_) | Self::SourceIsVirtual(_) => "source",
-        }
-    }
-}
-
-/// Why a valid advertisement is none for this virtual router. It changes nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum Refusal {
-    /// Another version than ours (RFC 9568 §7.1).
-    #[error("version {heard} instead of {ours}")]
-    Version {
-        /// The version of the advertisement.
-        heard: Version,
-        /// The configured version.
-        ours: Version,
-    },
-    /// Another virtual router (RFC 9568 §7.1).
-    #[error("VRID {heard} instead of {ours}")]
-    Vrid {
-        /// The VRID of the advertisement.
-        heard: Vrid,
-        /// The configured VRID.
-        ours: Vrid,
-    },
-    /// Another address family, and so another virtual router (RFC 9568 §7.3).
-    #[error("family {heard} instead of {ours}")]
-    Family {
-        /// The family of the advertisement.
-        heard: Family,
-        /// The configured family.
-        ours: Family,
-    },
-    /// Another interval than ours, which only version 2 minds (RFC 3768 §7.1).
-    #[error("interval {heard} instead of {ours}, which version 2 does not allow")]
-    Interval {
-        /// The interval of the advertisement.
-        heard: AdvertisementInterval,
-        /// The configured interval.
-        ours: AdvertisementInterval,
-    },
-}
-
-impl Refusal {
-    /// The counter it belongs to; the words are those of [`PacketError::cause`](crate::PacketError::cause).
-    #[must_use]
-    pub const fn cause(&self) -> &'static str {
-        match self {
-            Self::Version { .. } => "version",
-            Self::Vrid { .. } => "vrid",
-            Self::Family { .. } => "family",
-            Self::Interval { .. } => "interval",
-        }
-    }
+    advertised: usize,
 }
 
 impl Config {
@@ -182,10 +72,16 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] names the first wrong field and what is allowed.
     pub fn new(settings: Settings) -> Result<Self, ConfigError> {
-        let wire_interval = wire_interval(&settings)?;
-        check_addresses(&settings)?;
-        check_source(&settings)?;
-        Ok(Self { settings, wire_interval })
+        let wire_interval = check::wire_interval(&settings)?;
+        check::extensions(&settings)?;
+        check::addresses(&settings)?;
+        check::source(&settings)?;
+        let room = match settings.family {
+            Family::Ipv4 => MAX_ADVERTISED_IPV4,
+            Family::Ipv6 => MAX_ADVERTISED_IPV6,
+        };
+        let advertised = settings.addresses.len().min(room);
+        Ok(Self { settings, wire_interval, advertised })
     }
 
     /// The settings as they were given, to make others of them.
@@ -230,10 +126,40 @@ impl Config {
         self.settings.preempt || self.settings.priority.is_owner()
     }
 
-    /// The virtual addresses in the order in which they are advertised; at least one.
+    /// For how long a router of lower priority must have been heard before we preempt it; 0 for every owner.
+    #[must_use]
+    pub const fn preempt_delay(&self) -> Duration {
+        if self.settings.priority.is_owner() { Duration::ZERO } else { self.settings.preempt_delay }
+    }
+
+    /// The virtual addresses; at least one.
     #[must_use]
     pub fn addresses(&self) -> &[IpAddr] {
         &self.settings.addresses
+    }
+
+    /// Those that an advertisement lists: the first ones, as many as it can carry. The others are held all the same.
+    #[must_use]
+    pub fn advertised(&self) -> &[IpAddr] {
+        self.settings.addresses.get(..self.advertised).unwrap_or_default()
+    }
+
+    /// How often we announce the addresses anew although nothing has happened.
+    #[must_use]
+    pub const fn refresh(&self) -> Option<Duration> {
+        self.settings.refresh
+    }
+
+    /// Whether the first IPv6 address must be link-local.
+    #[must_use]
+    pub const fn requires_link_local(&self) -> bool {
+        self.settings.require_link_local
+    }
+
+    /// What version 2 carries beside its addresses.
+    #[must_use]
+    pub const fn authentication(&self) -> Authentication {
+        self.settings.authentication
     }
 
     /// Our interface's own address.
@@ -266,108 +192,17 @@ impl Config {
         (self.version(), self.family(), self.vrid()) == (other.version(), other.family(), other.vrid())
     }
 
-    /// The checks of RFC 9568 §7.1 and RFC 3768 §7.1 that compare an advertisement with the configuration.
-    /// A different address list is no reason to drop it, nor is a different interval in version 3.
-    ///
-    /// # Errors
-    /// [`Refusal`] says what differs.
-    pub fn admits(&self, advertisement: &Advertisement) -> Result<(), Refusal> {
-        let Advertisement { version, family, vrid, interval, .. } = *advertisement;
-        if version != self.version() {
-            return Err(Refusal::Version { heard: version, ours: self.version() });
-        }
-        if family != self.family() {
-            return Err(Refusal::Family { heard: family, ours: self.family() });
-        }
-        if vrid != self.vrid() {
-            return Err(Refusal::Vrid { heard: vrid, ours: self.vrid() });
-        }
-        if version == Version::V2 && interval != self.interval() {
-            return Err(Refusal::Interval { heard: interval, ours: self.interval() });
-        }
-        Ok(())
-    }
-
-    /// The interval in the unit of the version: centiseconds, or seconds.
-    pub(crate) const fn wire_interval(&self) -> u16 {
-        self.wire_interval
+    /// An interval in the unit of the version: centiseconds, or seconds. Ours in place of one that it cannot say.
+    pub(crate) fn in_wire_units(&self, interval: AdvertisementInterval) -> u16 {
+        let units = match self.version() {
+            Version::V2 => interval.seconds().map(u16::from),
+            Version::V3 => interval.centiseconds(),
+        };
+        units.unwrap_or(self.wire_interval)
     }
 
     /// We as the election sees us.
     pub(crate) fn candidate(&self) -> Candidate {
         Candidate { priority: self.priority(), address: self.source(), preempts: self.preempts() }
     }
-}
-
-fn wire_interval(settings: &Settings) -> Result<u16, ConfigError> {
-    let Settings { version, family, interval, .. } = *settings;
-    let in_units = match (version, family) {
-        (Version::V2, Family::Ipv6) => return Err(ConfigError::VersionForFamily),
-        (Version::V2, Family::Ipv4) => interval.seconds().map(u16::from),
-        (Version::V3, Family::Ipv4 | Family::Ipv6) => interval.centiseconds(),
-    };
-    in_units.ok_or_else(|| {
-        ConfigError::Interval(match version {
-            Version::V2 => IntervalError::NotV2(interval.as_millis()),
-            Version::V3 => IntervalError::NotV3(interval.as_millis()),
-        })
-    })
-}
-
-fn check_addresses(settings: &Settings) -> Result<(), ConfigError> {
-    let Settings { family, ref addresses, .. } = *settings;
-    let allowed = match family {
-        Family::Ipv4 => MAX_IPV4_ADDRESSES,
-        Family::Ipv6 => MAX_IPV6_ADDRESSES,
-    };
-    let Some(first) = addresses.first() else {
-        return Err(ConfigError::NoAddress { allowed });
-    };
-    if addresses.len() > allowed {
-        return Err(ConfigError::TooManyAddresses { number: addresses.len(), allowed });
-    }
-    let mut seen = BTreeSet::new();
-    for &address in addresses {
-        if Family::of(address) != family {
-            return Err(ConfigError::AddressFamily { address, family });
-        }
-        if !is_host_address(address) {
-            return Err(ConfigError::AddressUnusable(address));
-        }
-        if !seen.insert(address) {
-            return Err(ConfigError::DuplicateAddress(address));
-        }
-    }
-    match first {
-        IpAddr::V6(address) if !address.is_unicast_link_local() => {
-            Err(ConfigError::FirstAddressNotLinkLocal(*first))
-        }
-        IpAddr::V4(_) | IpAddr::V6(_) => Ok(()),
-    }
-}
-
-fn check_source(settings: &Settings) -> Result<(), ConfigError> {
-    let Settings { family, source, ref addresses, priority, .. } = *settings;
-    if Family::of(source) != family {
-        return Err(ConfigError::SourceFamily { source_address: source, family });
-    }
-    let can_advertise = match source {
-        IpAddr::V4(_) => is_host_address(source),
-        IpAddr::V6(address) => address.is_unicast_link_local(),
-    };
-    if !can_advertise {
-        return Err(ConfigError::SourceUnusable(source));
-    }
-    if addresses.contains(&source) && !priority.is_owner() {
-        return Err(ConfigError::SourceIsVirtual(source));
-    }
-    Ok(())
-}
-
-fn is_host_address(address: IpAddr) -> bool {
-    let is_broadcast = match address {
-        IpAddr::V4(address) => address.is_broadcast(),
-        IpAddr::V6(_) => false,
-    };
-    !(is_broadcast || address.is_unspecified() || address.is_loopback() || address.is_multicast())
 }

@@ -39,7 +39,7 @@ impl Config {
         };
         [
             (Discrepancy::Interval, advertisement.interval != self.interval()),
-            (Discrepancy::AddressList, sorted(&advertisement.addresses) != sorted(self.addresses())),
+            (Discrepancy::AddressList, sorted(&advertisement.addresses) != sorted(self.advertised())),
             (Discrepancy::EqualPriority, claims.is_some_and(|rival| self.candidate().ties_with(rival))),
             (Discrepancy::DuplicateSource, advertisement.source == self.source()),
             (Discrepancy::OwnersAddresses, claims.is_some() && self.priority().is_owner()),
@@ -53,9 +53,10 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use std::net::IpAddr;
+    use std::time::Duration;
 
     use super::*;
-    use crate::{AdvertisementInterval, Family, Priority, Settings, Version, Vrid};
+    use crate::{AdvertisementInterval, Authentication, Family, Priority, Settings, Version, Vrid};
 
     fn config(priority: u8) -> Config {
         Config::new(Settings {
@@ -65,6 +66,10 @@ mod tests {
             priority: Priority::new(priority).unwrap(),
             interval: AdvertisementInterval::DEFAULT_V3,
             preempt: true,
+            preempt_delay: Duration::ZERO,
+            refresh: None,
+            require_link_local: true,
+            authentication: Authentication::None,
             addresses: vec![address("192.0.2.100"), address("192.0.2.101")],
             source: address("192.0.2.1"),
         })
@@ -82,6 +87,7 @@ mod tests {
             vrid: Vrid::MIN,
             claim: Claim::Holds(Priority::MIN),
             interval: AdvertisementInterval::DEFAULT_V3,
+            authentication: Authentication::None,
             addresses: vec![address("192.0.2.101"), address("192.0.2.100")],
             source: address("192.0.2.2"),
             checksum: None,

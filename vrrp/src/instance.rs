@@ -9,13 +9,15 @@
 //! If they cannot be held nobody ever hears of the attempt, and the next one waits for a while.
 //!
 //! # Leaving
-//! A router that yields to a better one says once more what its own priority is, so that the winner learns of the
-//! rival it had and announces the addresses again; then it releases. A router that is stopped resigns and goes on
+//! A router that yields to a better one says once more what its own priority is, and the winner's interval, so that
+//! the winner learns of the rival it had and announces the addresses again, and whoever obeys the loser meanwhile goes
+//! on waiting for the winner; then it releases. A router that is stopped resigns and goes on
 //! holding until it hears a successor, so that there is no instant without a holder.
 //!
 //! # Announcing
 //! Whoever heard a rival cannot know whom the neighbours heard last. So a holder announces again when it hears a
-//! losing or a resigning rival: at most once per interval, and never not at all.
+//! losing or a resigning rival: at most once per interval, and never not at all. Where others cannot be trusted to do
+//! the same it also announces from time to time.
 
 mod backoff;
 mod state;
@@ -109,6 +111,7 @@ impl Instance {
                 let last_sent = last_sent.min(now);
                 let tenure = Tenure {
                     advertise_at: last_sent + self.config.interval().as_duration(),
+                    announce_at: self.config.refresh().map(|refresh| now + refresh),
                     ..Tenure::from(now)
                 };
                 self.last_sent = Some(Sent { claim: Claim::Holds(self.config.priority()), at: last_sent });
@@ -173,6 +176,9 @@ impl Instance {
                     tenure.rebinding = true;
                     self.actions.push_back(Action::Hold);
                 }
+                if self.config.refresh() != old.refresh() && tenure.announce_at.is_none_or(|at| at > now) {
+                    tenure.announce_at = self.config.refresh().map(|refresh| now + refresh);
+                }
                 if self.config.interval() > old.interval() {
                     tenure.keep_pace(old.interval());
                 }
@@ -211,7 +217,9 @@ impl Instance {
             (State::Backup(wait), Claim::Holds(rival)) if us.waits_behind(rival) => {
                 *wait = Wait::behind(source, interval, now);
             }
-            (State::Backup(_), Claim::Holds(_)) => {} // We preempt: let the deadline come.
+            (State::Backup(wait), Claim::Holds(_)) => {
+                wait.preempt_in_time(source, interval, self.config.preempt_delay(), now);
+            }
 
             (State::TakingOver(take_over), Claim::Holds(rival)) if us.waits_behind(rival) => {
                 let from = take_over.from;

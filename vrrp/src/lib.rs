@@ -15,7 +15,9 @@
 //!
 //! ```
 //! use std::time::Duration;
-//! use vrrp::{Action, AdvertisementInterval, Config, Family, Instance, Instant, Priority, Settings, Version, Vrid};
+//! use vrrp::{
+//!     Action, AdvertisementInterval, Authentication, Config, Family, Instance, Instant, Priority, Settings, Version, Vrid,
+//! };
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let mut router = Instance::new(Config::new(Settings {
@@ -25,7 +27,11 @@
 //!     priority: Priority::try_from(200)?,
 //!     interval: AdvertisementInterval::from_millis(Version::V3, 100)?,
 //!     preempt: true,
+//!     preempt_delay: Duration::ZERO,
 //!     addresses: vec!["192.0.2.100".parse()?],
+//!     refresh: None,
+//!     require_link_local: true,
+//!     authentication: Authentication::None,
 //!     source: "192.0.2.1".parse()?,
 //! })?);
 //!
@@ -50,6 +56,7 @@
 
 mod action;
 mod advertisement;
+mod authentication;
 mod checksum;
 mod config;
 mod discrepancy;
@@ -58,19 +65,22 @@ mod instance;
 mod interval;
 pub mod packet;
 mod priority;
+mod refusal;
 mod time;
 mod version;
 mod vrid;
 
 pub use action::{Action, Change, Reason, Role};
 pub use advertisement::{Advertisement, Claim};
+pub use authentication::Authentication;
 pub use checksum::{ChecksumForm, IP_PROTOCOL};
-pub use config::{Config, ConfigError, Refusal, Settings};
+pub use config::{Config, ConfigError, MAX_ADDRESSES, MAX_PREEMPT_DELAY, MIN_REFRESH, Settings};
 pub use discrepancy::Discrepancy;
 pub use instance::{DifferentRouter, HANDOVER, Heard, Instance};
 pub use interval::{AdvertisementInterval, IntervalError};
-pub use packet::{Envelope, PacketError};
+pub use packet::{Demands, Envelope, PacketError};
 pub use priority::{Priority, PriorityError};
+pub use refusal::Refusal;
 pub use time::Instant;
 pub use version::{Family, Version, VersionError};
 pub use vrid::{Vrid, VridError};

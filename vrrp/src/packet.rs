@@ -23,7 +23,9 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use thiserror::Error;
 
 use crate::checksum::{self, Endpoints, Verdict};
-use crate::{Advertisement, AdvertisementInterval, ChecksumForm, Claim, Config, Family, Version, Vrid};
+use crate::{
+    Advertisement, AdvertisementInterval, Authentication, ChecksumForm, Claim, Config, Family, Version, Vrid,
+};
 
 #[cfg(test)]
 mod tests;
@@ -34,7 +36,7 @@ const TYPE: u8 = 1;
 pub const HOP_LIMIT: u8 = 255;
 const HEADER_LENGTH: usize = 8;
 const CHECKSUM_FIELD: std::ops::Range<usize> = 6..8;
-const AUTHENTICATION_DATA: [u8; 8] = [0; 8];
+const AUTHENTICATION_LENGTH: usize = 8;
 
 /// What the IP header around a VRRP message said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +55,14 @@ pub enum PacketError {
     /// Source and destination of different families.
     #[error("from {0} to {1}: both must be of one family")]
     MixedFamilies(IpAddr, IpAddr),
-    /// It may come from beyond the link.
-    #[error("TTL or hop limit {0}: must be 255")]
-    HopLimit(u8),
+    /// It may come from beyond the link, or from further away than allowed.
+    #[error("TTL or hop limit {actual}: must be at least {least}")]
+    HopLimit {
+        /// The TTL or hop limit.
+        actual: u8,
+        /// The least that is allowed.
+        least: u8,
+    },
     /// Too short to hold a header.
     #[error("{0} octets: a header has 8")]
     NoHeader(usize),
@@ -84,8 +91,8 @@ pub enum PacketError {
     /// VRID 0.
     #[error("VRID 0: must be 1 to 255")]
     Vrid,
-    /// RFC 3768 §5.3.6 has abolished authentication.
-    #[error("authentication type {0}: must be 0")]
+    /// RFC 3768 §5.3.6 has abolished authentication; of RFC 2338's, only simple text is known.
+    #[error("authentication type {0}: must be 0 or 1")]
     AuthenticationType(u8),
     /// An interval of 0 (erratum 8301).
     #[error("interval 0: must be at least 1")]
@@ -104,7 +111,7 @@ impl PacketError {
     pub const fn cause(&self) -> &'static str {
         match self {
             Self::MixedFamilies(..) | Self::Version2OverIpv6 => "family",
-            Self::HopLimit(_) => "ttl",
+            Self::HopLimit { .. } => "ttl",
             Self::NoHeader(_) | Self::Length { .. } => "length",
             Self::Version(_) => "version",
             Self::Type(_) => "type",
@@ -125,21 +132,36 @@ pub fn peek(message: &[u8]) -> Option<(u8, Vrid)> {
     Some((version_and_type >> 4, Vrid::new(vrid)?))
 }
 
+/// What must be true of received packets where RFC 9568 leaves a choice to those who know their LAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Demands {
+    /// The least TTL or hop limit: 255, or less where peers are addressed one by one and some are routers away.
+    pub least_hop_limit: u8,
+    /// Whether the first IPv6 address must be link-local (RFC 9568 §5.2.9, erratum 8300).
+    pub link_local_first: bool,
+}
+
+impl Demands {
+    /// What RFC 9568 §7.1 demands.
+    pub const RFC_9568: Self = Self { least_hop_limit: HOP_LIMIT, link_local_first: true };
+}
+
 /// Reads an advertisement from the payload of an IP packet: exactly what the IP header's length field covers,
 /// without what Ethernet pads a short frame with.
 ///
-/// The reserved bits of version 3 and the authentication data of version 2 are ignored.
+/// The reserved bits of version 3 are ignored, and so is the authentication data of version 2 unless its type says that
+/// there is some.
 ///
 /// # Errors
 /// [`PacketError`] names the first check that failed; the checks come in the order of RFC 9568 §7.1.
-pub fn decode(message: &[u8], envelope: &Envelope) -> Result<Advertisement, PacketError> {
+pub fn decode(message: &[u8], envelope: &Envelope, demands: Demands) -> Result<Advertisement, PacketError> {
     let Envelope { source, destination, hop_limit } = *envelope;
     let family = Family::of(source);
     if Family::of(destination) != family {
         return Err(PacketError::MixedFamilies(source, destination));
     }
-    if hop_limit != HOP_LIMIT {
-        return Err(PacketError::HopLimit(hop_limit));
+    if hop_limit < demands.least_hop_limit {
+        return Err(PacketError::HopLimit { actual: hop_limit, least: demands.least_hop_limit });
     }
 
     let Some((header, rest)) = message.split_first_chunk::<HEADER_LENGTH>() else {
@@ -157,7 +179,7 @@ pub fn decode(message: &[u8], envelope: &Envelope) -> Result<Advertisement, Pack
     }
 
     let addresses_length = usize::from(count) * address_length(family);
-    let expected = HEADER_LENGTH + addresses_length + trailer(version).len();
+    let expected = HEADER_LENGTH + addresses_length + trailer_length(version);
     if message.len() != expected {
         return Err(PacketError::Length { count, expected, actual: message.len() });
     }
@@ -170,8 +192,12 @@ pub fn decode(message: &[u8], envelope: &Envelope) -> Result<Advertisement, Pack
     };
 
     let vrid = Vrid::new(vrid).ok_or(PacketError::Vrid)?;
+    let authentication = match (version, high, message.last_chunk::<AUTHENTICATION_LENGTH>()) {
+        (Version::V3, ..) | (Version::V2, 0, _) => Authentication::None,
+        (Version::V2, 1, Some(data)) => Authentication::SimpleText(*data),
+        (Version::V2, other, _) => return Err(PacketError::AuthenticationType(other)),
+    };
     let interval = match version {
-        Version::V2 if high != 0 => return Err(PacketError::AuthenticationType(high)),
         Version::V2 => AdvertisementInterval::from_seconds(low),
         Version::V3 => AdvertisementInterval::from_centiseconds(u16::from_be_bytes([high & 0x0f, low])),
     }
@@ -179,14 +205,14 @@ pub fn decode(message: &[u8], envelope: &Envelope) -> Result<Advertisement, Pack
     let addresses = read_addresses(family, rest.get(..addresses_length).unwrap_or_default());
     match addresses.first() {
         None => return Err(PacketError::NoAddress),
-        Some(IpAddr::V6(first)) if !first.is_unicast_link_local() => {
+        Some(IpAddr::V6(first)) if demands.link_local_first && !first.is_unicast_link_local() => {
             return Err(PacketError::FirstAddressNotLinkLocal(*first));
         }
         Some(IpAddr::V4(_) | IpAddr::V6(_)) => {}
     }
 
     let claim = Claim::from_octet(priority);
-    Ok(Advertisement { version, family, vrid, claim, interval, addresses, source, checksum })
+    Ok(Advertisement { version, family, vrid, claim, interval, authentication, addresses, source, checksum })
 }
 
 /// An advertisement to send.
@@ -196,6 +222,8 @@ pub struct Outgoing<'config> {
     pub config: &'config Config,
     /// What it claims.
     pub claim: Claim,
+    /// How often it says that it advertises: [`Config::interval`] unless it concedes to another router.
+    pub interval: AdvertisementInterval,
     /// Where it goes; [`Family::multicast_group`] unless peers are addressed one by one.
     pub destination: IpAddr,
     /// What the checksum covers; only version 3 over IPv4 has the choice.
@@ -206,21 +234,24 @@ pub struct Outgoing<'config> {
 /// [`HOP_LIMIT`].
 #[must_use]
 pub fn encode(outgoing: &Outgoing<'_>) -> Vec<u8> {
-    let Outgoing { config, claim, destination, checksum } = *outgoing;
+    let Outgoing { config, claim, interval, destination, checksum } = *outgoing;
     let (version, family) = (config.version(), config.family());
 
-    // The same two octets in both versions: above the interval stand four reserved bits, or authentication type 0.
-    let [high, low] = config.wire_interval().to_be_bytes();
+    let [high, low] = config.in_wire_units(interval).to_be_bytes();
+    // Above the interval stand four reserved bits in version 3, and the authentication type in version 2.
+    let high = high | config.authentication().octet();
     let mut message =
         vec![(version.number() << 4) | TYPE, config.vrid().get(), claim.octet(), 0, high, low, 0, 0];
-    for (count, address) in (1..=u8::MAX).zip(config.addresses()) {
+    for (count, address) in (1..=u8::MAX).zip(config.advertised()) {
         match address {
             IpAddr::V4(address) => message.extend(address.octets()),
             IpAddr::V6(address) => message.extend(address.octets()),
         }
         message[3] = count;
     }
-    message.extend(trailer(version));
+    if version == Version::V2 {
+        message.extend(config.authentication().data());
+    }
 
     let endpoints = Endpoints { source: config.source(), destination };
     let sum = checksum::to_send(version, family, checksum, &message, endpoints);
@@ -235,11 +266,11 @@ const fn address_length(family: Family) -> usize {
     }
 }
 
-/// What follows the addresses.
-const fn trailer(version: Version) -> &'static [u8] {
+/// How many octets follow the addresses.
+const fn trailer_length(version: Version) -> usize {
     match version {
-        Version::V2 => &AUTHENTICATION_DATA,
-        Version::V3 => &[],
+        Version::V2 => AUTHENTICATION_LENGTH,
+        Version::V3 => 0,
     }
 }
 

@@ -230,6 +230,7 @@ mod tests {
             virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
             priority: Priority::new(240).unwrap(),
             peers: Vec::new(),
+            options: api_types::protocol::ProtocolOptions::default(),
         }
     }
 

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use api_types::channel::DesiredGroup;
 use api_types::node::RejectionReason;
+use api_types::protocol::ProtocolOptions;
 use vrrp::{Config, Family, Version, Vrid};
 
 use super::binder::GroupHandle;
@@ -153,10 +154,29 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
             group.interface
         ));
     }
+    let unknown = unsupported(&group.options);
+    if !unknown.is_empty() {
+        return Err(format!("{}: not supported by this agent: allowed is the default", unknown.join(", ")));
+    }
     match Config::new(translate::settings(group, stand_in_source(group))) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("{}: {}", error.field(), with_sources(&error))),
     }
+}
+
+/// The options that this agent cannot do what they say.
+fn unsupported(options: &ProtocolOptions) -> Vec<&'static str> {
+    let usual = ProtocolOptions::default();
+    [
+        ("accept_mode", options.accept_mode != usual.accept_mode),
+        ("mac_mode", options.mac_mode != usual.mac_mode),
+        ("transport", options.transport != usual.transport),
+        ("virtual_routes", !options.virtual_routes.is_empty()),
+        ("virtual_rules", !options.virtual_rules.is_empty()),
+    ]
+    .into_iter()
+    .filter_map(|(name, differs)| differs.then_some(name))
+    .collect()
 }
 
 fn check_host(group: &DesiredGroup, host: &impl Host) -> Result<(), String> {

@@ -218,7 +218,9 @@ impl Driver {
                 return Ok(());
             };
             let octets = &self.buffer[..packet.length];
-            let outcome = match receive::advertisement(octets) {
+            let outcome = match receive::advertisement(octets, |family, vrid| {
+                self.instances.demands(packet.ifindex, family, vrid)
+            }) {
                 Ok(advertisement) => {
                     self.instances.hear(packet.ifindex, &advertisement, clock::boottime(), &mut self.effects)
                 }

@@ -19,7 +19,7 @@ use super::binder::{GroupHandle, Wish};
 use super::fault::Fault;
 use super::transition_log::{TransitionLog, WaitsFor};
 use super::translate;
-use super::transmit::PrebuiltAdvertisement;
+use super::transmit::{PrebuiltAdvertisement, Saying};
 use crate::messages::ObservedTransition;
 use crate::sys::clock;
 
@@ -49,7 +49,7 @@ pub(super) enum Departure {
 #[derive(Debug, Default)]
 pub(super) struct Effects {
     /// Advertisements to send.
-    pub(super) advertisements: Vec<(GroupHandle, Claim)>,
+    pub(super) advertisements: Vec<(GroupHandle, Saying)>,
     /// What groups want to hold, or that they want nothing.
     pub(super) wishes: Vec<(GroupHandle, Option<Wish>)>,
     /// Groups to announce.
@@ -99,13 +99,13 @@ impl Group {
         }
     }
 
-    /// The frame that makes this claim.
-    pub(super) fn frame(&mut self, claim: Claim) -> Option<(u32, Arc<[u8]>)> {
+    /// The frame that says this.
+    pub(super) fn frame(&mut self, saying: Saying) -> Option<(u32, Arc<[u8]>)> {
         let footing = self.footing?;
-        if self.frame.as_ref().is_none_or(|frame| frame.claim != claim) {
+        if self.frame.as_ref().is_none_or(|frame| frame.saying != saying) {
             let config = self.instance.as_ref()?.config();
             let checksum = translate::checksum_form(self.desired.checksum);
-            self.frame = PrebuiltAdvertisement::build(config, claim, checksum, footing.mac);
+            self.frame = PrebuiltAdvertisement::build(config, saying, checksum, footing.mac);
         }
         Some((footing.ifindex, Arc::clone(&self.frame.as_ref()?.octets)))
     }
@@ -208,7 +208,11 @@ impl Group {
             match action {
                 Action::Hold => effects.wishes.push((self.handle, Some(self.wish()))),
                 Action::Release => effects.wishes.push((self.handle, None)),
-                Action::Advertise(claim) => effects.advertisements.push((self.handle, claim)),
+                Action::Advertise(claim) => effects.advertisements.push((self.handle, claim.into())),
+                Action::Concede(interval) => {
+                    let claim = Claim::Holds(self.desired.priority);
+                    effects.advertisements.push((self.handle, Saying { claim, interval: Some(interval) }));
+                }
                 Action::Announce => effects.announcements.push(self.handle),
                 Action::Report(change) => self.follow(change, now),
             }

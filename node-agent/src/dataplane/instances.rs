@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api_types::channel::DesiredGroup;
-use vrrp::{Advertisement, Family, Instant, Role, Vrid};
+use vrrp::{Advertisement, Demands, Family, Instant, Role, Vrid};
 
 use super::address_table::HostAddress;
 use super::binder::GroupHandle;
 use super::fault::Fault;
 use super::group::{Departure, Effects, Footing, Group};
 use super::interfaces::Interfaces;
+use super::translate;
 use crate::messages::ObservedTransition;
 use crate::shared_memory::Slot;
 
@@ -112,6 +113,13 @@ impl Instances {
                 group.handle_advertisement(advertisement, now, effects).map_err(|refusal| refusal.cause());
         });
         outcome
+    }
+
+    /// What a packet must be that comes through this interface and names this virtual router.
+    pub(super) fn demands(&self, ifindex: u32, family: Family, vrid: Vrid) -> Demands {
+        let handle = self.routers.get(&(ifindex, family, vrid));
+        let group = handle.and_then(|handle| self.groups.get(handle));
+        group.map_or(Demands::RFC_9568, |group| translate::demands(group.desired()))
     }
 
     /// Counts a packet that named this virtual router and was dropped before it could be heard.

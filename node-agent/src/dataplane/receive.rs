@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use pnet_packet::ipv4::{self, Ipv4Packet};
 use vrrp::packet::{self, Envelope};
-use vrrp::{Advertisement, Family, Vrid};
+use vrrp::{Advertisement, Demands, Family, Vrid};
 
 /// The length of an IPv4 header without options, in octets.
 const MIN_HEADER: usize = 20;
@@ -24,11 +24,14 @@ pub(super) struct Dropped {
     pub(super) source: Option<IpAddr>,
 }
 
-/// The advertisement in an IPv4 packet of protocol 112.
+/// The advertisement in an IPv4 packet of protocol 112, if it is what the virtual router demands that it is about.
 ///
 /// # Errors
 /// [`Dropped`] when any check fails.
-pub(super) fn advertisement(octets: &[u8]) -> Result<Advertisement, Dropped> {
+pub(super) fn advertisement(
+    octets: &[u8],
+    demands_of: impl FnOnce(Family, Vrid) -> Demands,
+) -> Result<Advertisement, Dropped> {
     let unknown = |cause| Dropped { cause, vrid: None, source: None };
     let header = Ipv4Packet::new(octets).ok_or(unknown("length"))?;
     let header_length = usize::from(header.get_header_length()) * 4;
@@ -54,7 +57,8 @@ pub(super) fn advertisement(octets: &[u8]) -> Result<Advertisement, Dropped> {
     if header.get_fragment_offset() != 0 || header.get_flags() & MORE_FRAGMENTS != 0 {
         return Err(dropped("length"));
     }
-    packet::decode(message, &envelope).map_err(|error| dropped(error.cause()))
+    let demands = vrid.map_or(Demands::RFC_9568, |vrid| demands_of(FAMILY, vrid));
+    packet::decode(message, &envelope, demands).map_err(|error| dropped(error.cause()))
 }
 
 /// The family of every packet that [`advertisement`] reads.
@@ -88,14 +92,18 @@ mod tests {
         octets
     }
 
+    fn heard(octets: &[u8]) -> Result<Advertisement, Dropped> {
+        advertisement(octets, |_, _| Demands::RFC_9568)
+    }
+
     fn cause(octets: &[u8]) -> (&'static str, Option<u8>) {
-        let dropped = advertisement(octets).expect_err("dropped");
+        let dropped = heard(octets).expect_err("dropped");
         (dropped.cause, dropped.vrid.map(Vrid::get))
     }
 
     #[test]
     fn an_advertisement_of_keepalived_is_heard() {
-        let heard = advertisement(&KEEPALIVED).unwrap();
+        let heard = heard(&KEEPALIVED).unwrap();
         assert_eq!(heard.vrid.get(), 51);
         assert_eq!(heard.claim, Claim::from_octet(200));
         assert_eq!(heard.source, IpAddr::from([10, 66, 0, 1]));
@@ -105,7 +113,7 @@ mod tests {
     fn what_ethernet_pads_a_short_frame_with_is_no_part_of_the_packet() {
         let mut padded = KEEPALIVED.to_vec();
         padded.extend([0; 10]);
-        assert_eq!(advertisement(&padded).unwrap(), advertisement(&KEEPALIVED).unwrap());
+        assert_eq!(heard(&padded).unwrap(), heard(&KEEPALIVED).unwrap());
     }
 
     #[test]
@@ -116,7 +124,7 @@ mod tests {
         let sum = u32::from(!u16::from_be_bytes([octets[10], octets[11]])) + options;
         let checksum = !u16::try_from((sum & 0xffff) + (sum >> 16)).unwrap();
         octets[10..12].copy_from_slice(&checksum.to_be_bytes());
-        assert!(advertisement(&octets).is_ok());
+        assert!(heard(&octets).is_ok());
     }
 
     #[test]
@@ -145,7 +153,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_octets_make_it_fail(octets in proptest::collection::vec(proptest::num::u8::ANY, 0..200)) {
-            let _outcome = advertisement(&octets);
+            let _outcome = heard(&octets);
         }
     }
 }

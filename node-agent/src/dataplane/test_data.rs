@@ -1,7 +1,9 @@
 //! What the tests of several modules start from.
 
 use api_types::channel::DesiredGroup;
+
 use api_types::group::Checksum;
+use api_types::protocol::ProtocolOptions;
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
@@ -21,5 +23,6 @@ pub(super) fn desired(priority: u8) -> DesiredGroup {
         virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
         priority: Priority::new(priority).unwrap(),
         peers: Vec::new(),
+        options: ProtocolOptions::default(),
     }
 }

@@ -1,15 +1,21 @@
 //! Between the words of the contract and those of the protocol.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
+use api_types::protocol;
 use api_types::transition::{AdvertisementHeard, TransitionReason};
-use vrrp::{ChecksumForm, Config, Heard, Reason, Settings};
+use vrrp::{Authentication, ChecksumForm, Config, Demands, Heard, Reason, Settings};
 
 use super::fault::Fault;
 use super::group::Departure;
 use crate::sys::clock;
+
+/// How often an Active member beside a router without an agent announces anew, for that one may release or take over
+/// without a word.
+const REFRESH: Duration = Duration::from_secs(10);
 
 /// The settings of the protocol for a desired group that advertises from `source`.
 pub(super) fn settings(desired: &DesiredGroup, source: IpAddr) -> Settings {
@@ -20,9 +26,36 @@ pub(super) fn settings(desired: &DesiredGroup, source: IpAddr) -> Settings {
         priority: desired.priority,
         interval: desired.advertisement_interval_ms,
         preempt: desired.preempt_mode,
+        preempt_delay: desired.options.preempt_delay_ms.as_duration(),
+        refresh: refresh(desired),
+        require_link_local: desired.options.require_link_local,
+        authentication: authentication(desired),
         addresses: desired.virtual_addresses.iter().map(|address| address.address()).collect(),
         source,
     }
+}
+
+fn authentication(desired: &DesiredGroup) -> Authentication {
+    match &desired.options.authentication {
+        Some(protocol::Authentication::SimpleText { text }) => {
+            Authentication::simple_text(text.as_str()).unwrap_or_default()
+        }
+        None => Authentication::None,
+    }
+}
+
+/// What packets for a group must be.
+pub(super) fn demands(desired: &DesiredGroup) -> Demands {
+    Demands {
+        least_hop_limit: desired.options.max_hops.least_hop_limit(),
+        link_local_first: desired.options.require_link_local,
+    }
+}
+
+/// How often an Active member announces anew: a router without an agent may release without a word.
+fn refresh(desired: &DesiredGroup) -> Option<Duration> {
+    let has_stranger = desired.peers.iter().any(|peer| peer.external);
+    has_stranger.then_some(REFRESH)
 }
 
 /// [`settings`] that have been checked before, but for the source.

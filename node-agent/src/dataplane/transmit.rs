@@ -9,7 +9,7 @@ use pnet_packet::ethernet::{EtherTypes, MutableEthernetPacket};
 use pnet_packet::ip::IpNextHeaderProtocol;
 use pnet_packet::ipv4::{self, MutableIpv4Packet};
 use vrrp::packet::{self, HOP_LIMIT, Outgoing};
-use vrrp::{ChecksumForm, Claim, Config, IP_PROTOCOL};
+use vrrp::{AdvertisementInterval, ChecksumForm, Claim, Config, IP_PROTOCOL};
 
 /// The EtherType of every advertisement.
 pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
@@ -22,24 +22,46 @@ const DSCP_CS6: u8 = 48;
 /// With it, and without fragments, the identification field means nothing and may stay 0 (RFC 6864 §4.1).
 const DONT_FRAGMENT: u8 = 0b010;
 
-/// A frame that says `claim` for the settings it was built from.
+/// What an advertisement says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Saying {
+    /// The claim.
+    pub(super) claim: Claim,
+    /// The interval, where it is not the group's own.
+    pub(super) interval: Option<AdvertisementInterval>,
+}
+
+impl From<Claim> for Saying {
+    fn from(claim: Claim) -> Self {
+        Self { claim, interval: None }
+    }
+}
+
+/// A frame that says something for the settings it was built from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct PrebuiltAdvertisement {
     /// What it says.
-    pub(super) claim: Claim,
+    pub(super) saying: Saying,
     /// The whole Ethernet frame.
     pub(super) octets: Arc<[u8]>,
 }
 
 impl PrebuiltAdvertisement {
     /// The frame of an advertisement that leaves from `mac`; `None` for a family that cannot be sent.
-    pub(super) fn build(config: &Config, claim: Claim, checksum: ChecksumForm, mac: [u8; 6]) -> Option<Self> {
+    pub(super) fn build(
+        config: &Config,
+        saying: Saying,
+        checksum: ChecksumForm,
+        mac: [u8; 6],
+    ) -> Option<Self> {
         let (IpAddr::V4(source), IpAddr::V4(group)) = (config.source(), config.family().multicast_group())
         else {
             return None;
         };
-        let outgoing = Outgoing { config, claim, destination: group.into(), checksum };
-        Some(Self { claim, octets: frame(mac, source, group, &packet::encode(&outgoing))?.into() })
+        let interval = saying.interval.unwrap_or(config.interval());
+        let outgoing =
+            Outgoing { config, claim: saying.claim, interval, destination: group.into(), checksum };
+        Some(Self { saying, octets: frame(mac, source, group, &packet::encode(&outgoing))?.into() })
     }
 }
 
@@ -67,7 +89,9 @@ fn frame(mac: [u8; 6], source: Ipv4Addr, group: Ipv4Addr, message: &[u8]) -> Opt
 
 #[cfg(test)]
 mod tests {
-    use vrrp::{AdvertisementInterval, Family, Priority, Settings, Version, Vrid};
+    use std::time::Duration;
+
+    use vrrp::{AdvertisementInterval, Authentication, Family, Priority, Settings, Version, Vrid};
 
     use super::*;
 
@@ -91,6 +115,10 @@ mod tests {
             priority: Priority::new(200).unwrap(),
             interval: AdvertisementInterval::DEFAULT_V3,
             preempt: true,
+            preempt_delay: Duration::ZERO,
+            refresh: None,
+            require_link_local: true,
+            authentication: Authentication::None,
             addresses: vec!["10.66.1.51".parse().unwrap(), "10.66.1.52".parse().unwrap()],
             source: "10.66.0.1".parse().unwrap(),
         })
@@ -100,7 +128,7 @@ mod tests {
     #[test]
     fn an_advertisement_is_the_one_of_keepalived_but_for_the_identification() {
         let claim = Claim::Holds(Priority::new(200).unwrap());
-        let ours = PrebuiltAdvertisement::build(&config(), claim, ChecksumForm::Rfc5798, MAC).unwrap();
+        let ours = PrebuiltAdvertisement::build(&config(), claim.into(), ChecksumForm::Rfc5798, MAC).unwrap();
         let mut expected = KEEPALIVED;
         // No identification, "don't fragment", and the header checksum that follows: 0xd053 + 1 - 0x4000.
         expected[18..22].copy_from_slice(&[0x00, 0x00, 0x40, 0x00]);
@@ -111,9 +139,11 @@ mod tests {
     #[test]
     fn a_resignation_differs_in_the_priority_and_the_checksum_only() {
         let claim = Claim::Holds(Priority::new(200).unwrap());
-        let holds = PrebuiltAdvertisement::build(&config(), claim, ChecksumForm::Rfc5798, MAC).unwrap();
+        let holds =
+            PrebuiltAdvertisement::build(&config(), claim.into(), ChecksumForm::Rfc5798, MAC).unwrap();
         let resigns =
-            PrebuiltAdvertisement::build(&config(), Claim::Resigns, ChecksumForm::Rfc5798, MAC).unwrap();
+            PrebuiltAdvertisement::build(&config(), Claim::Resigns.into(), ChecksumForm::Rfc5798, MAC)
+                .unwrap();
         let differing: Vec<_> =
             (0..50).filter(|&index| holds.octets[index] != resigns.octets[index]).collect();
         assert_eq!(differing, [36, 40]);

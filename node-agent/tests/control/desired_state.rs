@@ -188,6 +188,7 @@ fn group(number: u32) -> DesiredGroup {
         name: name.parse().unwrap(),
         address: Some(address(last).into()),
         priority: Priority::MIN,
+        external: false,
     };
     DesiredGroup {
         id: Uuid::from_u128(u128::from(number)),
@@ -203,6 +204,7 @@ fn group(number: u32) -> DesiredGroup {
         virtual_addresses: vec![format!("{}/8", address(1)).parse().unwrap()],
         priority: Priority::MIN,
         peers: vec![peer("load-balancer-2", 2), peer("load-balancer-3", 3)],
+        options: api_types::protocol::ProtocolOptions::default(),
     }
 }
 

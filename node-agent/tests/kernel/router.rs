@@ -37,6 +37,7 @@ pub(crate) fn group(priority: u8) -> DesiredGroup {
         virtual_addresses: vec![format!("{VIP}/16").parse().expect("an address")],
         priority: Priority::new(priority).expect("a priority"),
         peers: Vec::new(),
+        options: api_types::protocol::ProtocolOptions::default(),
     }
 }
 

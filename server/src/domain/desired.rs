@@ -7,6 +7,7 @@ use api_types::Name;
 use api_types::channel::{DesiredGroup, DesiredPeer};
 use api_types::group::{GroupSpec, Member};
 use api_types::node::Interface;
+use api_types::protocol::ProtocolOptions;
 use uuid::Uuid;
 use vrrp::Family;
 
@@ -46,6 +47,7 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
             name: member.name().clone(),
             address: advertises_from(member, spec.family, interfaces),
             priority: member.priority(),
+            external: matches!(member, Member::External(_)),
         })
         .collect();
     Some(DesiredGroup {
@@ -62,6 +64,7 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         virtual_addresses: spec.virtual_addresses.clone(),
         priority: own.priority,
         peers,
+        options: ProtocolOptions::default(),
     })
 }
 

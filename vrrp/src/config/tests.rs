@@ -1,4 +1,7 @@
+use std::time::Duration;
+
 use super::*;
+use crate::IntervalError;
 
 fn ipv4() -> Settings {
     Settings {
@@ -8,6 +11,10 @@ fn ipv4() -> Settings {
         priority: Priority::new(100).unwrap(),
         interval: AdvertisementInterval::DEFAULT_V3,
         preempt: true,
+        preempt_delay: Duration::ZERO,
+        refresh: None,
+        require_link_local: true,
+        authentication: Authentication::None,
         addresses: vec![address("192.0.2.100")],
         source: address("192.0.2.1"),
     }
@@ -56,17 +63,13 @@ fn an_interval_that_the_version_cannot_say_is_refused() {
 }
 
 #[test]
-fn a_list_needs_between_one_address_and_as_many_as_a_packet_can_carry() {
+fn a_list_needs_between_one_address_and_a_thousand() {
     let listed =
         |number: u32| (0..number).map(|n| std::net::Ipv4Addr::from(0x0a00_0000 + n).into()).collect();
     assert_eq!(refused(Settings { addresses: vec![], ..ipv4() }).0, "addresses");
-    assert!(Config::new(Settings { addresses: listed(255), ..ipv4() }).is_ok());
-    let (field, message) = refused(Settings { addresses: listed(256), ..ipv4() });
-    assert_eq!((field, &*message), ("addresses", "256 virtual addresses: allowed are 1 to 255"));
-
-    let listed = |number: u16| (0..number).map(|n| address(&format!("fe80::{:x}", n + 0x100))).collect();
-    assert!(Config::new(Settings { addresses: listed(90), ..ipv6() }).is_ok());
-    assert_eq!(refused(Settings { addresses: listed(91), ..ipv6() }).0, "addresses");
+    assert!(Config::new(Settings { addresses: listed(1_000), ..ipv4() }).is_ok());
+    let (field, message) = refused(Settings { addresses: listed(1_001), ..ipv4() });
+    assert_eq!((field, &*message), ("addresses", "1001 virtual addresses: allowed are 1 to 1000"));
 }
 
 #[test]
@@ -112,4 +115,33 @@ fn only_an_owner_advertises_from_a_virtual_address() {
     let settings = Settings { source: address("192.0.2.100"), ..ipv4() };
     assert_eq!(refused(settings.clone()).0, "source");
     assert!(Config::new(Settings { priority: Priority::OWNER, ..settings }).is_ok());
+}
+
+#[test]
+fn extensions_have_their_ranges() {
+    let delay = MAX_PREEMPT_DELAY + Duration::from_millis(1);
+    let (field, message) = refused(Settings { preempt_delay: delay, ..ipv4() });
+    assert_eq!(
+        (field, &*message),
+        ("preempt_delay", "preempt delay 3600001 ms: allowed are 0 to 3600000 ms")
+    );
+    assert!(Config::new(Settings { preempt_delay: MAX_PREEMPT_DELAY, ..ipv4() }).is_ok());
+
+    let refresh = Some(Duration::from_millis(999));
+    assert_eq!(
+        refused(Settings { refresh, ..ipv4() }),
+        ("refresh", "refresh 999 ms: allowed are 1000 ms and more".into())
+    );
+
+    let authentication = Authentication::simple_text("text").unwrap();
+    assert_eq!(refused(Settings { authentication, ..ipv4() }).0, "authentication");
+    let v2 = Settings { version: Version::V2, interval: AdvertisementInterval::DEFAULT_V2, ..ipv4() };
+    assert!(Config::new(Settings { authentication, ..v2 }).is_ok());
+}
+
+#[test]
+fn a_first_ipv6_address_need_not_be_link_local_where_the_group_says_so() {
+    let global = Settings { addresses: vec![address("2001:db8::100")], ..ipv6() };
+    assert_eq!(refused(global.clone()).0, "addresses");
+    assert!(Config::new(Settings { require_link_local: false, ..global }).is_ok());
 }

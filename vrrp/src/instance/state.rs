@@ -28,6 +28,8 @@ pub(super) struct Wait {
     pub(super) learned: Option<AdvertisementInterval>,
     /// The router whose advertisement was obeyed last.
     pub(super) active: Option<IpAddr>,
+    /// Since when only routers of lower priority have been heard: what the preempt delay is counted from.
+    pub(super) outranking_since: Option<Instant>,
 }
 
 /// How long a silence a Backup waits for.
@@ -42,12 +44,32 @@ pub(super) enum Silence {
 impl Wait {
     /// The wait of a router that knows of no other.
     pub(super) const fn from(since: Instant) -> Self {
-        Self { since, silence: Silence::ActiveDown, learned: None, active: None }
+        Self { since, silence: Silence::ActiveDown, learned: None, active: None, outranking_since: None }
     }
 
     /// The wait that an obeyed advertisement starts.
     pub(super) const fn behind(active: IpAddr, interval: AdvertisementInterval, since: Instant) -> Self {
-        Self { since, silence: Silence::ActiveDown, learned: Some(interval), active: Some(active) }
+        Self {
+            since,
+            silence: Silence::ActiveDown,
+            learned: Some(interval),
+            active: Some(active),
+            outranking_since: None,
+        }
+    }
+
+    /// A router that we preempt is heard: the deadline may come, but only once `delay` is over.
+    pub(super) fn preempt_in_time(
+        &mut self,
+        active: IpAddr,
+        interval: AdvertisementInterval,
+        delay: Duration,
+        now: Instant,
+    ) {
+        let since = *self.outranking_since.get_or_insert(now);
+        if now < since + delay {
+            *self = Self { outranking_since: Some(since), ..Self::behind(active, interval, now) };
+        }
     }
 
     /// The Active router has resigned. Saying so again does not start the skew anew: a resignation is repeated

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::{Heard, Instance, State};
-use crate::{Config, Role};
+use crate::{Config, Instant, Role};
 
 impl Instance {
     /// The settings.
@@ -49,6 +49,22 @@ impl Instance {
         match &self.state {
             State::Backup(wait) => wait.active,
             State::Initialize | State::TakingOver(_) | State::Active(_) | State::Leaving(_) => None,
+        }
+    }
+
+    /// Until when a Backup that hears a router of lower priority does not preempt it; `None` when it hears none, or
+    /// need not wait.
+    #[must_use]
+    pub fn preempts_from(&self) -> Option<Instant> {
+        match &self.state {
+            State::Backup(wait) if self.config.preempts() && !self.config.preempt_delay().is_zero() => {
+                Some(wait.outranking_since? + self.config.preempt_delay())
+            }
+            State::Initialize
+            | State::Backup(_)
+            | State::TakingOver(_)
+            | State::Active(_)
+            | State::Leaving(_) => None,
         }
     }
 

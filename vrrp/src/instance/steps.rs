@@ -17,7 +17,7 @@ impl Instance {
         self.last_sent.is_some_and(|Sent { claim, at }| {
             claim == advertisement.claim && now.saturating_duration_since(at) <= within
         }) && advertisement.source == self.config.source()
-            && advertisement.addresses == self.config.addresses()
+            && advertisement.addresses == self.config.advertised()
     }
 
     /// Why a Backup takes over at `deadline`, after this silence. A rival is alive if its last advertisement is not
@@ -43,7 +43,8 @@ impl Instance {
     }
 
     pub(super) fn yield_to(&mut self, active: IpAddr, interval: AdvertisementInterval, now: Instant) {
-        self.send(Claim::Holds(self.config.priority()), now);
+        self.last_sent = Some(Sent { claim: Claim::Holds(self.config.priority()), at: now });
+        self.actions.push_back(Action::Concede(interval));
         self.fall_back(Role::Active, Wait::behind(active, interval, now), Reason::HigherPriorityHeard);
     }
 
@@ -82,7 +83,7 @@ impl Instance {
 
     pub(super) fn announce(&mut self, now: Instant) {
         if let State::Active(tenure) = &mut self.state {
-            tenure.announce_at = None;
+            tenure.announce_at = self.config.refresh().map(|refresh| now + refresh);
             tenure.announce_from = now + self.config.interval().as_duration();
             self.actions.push_back(Action::Announce);
         }

@@ -1,9 +1,13 @@
 //! Every check, one by one, and what must hold for any bytes. What others put on the wire is in `tests/golden`.
 
+use std::time::Duration;
+
 use proptest::prelude::*;
 
 use super::*;
 use crate::{Priority, Settings};
+
+mod extensions;
 
 const ENVELOPE: Envelope = Envelope {
     source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 9)),
@@ -28,6 +32,10 @@ fn settings(version: Version, family: Family) -> Settings {
         priority: Priority::new(100).unwrap(),
         interval: AdvertisementInterval::DEFAULT_V2,
         preempt: true,
+        preempt_delay: Duration::ZERO,
+        refresh: None,
+        require_link_local: true,
+        authentication: Authentication::None,
         addresses: addresses.into_iter().map(|address| address.parse().unwrap()).collect(),
         source,
     }
@@ -35,7 +43,7 @@ fn settings(version: Version, family: Family) -> Settings {
 
 fn write(settings: &Settings, claim: Claim, destination: IpAddr, checksum: ChecksumForm) -> Vec<u8> {
     let config = Config::new(settings.clone()).unwrap();
-    encode(&Outgoing { config: &config, claim, destination, checksum })
+    encode(&Outgoing { config: &config, claim, interval: config.interval(), destination, checksum })
 }
 
 fn v3() -> Vec<u8> {
@@ -62,7 +70,7 @@ fn edited(mut message: Vec<u8>, at: usize, octet: u8) -> Vec<u8> {
 }
 
 fn refused(message: &[u8]) -> (PacketError, &'static str) {
-    let error = decode(message, &ENVELOPE).unwrap_err();
+    let error = decode(message, &ENVELOPE, Demands::RFC_9568).unwrap_err();
     let cause = error.cause();
     (error, cause)
 }
@@ -70,8 +78,11 @@ fn refused(message: &[u8]) -> (PacketError, &'static str) {
 #[test]
 fn a_packet_that_may_have_been_routed_is_refused() {
     for hop_limit in [0, 1, 64, 254] {
-        let error = decode(&v3(), &Envelope { hop_limit, ..ENVELOPE }).unwrap_err();
-        assert_eq!((error.cause(), error), ("ttl", PacketError::HopLimit(hop_limit)));
+        let error = decode(&v3(), &Envelope { hop_limit, ..ENVELOPE }, Demands::RFC_9568).unwrap_err();
+        assert_eq!(
+            (error.cause(), error),
+            ("ttl", PacketError::HopLimit { actual: hop_limit, least: HOP_LIMIT })
+        );
     }
 }
 
@@ -87,14 +98,14 @@ fn versions_other_than_2_and_3_are_refused() {
 fn version_2_over_ipv6_is_refused() {
     let mut message = plain(Version::V3, Family::Ipv6);
     message[0] = 0x21;
-    let error = decode(&message, &ENVELOPE_V6).unwrap_err();
+    let error = decode(&message, &ENVELOPE_V6, Demands::RFC_9568).unwrap_err();
     assert_eq!((error.cause(), error), ("family", PacketError::Version2OverIpv6));
 }
 
 #[test]
 fn addresses_of_two_families_in_one_header_are_refused() {
     let envelope = Envelope { destination: ENVELOPE_V6.destination, ..ENVELOPE };
-    assert_eq!(decode(&v3(), &envelope).unwrap_err().cause(), "family");
+    assert_eq!(decode(&v3(), &envelope, Demands::RFC_9568).unwrap_err().cause(), "family");
 }
 
 #[test]
@@ -129,7 +140,7 @@ fn a_wrong_checksum_is_refused_and_shown() {
 #[test]
 fn version_2_does_not_take_a_pseudo_header() {
     let message = plain(Version::V2, Family::Ipv4);
-    assert_eq!(decode(&message, &ENVELOPE).unwrap().checksum, None);
+    assert_eq!(decode(&message, &ENVELOPE, Demands::RFC_9568).unwrap().checksum, None);
 
     let mut blank = message;
     blank[CHECKSUM_FIELD].fill(0);
@@ -143,7 +154,7 @@ fn version_2_does_not_take_a_pseudo_header() {
 #[test]
 fn ipv6_does_not_do_without_a_pseudo_header() {
     let message = sealed(plain(Version::V3, Family::Ipv6));
-    assert_eq!(decode(&message, &ENVELOPE_V6).unwrap_err().cause(), "checksum");
+    assert_eq!(decode(&message, &ENVELOPE_V6, Demands::RFC_9568).unwrap_err().cause(), "checksum");
 }
 
 #[test]
@@ -159,7 +170,10 @@ fn a_checksum_that_is_right_in_both_forms_tells_no_form() {
     let settings = Settings { source, ..settings };
     for form in [ChecksumForm::Rfc9568, ChecksumForm::Rfc5798] {
         let message = write(&settings, Claim::Resigns, ENVELOPE.destination, form);
-        assert_eq!(decode(&message, &Envelope { source, ..ENVELOPE }).unwrap().checksum, None);
+        assert_eq!(
+            decode(&message, &Envelope { source, ..ENVELOPE }, Demands::RFC_9568).unwrap().checksum,
+            None
+        );
     }
 }
 
@@ -181,7 +195,7 @@ fn interval_0_is_refused_whatever_the_reserved_bits_say() {
 #[test]
 fn the_reserved_bits_are_no_part_of_the_interval() {
     let message = edited(v3(), 4, 0xf0);
-    let interval = decode(&message, &ENVELOPE).unwrap().interval;
+    let interval = decode(&message, &ENVELOPE, Demands::RFC_9568).unwrap().interval;
     assert_eq!(interval.as_millis(), 1_000);
 }
 
@@ -204,13 +218,13 @@ fn a_list_whose_first_ipv6_address_is_not_link_local_is_refused() {
     let endpoints = Endpoints { source, destination };
     let sum = checksum::to_send(Version::V3, Family::Ipv6, ChecksumForm::Rfc9568, &message, endpoints);
     message[CHECKSUM_FIELD].copy_from_slice(&sum.to_be_bytes());
-    let error = decode(&message, &ENVELOPE_V6).unwrap_err();
+    let error = decode(&message, &ENVELOPE_V6, Demands::RFC_9568).unwrap_err();
     assert_eq!((error.cause(), error), ("address_list", PacketError::FirstAddressNotLinkLocal(global)));
 }
 
 #[test]
-fn version_2_with_authentication_is_refused() {
-    for number in [1, 2, 255] {
+fn version_2_with_unknown_authentication_is_refused() {
+    for number in [2, 3, 255] {
         let message = edited(plain(Version::V2, Family::Ipv4), 4, number);
         assert_eq!(refused(&message), (PacketError::AuthenticationType(number), "auth"));
     }
@@ -219,10 +233,10 @@ fn version_2_with_authentication_is_refused() {
 #[test]
 fn the_authentication_data_of_version_2_is_sent_as_zeros_and_ignored_when_received() {
     let message = plain(Version::V2, Family::Ipv4);
-    let (head, data) = message.split_at(message.len() - AUTHENTICATION_DATA.len());
-    assert_eq!(data, AUTHENTICATION_DATA);
+    let (head, data) = message.split_at(message.len() - AUTHENTICATION_LENGTH);
+    assert_eq!(data, [0; AUTHENTICATION_LENGTH]);
     let message = sealed([head, b"password"].concat());
-    assert!(decode(&message, &ENVELOPE).is_ok());
+    assert!(decode(&message, &ENVELOPE, Demands::RFC_9568).is_ok());
 }
 
 #[test]
@@ -238,7 +252,7 @@ fn the_longest_list_fits_the_count() {
     let settings = Settings { addresses, ..settings(Version::V3, Family::Ipv4) };
     let message = write(&settings, Claim::Resigns, ENVELOPE.destination, ChecksumForm::Rfc5798);
     assert_eq!((message[3], message.len()), (255, 8 + 4 * 255));
-    assert_eq!(decode(&message, &ENVELOPE).unwrap().addresses, settings.addresses);
+    assert_eq!(decode(&message, &ENVELOPE, Demands::RFC_9568).unwrap().addresses, settings.addresses);
 }
 
 /// Settings of any router that could exist.
@@ -276,6 +290,10 @@ fn any_settings() -> impl Strategy<Value = Settings> {
                     priority: Priority::new(priority)?,
                     interval: interval?,
                     preempt: true,
+                    preempt_delay: Duration::ZERO,
+                    refresh: None,
+                    require_link_local: true,
+                    authentication: Authentication::None,
                     addresses,
                     source,
                 })
@@ -296,10 +314,10 @@ fn rewritten(decoded: &Advertisement, form: ChecksumForm) -> Option<Vec<u8>> {
         Claim::Resigns => Priority::MIN,
     };
     let addresses = addresses.clone();
-    let settings = Settings { version, family, vrid, priority, interval, preempt: true, addresses, source };
+    let settings = Settings { vrid, priority, interval, addresses, source, ..settings(version, family) };
     let config = Config::new(settings).ok()?;
     let destination = family.multicast_group();
-    Some(encode(&Outgoing { config: &config, claim, destination, checksum: form }))
+    Some(encode(&Outgoing { config: &config, claim, interval, destination, checksum: form }))
 }
 
 proptest! {
@@ -310,7 +328,7 @@ proptest! {
     ) {
         let envelope = if v6 { ENVELOPE_V6 } else { ENVELOPE };
         let _ = peek(&message);
-        if let Err(error) = decode(&message, &envelope) {
+        if let Err(error) = decode(&message, &envelope, Demands::RFC_9568) {
             prop_assert!(!error.cause().is_empty() && !error.to_string().is_empty());
         }
     }
@@ -320,7 +338,7 @@ proptest! {
         let claim = if resigns { Claim::Resigns } else { Claim::Holds(settings.priority) };
         let destination = settings.family.multicast_group();
         let message = write(&settings, claim, destination, form);
-        let decoded = decode(&message, &Envelope { source: settings.source, destination, hop_limit: HOP_LIMIT });
+        let decoded = decode(&message, &Envelope { source: settings.source, destination, hop_limit: HOP_LIMIT }, Demands::RFC_9568);
         let decoded = decoded.unwrap();
         let Settings { version, family, vrid, interval, addresses, source, .. } = settings;
         if (version, family) == (Version::V3, Family::Ipv4) {
@@ -329,7 +347,9 @@ proptest! {
             prop_assert_eq!(decoded.checksum, None);
         }
         let checksum = decoded.checksum;
-        let written = Advertisement { version, family, vrid, claim, interval, addresses, source, checksum };
+        let authentication = Authentication::None;
+        let written =
+            Advertisement { version, family, vrid, claim, interval, authentication, addresses, source, checksum };
         prop_assert_eq!(decoded, written);
     }
 
@@ -351,13 +371,13 @@ proptest! {
             message = sealed(message);
         }
         let envelope = Envelope { source: settings.source, destination, hop_limit: HOP_LIMIT };
-        if let Ok(decoded) = decode(&message, &envelope) {
+        if let Ok(decoded) = decode(&message, &envelope, Demands::RFC_9568) {
             let form = decoded.checksum.unwrap_or(ChecksumForm::Rfc9568);
             let Some(rewritten) = rewritten(&decoded, form) else { return Ok(()) };
             let mut expected = message.clone();
             match decoded.version {
                 Version::V2 => {
-                    let data = expected.len() - AUTHENTICATION_DATA.len();
+                    let data = expected.len() - AUTHENTICATION_LENGTH;
                     expected[data..].fill(0);
                 }
                 Version::V3 => expected[4] &= 0x0f,

@@ -5,11 +5,12 @@
 mod pcap;
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use vrrp::packet::{self, Outgoing};
 use vrrp::{
-    Advertisement, AdvertisementInterval, ChecksumForm, Claim, Config, Family, PacketError, Priority,
-    Settings, Version, Vrid,
+    Advertisement, AdvertisementInterval, Authentication, ChecksumForm, Claim, Config, Demands, Family,
+    PacketError, Priority, Settings, Version, Vrid,
 };
 
 use crate::pcap::Captured;
@@ -42,6 +43,10 @@ fn settings_of(captured: &Captured) -> Settings {
         priority: Priority::new(priority).unwrap(),
         interval: AdvertisementInterval::from_millis(version, interval).unwrap(),
         preempt: true,
+        preempt_delay: Duration::ZERO,
+        refresh: None,
+        require_link_local: true,
+        authentication: Authentication::None,
         addresses,
         source: captured.envelope.source,
     }
@@ -55,7 +60,8 @@ fn claim_of(captured: &Captured) -> Claim {
 fn understood(captured: &Captured, checksum: Option<ChecksumForm>) -> Advertisement {
     let Settings { version, family, vrid, interval, addresses, source, .. } = settings_of(captured);
     let claim = claim_of(captured);
-    Advertisement { version, family, vrid, claim, interval, addresses, source, checksum }
+    let authentication = Authentication::None;
+    Advertisement { version, family, vrid, claim, interval, authentication, addresses, source, checksum }
 }
 
 /// What we would have sent.
@@ -63,7 +69,7 @@ fn written(captured: &Captured, checksum: ChecksumForm) -> Vec<u8> {
     let config = Config::new(settings_of(captured)).unwrap();
     let claim = claim_of(captured);
     let destination = config.family().multicast_group();
-    packet::encode(&Outgoing { config: &config, claim, destination, checksum })
+    packet::encode(&Outgoing { config: &config, claim, interval: config.interval(), destination, checksum })
 }
 
 fn expected_form(captured: &Captured, of_version_3_over_ipv4: ChecksumForm) -> Option<ChecksumForm> {
@@ -91,7 +97,7 @@ fn the_capture_holds_both_claims_of_every_router() {
 fn every_packet_of_keepalived_is_understood() {
     for captured in pcap::read(KEEPALIVED) {
         let form = expected_form(&captured, ChecksumForm::Rfc5798);
-        let decoded = packet::decode(&captured.message, &captured.envelope);
+        let decoded = packet::decode(&captured.message, &captured.envelope, Demands::RFC_9568);
         assert_eq!(decoded, Ok(understood(&captured, form)));
     }
 }
@@ -115,7 +121,7 @@ fn the_form_of_rfc_9568_is_understood_told_apart_and_written_octet_by_octet() {
     let captured = pcap::read(RFC9568);
     assert_eq!(captured.len(), 8);
     for captured in captured {
-        let decoded = packet::decode(&captured.message, &captured.envelope);
+        let decoded = packet::decode(&captured.message, &captured.envelope, Demands::RFC_9568);
         assert_eq!(decoded, Ok(understood(&captured, Some(ChecksumForm::Rfc9568))));
         assert_eq!(written(&captured, ChecksumForm::Rfc9568), captured.message);
     }
@@ -127,9 +133,12 @@ fn a_golden_packet_with_one_bit_flipped_or_with_a_lower_ttl_is_refused() {
         for bit in 0..captured.message.len() * 8 {
             let mut message = captured.message.clone();
             message[bit / 8] ^= 0x80 >> (bit % 8);
-            assert!(packet::decode(&message, &captured.envelope).is_err(), "bit {bit}");
+            assert!(packet::decode(&message, &captured.envelope, Demands::RFC_9568).is_err(), "bit {bit}");
         }
         let routed = vrrp::Envelope { hop_limit: 254, ..captured.envelope };
-        assert_eq!(packet::decode(&captured.message, &routed), Err(PacketError::HopLimit(254)));
+        assert_eq!(
+            packet::decode(&captured.message, &routed, Demands::RFC_9568),
+            Err(PacketError::HopLimit { actual: 254, least: 255 })
+        );
     }
 }

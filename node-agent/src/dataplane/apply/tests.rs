@@ -1,4 +1,5 @@
 use api_types::channel::DesiredGroup;
+use api_types::protocol::{MacMode, ProtocolOptions};
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
@@ -36,6 +37,7 @@ fn group(number: u8) -> DesiredGroup {
         virtual_addresses: vec![format!("192.0.2.{number}/24").parse().unwrap()],
         priority: Priority::new(240).unwrap(),
         peers: Vec::new(),
+        options: ProtocolOptions::default(),
     }
 }
 
@@ -80,14 +82,18 @@ fn what_this_agent_cannot_run_is_refused() {
     let v2 = DesiredGroup { version: Version::V2, ..group(2) };
     let empty = DesiredGroup { virtual_addresses: Vec::new(), ..group(3) };
     let path = DesiredGroup { interface: "../all".to_owned(), ..group(4) };
+    let options =
+        ProtocolOptions { accept_mode: false, mac_mode: MacMode::Virtual, ..ProtocolOptions::default() };
+    let unknown = DesiredGroup { options, ..group(5) };
     assert_eq!(
-        details(&[ipv6, v2, empty, path], &LAB),
+        details(&[ipv6, v2, empty, path, unknown], &LAB),
         [
             "family: ipv6 is not supported by this agent: allowed is ipv4",
             "version: 2 is not supported by this agent: allowed is 3",
-            "addresses: no virtual address: allowed are 1 to 255",
+            "addresses: no virtual address: allowed are 1 to 1000",
             "interface: \"../all\" is no name of an interface: allowed are 1 to 15 characters without / and white \
              space",
+            "accept_mode, mac_mode: not supported by this agent: allowed is the default",
         ]
     );
 }

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use vrrp::{Claim, Instant};
+use vrrp::Instant;
 
 use super::{Driver, SNAPSHOT_AFTER};
 use crate::dataplane::binder::GroupHandle;
 use crate::dataplane::gratuitous_arp::Announcement;
-use crate::dataplane::transmit::ETHERTYPE_IPV4;
+use crate::dataplane::transmit::{ETHERTYPE_IPV4, Saying};
 use crate::sys::clock;
 use crate::sys::packet_sender::Frame;
 
@@ -38,11 +38,11 @@ impl Driver {
         }
     }
 
-    fn advertise(&mut self, advertisements: &[(GroupHandle, Claim)], touched: &mut BTreeSet<GroupHandle>) {
+    fn advertise(&mut self, advertisements: &[(GroupHandle, Saying)], touched: &mut BTreeSet<GroupHandle>) {
         let mut frames = Vec::with_capacity(advertisements.len());
-        for &(handle, claim) in advertisements {
+        for &(handle, saying) in advertisements {
             self.instances.update(handle, |group| {
-                frames.extend(group.frame(claim).map(|(ifindex, octets)| (handle, claim, ifindex, octets)));
+                frames.extend(group.frame(saying).map(|(ifindex, octets)| (handle, saying, ifindex, octets)));
             });
         }
         let batch: Vec<_> = frames
@@ -64,9 +64,9 @@ impl Driver {
             }
         }
         for index in sent {
-            let (handle, claim, ifindex, _) = frames[index];
+            let (handle, saying, ifindex, _) = frames[index];
             self.mute.remove(&ifindex);
-            self.instances.update(handle, |group| group.handle_sent(claim, at));
+            self.instances.update(handle, |group| group.handle_sent(saying.claim, at));
             touched.insert(handle);
         }
     }

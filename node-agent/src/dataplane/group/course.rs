@@ -153,9 +153,9 @@ impl Group {
         // The interface of an owner that has lost its addresses still carries the word that lets a Backup take over.
         if fault == Fault::AddressNotOwned
             && self.role() == Role::Active
-            && self.frame(Claim::Resigns).is_some()
+            && self.frame(Claim::Resigns.into()).is_some()
         {
-            effects.advertisements.push((self.handle, Claim::Resigns));
+            effects.advertisements.push((self.handle, Claim::Resigns.into()));
         }
         self.fault = Some(fault);
         if let Some(instance) = &mut self.instance {

@@ -25,6 +25,7 @@ fn advertisement(priority: u8) -> Advertisement {
         interval: AdvertisementInterval::DEFAULT_V3,
         addresses: vec!["192.0.2.10".parse().unwrap()],
         source: "192.0.2.9".parse().unwrap(),
+        authentication: vrrp::Authentication::None,
         checksum: None,
     }
 }
@@ -65,7 +66,7 @@ fn nothing_is_sent_before_the_addresses_are_bound() {
 
     let mut effects = Effects::default();
     group.handle_held(at(308), &mut effects);
-    assert_eq!(effects.advertisements, [(0, Claim::from_octet(240))]);
+    assert_eq!(effects.advertisements, [(0, Saying::from(Claim::from_octet(240)))]);
     assert_eq!(effects.announcements, [0]);
     assert_eq!(group.state(), State::Active);
 }
@@ -155,7 +156,7 @@ fn what_changes_during_a_fault_holds_after_it() {
     let takeover_at = group.poll_timeout().expect("it waits");
     group.handle_timeout(takeover_at, &mut effects);
     group.handle_held(takeover_at, &mut effects);
-    assert_eq!(effects.advertisements, [(0, Claim::from_octet(100))]);
+    assert_eq!(effects.advertisements, [(0, Saying::from(Claim::from_octet(100)))]);
 }
 
 #[test]
@@ -163,7 +164,7 @@ fn a_group_that_leaves_hands_over_before_it_is_gone() {
     let mut group = active();
     let mut effects = Effects::default();
     group.leave(Departure::Removed, at(400), &mut effects);
-    assert_eq!(effects.advertisements, [(0, Claim::Resigns)]);
+    assert_eq!(effects.advertisements, [(0, Saying::from(Claim::Resigns))]);
     assert!(effects.wishes.is_empty() && !group.is_gone());
 
     group.handle_advertisement(&advertisement(200), at(430), &mut effects).unwrap();
@@ -190,11 +191,11 @@ fn a_frame_is_built_again_only_when_it_says_something_else() {
     let mut group = active();
     let mut effects = Effects::default();
     let claim = Claim::from_octet(240);
-    let (_, first) = group.frame(claim).expect("a frame");
-    let (_, second) = group.frame(claim).expect("a frame");
+    let (_, first) = group.frame(claim.into()).expect("a frame");
+    let (_, second) = group.frame(claim.into()).expect("a frame");
     assert!(Arc::ptr_eq(&first, &second));
     group.set_footing(Ok(Footing { mac: [2, 0, 0, 0, 0, 2], ..FOOTING }), at(400), &mut effects);
-    let (_, third) = group.frame(claim).expect("a frame");
+    let (_, third) = group.frame(claim.into()).expect("a frame");
     assert_eq!(third[6..12], [2, 0, 0, 0, 0, 2]);
 }
 
@@ -220,7 +221,7 @@ fn another_group_of_the_same_virtual_router_goes_on_where_the_old_one_stood() {
     assert_eq!(group.state(), State::Active);
     let [(0, Some(wish))] = effects.wishes.as_slice() else { panic!("{:?}", effects.wishes) };
     assert_eq!(wish.addresses, [HostAddress { ifindex: 3, address: "192.0.2.11".parse().unwrap() }].into());
-    assert!(effects.advertisements.iter().all(|(_, claim)| *claim != Claim::Resigns));
+    assert!(effects.advertisements.iter().all(|(_, saying)| saying.claim != Claim::Resigns));
 }
 
 #[test]
@@ -229,7 +230,7 @@ fn an_active_member_becomes_the_owner_and_ends_to_be_it_without_letting_go() {
     for (priority, owner) in [(255, true), (240, false)] {
         let mut effects = Effects::default();
         group.change(desired(priority), Ok(FOOTING), at(400), &mut effects);
-        assert_eq!(effects.advertisements, [(0, Claim::from_octet(priority))], "said at once");
+        assert_eq!(effects.advertisements, [(0, Saying::from(Claim::from_octet(priority)))], "said at once");
         let wishes: Vec<_> =
             effects.wishes.into_iter().map(|(_, wish)| wish.map(|wish| wish.owner)).collect();
         assert_eq!(wishes, [Some(owner)]);
@@ -242,14 +243,15 @@ fn an_owner_that_loses_its_address_resigns_while_its_interface_still_works() {
     let mut group = active();
     let mut effects = Effects::default();
     group.change(desired(255), Ok(FOOTING), at(400), &mut effects);
-    for (fault, said) in [(Fault::AddressNotOwned, vec![(0, Claim::Resigns)]), (Fault::InterfaceDown, vec![])]
+    for (fault, said) in
+        [(Fault::AddressNotOwned, vec![(0, Saying::from(Claim::Resigns))]), (Fault::InterfaceDown, vec![])]
     {
         let mut effects = Effects::default();
         group.set_footing(Err(fault), at(410), &mut effects);
         assert_eq!(effects.advertisements, said);
         assert_eq!(group.state(), State::Fault);
     }
-    let (_, frame) = group.frame(Claim::Resigns).expect("the frame outlives the instance");
+    let (_, frame) = group.frame(Claim::Resigns.into()).expect("the frame outlives the instance");
     assert_eq!(frame[36], 0, "priority");
 }
 

@@ -32,8 +32,8 @@ fn a_higher_priority_wins_and_learns_of_its_rival() {
         let became_backup = report(Role::Active, Role::Backup, Reason::HigherPriorityHeard);
         assert_eq!(
             hear(&mut router, &advertisement, now),
-            [advertise(100), Action::Release, became_backup],
-            "our own priority, never 0: nobody else is to take over"
+            [Action::Concede(interval(500)), Action::Release, became_backup],
+            "nobody else is to take over, so it is no resignation; the winner's interval, for those who obey it"
         );
         assert_eq!(router.active_source(), Some(host(10)));
         assert_eq!(router.poll_timeout(), Some(now + milliseconds(1_500) + milliseconds(500) * 156 / 256));
@@ -281,4 +281,25 @@ fn an_interval_that_grows_and_shrinks_again_leaves_nothing_behind() {
         router.reconfigure(Config::new(edited).unwrap(), now).unwrap();
     }
     assert_eq!(router.poll_timeout(), Some(now + milliseconds(50)));
+}
+
+#[test]
+fn an_active_router_that_is_told_to_announces_from_time_to_time() {
+    let refresh = Some(milliseconds(10_000));
+    let (mut router, became_active) = active(Settings { refresh, ..settings(100) });
+    let mut announced = Vec::new();
+    while announced.len() < 3 {
+        let now = router.poll_timeout().unwrap();
+        router.handle_timeout(now);
+        announced
+            .extend(actions(&mut router).into_iter().filter(|done| *done == Action::Announce).map(|_| now));
+    }
+    assert_eq!(announced, [10, 20, 30].map(|seconds| became_active + SECOND * seconds));
+
+    let now = announced[2] + SECOND * 3;
+    router.reconfigure(Config::new(settings(100)).unwrap(), now).unwrap();
+    for second in 0..30 {
+        router.handle_timeout(now + SECOND * second);
+        assert!(!actions(&mut router).contains(&Action::Announce), "it was told to stop");
+    }
 }

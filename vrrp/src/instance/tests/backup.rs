@@ -276,3 +276,54 @@ fn an_edit_that_raises_the_priority_above_the_active_router_moves_the_address() 
         "one Active_Down_Interval, no more"
     );
 }
+
+#[test]
+fn a_backup_with_a_preempt_delay_waits_behind_a_lower_priority_until_it_is_over() {
+    let delayed = Settings { preempt_delay: milliseconds(10_000), ..settings(100) };
+    let mut router = backup(delayed);
+    assert_eq!(router.preempts_from(), None);
+    let first_heard = start() + SECOND;
+    for second in 0..10 {
+        let now = first_heard + SECOND * second;
+        hear(&mut router, &holds(10, 99), now);
+        assert_eq!(router.poll_timeout(), Some(now + router.active_down_interval()), "after {second} s");
+        assert_eq!(router.preempts_from(), Some(first_heard + SECOND * 10));
+    }
+    let last_obeyed = first_heard + SECOND * 9;
+    hear(&mut router, &holds(10, 99), first_heard + SECOND * 10);
+    let deadline = last_obeyed + router.active_down_interval();
+    assert_eq!(router.poll_timeout(), Some(deadline), "from now on it is let to come");
+
+    hear(&mut router, &holds(10, 99), deadline - MOMENT);
+    router.handle_timeout(deadline);
+    router.handle_held(deadline);
+    assert_eq!(actions(&mut router).last(), Some(&report(Role::Backup, Role::Active, Reason::Preempting)));
+}
+
+#[test]
+fn a_preempt_delay_is_no_reason_to_wait_for_a_dead_router() {
+    let mut router = backup(Settings { preempt_delay: milliseconds(60_000), ..settings(100) });
+    let now = start() + SECOND;
+    hear(&mut router, &holds(10, 99), now);
+    let deadline = now + router.active_down_interval();
+    assert_eq!(router.poll_timeout(), Some(deadline));
+    hear(&mut router, &resigns(10), now + SECOND);
+    assert!(router.poll_timeout().unwrap() < now + SECOND * 2, "nor for one that resigned");
+}
+
+#[test]
+fn a_preempt_delay_starts_anew_behind_a_better_router() {
+    let mut router = backup(Settings { preempt_delay: milliseconds(2_000), ..settings(100) });
+    hear(&mut router, &holds(10, 99), start());
+    hear(&mut router, &holds(11, 200), start() + SECOND);
+    assert_eq!(router.preempts_from(), None);
+    hear(&mut router, &holds(10, 99), start() + SECOND * 2);
+    assert_eq!(router.preempts_from(), Some(start() + SECOND * 4));
+}
+
+#[test]
+fn an_owner_does_not_wait_for_a_preempt_delay() {
+    let mut router = started(Settings { preempt_delay: milliseconds(60_000), ..settings(255) });
+    assert_eq!(actions(&mut router), [Action::Hold]);
+    assert_eq!(router.config().preempt_delay(), milliseconds(0));
+}

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use crate::{
-    Action, Advertisement, AdvertisementInterval, Change, Claim, Config, Family, Instance, Instant, Priority,
-    Reason, Role, Settings, Version, Vrid,
+    Action, Advertisement, AdvertisementInterval, Authentication, Change, Claim, Config, Family, Instance,
+    Instant, Priority, Reason, Role, Settings, Version, Vrid,
 };
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
@@ -43,6 +43,10 @@ pub(super) fn settings(number: u8) -> Settings {
         priority: priority(number),
         interval: interval(1_000),
         preempt: true,
+        preempt_delay: Duration::ZERO,
+        refresh: None,
+        require_link_local: true,
+        authentication: Authentication::None,
         addresses: vec![host(100)],
         source: host(OUR_HOST),
     }
@@ -83,7 +87,17 @@ pub(super) fn actions(router: &mut Instance) -> Vec<Action> {
 /// From the router whose address ends in `last`, which advertises every second.
 pub(super) fn says(last: u8, claim: Claim) -> Advertisement {
     let Settings { version, family, vrid, interval, addresses, .. } = settings(1);
-    Advertisement { version, family, vrid, claim, interval, addresses, source: host(last), checksum: None }
+    Advertisement {
+        version,
+        family,
+        vrid,
+        claim,
+        interval,
+        addresses,
+        source: host(last),
+        authentication: Authentication::None,
+        checksum: None,
+    }
 }
 
 pub(super) fn holds(last: u8, number: u8) -> Advertisement {
