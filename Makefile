@@ -4,10 +4,11 @@
 # it is.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test serve build openapi sqlx lint fmt clean dependencies root
+SECONDS = 600
+.PHONY: help demo test serve soak bug-bank build openapi sqlx lint fmt clean dependencies root
 
 help: ## List the targets
-	@sed -nE 's/^([a-z]+):.*## (.*)$$/make \1	\2/p' Makefile | expand -t 16
+	@sed -nE 's/^([a-z-]+):.*## (.*)$$/make \1	\2/p' Makefile | expand -t 16
 
 demo: root dependencies ## Show a real failover in namespaces (root); writes target/demo/report.json
 	cargo build --workspace --bins
@@ -19,6 +20,12 @@ test: root ## Check style, lints and generated files, then run every test (root)
 
 serve: dependencies ## Run a server on 127.0.0.1 with embedded Postgres, state in target/serve/
 	@exec scripts/serve.sh
+
+soak: ## Run seeded faults against the protocol core for SECONDS (600); keeps the seeds that fail
+	cargo run --profile soak --package simulator --bin baton-soak -- --seconds $(SECONDS)
+
+bug-bank: ## Plant each known fault in a copy of the core and say who finds it; writes docs/bug-bank.md
+	@scripts/bug-bank.sh
 
 build: ## Build the three programs for release
 	cargo build --release --package baton-server --package baton-agent --package baton-cli

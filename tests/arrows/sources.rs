@@ -141,7 +141,7 @@ fn the_two_halves_of_the_agent_never_name_each_other() -> Result<()> {
 #[test]
 fn unsafe_code_has_its_homes() -> Result<()> {
     let words = ["unsafe {", "unsafe fn", "unsafe impl", "unsafe extern"];
-    for folder in ["vrrp", "api-types", "cli", "tests/harness", "tests/demo", "tests/e2e"] {
+    for folder in ["vrrp", "simulator", "api-types", "cli", "tests/harness", "tests/demo", "tests/e2e"] {
         nothing_names(folder, &[], &words)?;
     }
     nothing_names("node-agent", &["node-agent/src/sys"], &words)?;

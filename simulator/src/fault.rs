@@ -1,0 +1,169 @@
+//! What can go wrong on a LAN, and with its routers.
+
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use vrrp::{Advertisement, AdvertisementInterval, Claim, Config, IntervalError, Priority, Settings};
+
+use crate::lan::Lan;
+use crate::routers::Dialect;
+
+/// Routers are named by their numbers.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// This share of the frames is lost, in percent.
+    Lose(u32),
+    /// Every frame takes up to this long, and frames overtake each other.
+    Delay(Duration),
+    /// This share of the frames arrives twice, in percent.
+    Duplicate(u32),
+    /// What the first sends does not reach the second.
+    CutOneWay(usize, usize),
+    /// The routers below this number and the others do not hear each other.
+    Split(usize),
+    /// The wire is whole again.
+    Heal,
+    /// Its power fails.
+    Crash(usize),
+    /// It has power, and is started.
+    Start(usize),
+    /// It is stopped gracefully.
+    Stop(usize),
+    /// It does nothing for a while.
+    Pause(usize, Duration),
+    /// Its clock jumps ahead.
+    Jump(usize, Duration),
+    /// Its worker dies, and another one is there after a while.
+    RestartWorker(usize, Duration),
+    /// Its kernel refuses to hold the addresses.
+    RefuseToHold(usize),
+    /// Its kernel does as it is told again.
+    PermitToHold(usize),
+    /// It gets other settings.
+    Reconfigure(usize, Config),
+    /// A stranger is heard once.
+    Stranger(Advertisement),
+    /// Nothing goes wrong: every fault is over and every router runs.
+    Repair,
+}
+
+impl Fault {
+    /// Lets it strike.
+    pub fn strike(&self, lan: &mut Lan) {
+        match *self {
+            Self::Lose(percent) => lan.wire.loss_percent = percent,
+            Self::Delay(longest) => {
+                lan.wire.latency_us = 50..=u64::try_from(longest.as_micros()).unwrap_or(u64::MAX).max(50);
+            }
+            Self::Duplicate(percent) => lan.wire.duplicate_percent = percent,
+            Self::CutOneWay(from, to) => lan.wire.cut((from, to)),
+            Self::Split(boundary) => lan.split(boundary),
+            Self::Heal => lan.heal(),
+            Self::Crash(node) => lan.crash(node),
+            Self::Start(node) => lan.start(node),
+            Self::Stop(node) => lan.stop(node),
+            Self::Pause(node, duration) => lan.pause(node, duration),
+            Self::Jump(node, ahead) => lan.jump(node, ahead),
+            Self::RestartWorker(node, takes) => lan.restart_worker(node, takes),
+            Self::RefuseToHold(node) => lan.refuse_to_hold(node),
+            Self::PermitToHold(node) => lan.permit_to_hold(node),
+            Self::Reconfigure(node, ref config) => lan.reconfigure(node, config.clone()),
+            Self::Stranger(ref advertisement) => lan.hear(advertisement),
+            Self::Repair => {
+                lan.heal();
+                for node in 0..lan.nodes.len() {
+                    lan.permit_to_hold(node);
+                    lan.start(node);
+                }
+            }
+        }
+    }
+
+    /// Draws one for routers with these settings, which a [`Fault::Reconfigure`] changes.
+    pub(crate) fn draw(rng: &mut StdRng, dialect: Dialect, routers: &mut [Config]) -> Self {
+        let number = routers.len();
+        let node = rng.random_range(0..number);
+        let duration = |rng: &mut StdRng, longest_ms| Duration::from_millis(rng.random_range(0..=longest_ms));
+        match rng.random_range(0..20) {
+            0 => Self::Lose(rng.random_range(0..=60)),
+            1 => Self::Delay(duration(rng, 200)),
+            2 => Self::Duplicate(rng.random_range(0..=60)),
+            3 | 4 => Self::CutOneWay(node, rng.random_range(0..number)),
+            5 => Self::Split(node),
+            6 => Self::Heal,
+            7 | 8 => Self::Crash(node),
+            9 | 10 => Self::Start(node),
+            11 => Self::Stop(node),
+            12 => Self::Pause(node, duration(rng, 20_000)),
+            13 => Self::Jump(node, duration(rng, 20_000)),
+            14 => Self::RestartWorker(node, duration(rng, 2_000)),
+            15 => Self::RefuseToHold(node),
+            16 => Self::PermitToHold(node),
+            17 | 18 => {
+                let Some(config) = redrawn(rng, dialect, &routers[node]) else { return Self::Heal };
+                routers[node] = config.clone();
+                Self::Reconfigure(node, config)
+            }
+            _ => Self::Stranger(stranger(rng, dialect, &routers[node])),
+        }
+    }
+}
+
+/// One of the intervals that LANs use, or all of them would have to.
+pub(crate) fn draw_interval(
+    rng: &mut StdRng,
+    dialect: Dialect,
+) -> Result<AdvertisementInterval, IntervalError> {
+    let in_use: &[u32] = match dialect {
+        Dialect::V3Ipv4 | Dialect::V3Ipv6 => &[10, 100, 250, 1_000, 3_000],
+        Dialect::V2 => &[1_000],
+    };
+    let ms = in_use.choose(rng).copied().unwrap_or(1_000);
+    AdvertisementInterval::from_millis(dialect.version(), ms)
+}
+
+/// Any priority but the owner's.
+pub(crate) fn draw_priority(rng: &mut StdRng) -> Priority {
+    Priority::new(rng.random_range(1..=254)).unwrap_or(Priority::MIN)
+}
+
+/// None for most routers.
+pub(crate) fn draw_preempt_delay(rng: &mut StdRng) -> Duration {
+    let delays: bool = rng.random_range(0..4) == 0;
+    Duration::from_millis(if delays { rng.random_range(1..=10_000) } else { 0 })
+}
+
+fn redrawn(rng: &mut StdRng, dialect: Dialect, config: &Config) -> Option<Config> {
+    let mut settings: Settings = config.settings().clone();
+    match rng.random_range(0..5) {
+        0 => settings.priority = draw_priority(rng),
+        1 => settings.interval = draw_interval(rng, dialect).ok()?,
+        2 => settings.preempt = !settings.preempt,
+        3 => settings.preempt_delay = draw_preempt_delay(rng),
+        _ => {
+            let last = rng.random_range(101..=109);
+            settings.addresses = vec![dialect.address(100), dialect.address(last)];
+        }
+    }
+    Config::new(settings).ok()
+}
+
+fn stranger(rng: &mut StdRng, dialect: Dialect, config: &Config) -> Advertisement {
+    let interval = draw_interval(rng, dialect).unwrap_or(config.interval());
+    let claim = if rng.random_range(0..4) == 0 { Claim::Resigns } else { Claim::Holds(draw_priority(rng)) };
+    // Now and then it has an address of ours.
+    let source = if rng.random_range(0..4) == 0 { config.source() } else { dialect.address(99) };
+    Advertisement {
+        version: config.version(),
+        family: config.family(),
+        vrid: config.vrid(),
+        claim,
+        interval,
+        addresses: config.addresses().to_vec(),
+        source,
+        authentication: config.authentication(),
+        checksum: None,
+    }
+}

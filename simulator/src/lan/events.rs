@@ -1,0 +1,205 @@
+//! What happens next, and what the routers make of it.
+
+use std::time::Duration;
+
+use rand::Rng;
+use vrrp::packet::{self, Outgoing};
+use vrrp::{
+    Action, AdvertisementInterval, Change, ChecksumForm, Claim, Demands, Envelope, Instance, Instant, Role,
+};
+
+use super::{Lan, Trace};
+use crate::node::Frame;
+
+/// Something that will happen.
+#[derive(Debug)]
+pub(super) enum Event {
+    Arrival {
+        to: usize,
+        frame: Frame,
+    },
+    /// A client beside `to` hears `from` announce.
+    Announced {
+        to: usize,
+        from: usize,
+    },
+    HoldAnswered {
+        node: usize,
+        wish: u64,
+    },
+}
+
+impl Lan {
+    /// Lets everything happen that is due within `duration`.
+    ///
+    /// # Panics
+    /// When a router breaks a rule that holds at every instant, or the LAN its promise.
+    pub fn run_for(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        self.promise.check(&self.nodes, &self.wire, self.now);
+        while self.step(end) {
+            self.happened += 1;
+            self.promise.check(&self.nodes, &self.wire, self.now);
+        }
+        self.now = end;
+        self.observe();
+        self.promise.check(&self.nodes, &self.wire, self.now);
+    }
+
+    /// Does what comes next, if it comes before `end`.
+    fn step(&mut self, end: Instant) -> bool {
+        let wake = (0..self.nodes.len())
+            .filter_map(|node| Some((self.nodes[node].wakes_at()?, node)))
+            .min()
+            .map(|(at, node)| (at.max(self.now), node));
+        let event = self.events.keys().next().copied();
+
+        match (wake, event) {
+            (Some((at, node)), event) if at <= end && event.is_none_or(|(arrives, _)| at < arrives) => {
+                self.now = at;
+                self.wake(node);
+                true
+            }
+            (_, Some(key)) if key.0 <= end => {
+                self.now = key.0;
+                if let Some(event) = self.events.remove(&key) {
+                    self.happen(event);
+                }
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn wake(&mut self, node: usize) {
+        if self.nodes[node].paused_until.take().is_some() {
+            self.disturb();
+        }
+        if self.careless {
+            self.expire(node);
+        }
+        while let Some(frame) = self.nodes[node].inbox.pop_front() {
+            self.receive(node, &frame);
+        }
+        self.expire(node);
+    }
+
+    fn expire(&mut self, node: usize) {
+        self.with(node, |instance, now| {
+            instance.handle_timeout(now);
+            let next = instance.poll_timeout();
+            assert!(next.is_none_or(|next| next > now), "woken at {now:?} it waits for {next:?}");
+        });
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Arrival { to, frame } => {
+                let node = &mut self.nodes[to];
+                if node.paused_until.is_some() {
+                    node.inbox.push_back(frame);
+                } else {
+                    self.receive(to, &frame);
+                }
+            }
+            Event::Announced { to, from } => self.nodes[to].believed = Some(from),
+            Event::HoldAnswered { node, wish } if wish == self.nodes[node].wish => {
+                let refuses = self.nodes[node].refuses;
+                self.nodes[node].holds = !refuses;
+                let answer = if refuses { Instance::handle_hold_failed } else { Instance::handle_held };
+                self.with(node, answer);
+            }
+            Event::HoldAnswered { .. } => {}
+        }
+    }
+
+    fn receive(&mut self, node: usize, frame: &Frame) {
+        let Ok(advertisement) = packet::decode(&frame.message, &frame.envelope, Demands::RFC_9568) else {
+            panic!("{frame:?} was written by one of us");
+        };
+        // A member of version 2 that still has another interval is refused; that is for it to get over.
+        self.with(node, |instance, now| {
+            let _refused = instance.handle_advertisement(&advertisement, now);
+        });
+    }
+
+    pub(super) fn with(&mut self, node: usize, input: impl FnOnce(&mut Instance, Instant)) {
+        let now = self.nodes[node].clock(self.now);
+        if let Some(instance) = &mut self.nodes[node].instance {
+            input(instance, now);
+            self.carry_out(node);
+        }
+    }
+
+    pub(super) fn carry_out(&mut self, number: usize) {
+        while let Some(action) = self.nodes[number].instance.as_mut().and_then(Instance::poll_action) {
+            self.trace.push(Trace { at: self.now, node: number, action });
+            let node = &mut self.nodes[number];
+            match action {
+                Action::Hold => {
+                    node.wish += 1;
+                    let wish = node.wish;
+                    let takes = Duration::from_micros(self.rng.random_range(self.hold_us.clone()));
+                    self.schedule(takes, Event::HoldAnswered { node: number, wish });
+                }
+                Action::Release => {
+                    node.wish += 1;
+                    node.holds = false;
+                }
+                Action::Advertise(claim) => {
+                    assert!(node.holds || claim == Claim::Resigns, "{number} claims what it does not hold");
+                    self.send(number, claim, None);
+                }
+                Action::Concede(_) if node.foreign => {}
+                Action::Concede(interval) => {
+                    assert!(node.holds, "{number} concedes what it does not hold");
+                    let claim = Claim::Holds(node.config.priority());
+                    self.send(number, claim, Some(interval));
+                }
+                Action::Announce => {
+                    assert!(node.holds, "{number} announces what it does not hold");
+                    self.announce(number);
+                }
+                Action::Report(Change { from, to, .. }) => {
+                    assert_eq!(from, node.role, "{number} reports without gaps");
+                    assert_ne!(from, to, "{number} reports changes only");
+                    node.role = to;
+                }
+            }
+        }
+        let node = &self.nodes[number];
+        assert!(node.holds || node.role != Role::Active, "{number} is Active without the addresses");
+        let role = node.instance.as_ref().map(Instance::role);
+        assert_eq!(role, Some(node.role), "{number} reports every change");
+        self.observe();
+    }
+
+    fn send(&mut self, from: usize, claim: Claim, interval: Option<AdvertisementInterval>) {
+        let Some(instance) = &self.nodes[from].instance else { return };
+        let config = instance.config();
+        let (source, destination) = (config.source(), config.family().multicast_group());
+        let (checksum, interval) = (ChecksumForm::Rfc5798, interval.unwrap_or(config.interval()));
+        let message = packet::encode(&Outgoing { config, claim, interval, destination, checksum });
+        let envelope = Envelope { source, destination, hop_limit: packet::HOP_LIMIT };
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            for latency in self.wire.carry((from, to), &mut self.rng) {
+                let frame = Frame { message: message.clone(), envelope };
+                self.schedule(latency, Event::Arrival { to, frame });
+            }
+        }
+    }
+
+    fn announce(&mut self, from: usize) {
+        self.nodes[from].believed = Some(from);
+        for to in (0..self.nodes.len()).filter(|to| *to != from) {
+            for latency in self.wire.carry((from, to), &mut self.rng) {
+                self.schedule(latency, Event::Announced { to, from });
+            }
+        }
+    }
+
+    fn schedule(&mut self, after: Duration, event: Event) {
+        self.scheduled += 1;
+        self.events.insert((self.now + after, self.scheduled), event);
+    }
+}

@@ -1,0 +1,161 @@
+//! A LAN and what will strike it, drawn from one seed.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use vrrp::{Action, Claim, Config, Priority, Settings};
+
+use crate::fault::{Fault, draw_interval, draw_preempt_delay, draw_priority};
+use crate::lan::Lan;
+use crate::routers::{Dialect, router};
+
+/// Longer than any drawn router needs to get over anything: the longest backoff, pause, preempt delay and
+/// Active_Down_Interval.
+const QUIET: Duration = Duration::from_secs(90);
+/// How often routers announce anew beside foreign ones.
+const REFRESH: Duration = Duration::from_secs(10);
+
+/// See the module.
+#[derive(Debug, Clone)]
+pub struct Schedule {
+    seed: u64,
+    routers: Vec<Config>,
+    careless: bool,
+    /// Which routers are foreign. If one is, all refresh their announcements.
+    foreign: Vec<bool>,
+    faults: Vec<(Fault, Duration)>,
+}
+
+/// What came of a schedule that broke nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// Deadlines, frames and answers of kernels.
+    pub events: u64,
+    /// How many faults struck.
+    pub faults: u64,
+    /// How often the LAN was disturbed and then seen to keep its promise.
+    pub promises_kept: u64,
+    /// Of everything that the routers asked for and when.
+    pub digest: u64,
+}
+
+/// The LAN, just before a fault strikes it.
+struct Step<'a> {
+    fault: &'a Fault,
+    lan: &'a Lan,
+}
+
+impl Schedule {
+    /// Draws two to five routers and up to 24 faults.
+    #[must_use]
+    pub fn draw(seed: u64) -> Self {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let dialect = Dialect::ALL[rng.random_range(0..Dialect::ALL.len())];
+        let mut routers = draw_routers(&mut rng, dialect);
+        let has_strangers = rng.random_range(0..3) == 0;
+        let foreign: Vec<bool> = routers.iter().map(|_| has_strangers && rng.random()).collect();
+        if foreign.contains(&true) {
+            routers = routers.iter().filter_map(refreshing).collect();
+        }
+        let mut current = routers.clone();
+        let mut faults = Vec::new();
+        for _ in 0..rng.random_range(1..=24) {
+            let lasts = Duration::from_millis(rng.random_range(0..5_000));
+            faults.push((Fault::draw(&mut rng, dialect, &mut current), lasts));
+            if rng.random_range(0..12) == 0 {
+                faults.push((Fault::Repair, QUIET));
+            }
+        }
+        faults.push((Fault::Repair, QUIET));
+        Self { seed, routers, careless: rng.random(), foreign, faults }
+    }
+
+    /// Runs it.
+    ///
+    /// # Panics
+    /// When a router or the LAN does what it must not; the seed is the caller's to tell.
+    #[must_use]
+    pub fn run(&self) -> Summary {
+        self.run_while(|_| {})
+    }
+
+    /// Runs it and prints, before each fault, what the routers did since the last one.
+    ///
+    /// # Panics
+    /// As [`Schedule::run`].
+    #[must_use]
+    pub fn run_and_tell(&self) -> Summary {
+        let mut told = 0;
+        self.run_while(|step| {
+            let Step { fault, lan } = step;
+            for trace in &lan.trace[told..] {
+                if !matches!(trace.action, Action::Advertise(Claim::Holds(_))) {
+                    println!("{:>14?} {}: {:?}", trace.at.since_origin(), trace.node, trace.action);
+                }
+            }
+            told = lan.trace.len();
+            println!("{:>14?} {fault:?}", lan.now.since_origin());
+        })
+    }
+
+    fn run_while(&self, mut watch: impl FnMut(Step<'_>)) -> Summary {
+        let mut lan = Lan::new(self.routers.clone(), self.seed);
+        lan.careless = self.careless;
+        for (node, foreign) in lan.nodes.iter_mut().zip(&self.foreign) {
+            node.foreign = *foreign;
+        }
+        lan.start_all();
+        for (fault, lasts) in &self.faults {
+            watch(Step { fault, lan: &lan });
+            let went = catch_unwind(AssertUnwindSafe(|| {
+                fault.strike(&mut lan);
+                lan.run_for(*lasts);
+            }));
+            if let Err(panic) = went {
+                watch(Step { fault, lan: &lan });
+                resume_unwind(panic);
+            }
+        }
+        // A router that was on its way out when everything was repaired stays out; start it, too.
+        watch(Step { fault: &Fault::Repair, lan: &lan });
+        Fault::Repair.strike(&mut lan);
+        lan.run_for(QUIET);
+        assert_eq!(lan.active().len(), 1, "{:?} are Active at the end", lan.active());
+
+        let mut hasher = DefaultHasher::new();
+        for trace in &lan.trace {
+            (trace.at, trace.node, format!("{:?}", trace.action)).hash(&mut hasher);
+        }
+        Summary {
+            events: lan.happened(),
+            faults: u64::try_from(self.faults.len()).unwrap_or(u64::MAX),
+            promises_kept: lan.promises_kept(),
+            digest: hasher.finish(),
+        }
+    }
+}
+
+/// The same router, as it is beside foreign ones.
+fn refreshing(config: &Config) -> Option<Config> {
+    Config::new(Settings { refresh: Some(REFRESH), ..config.settings().clone() }).ok()
+}
+
+/// Half of the LANs were planned, with one interval and one mind about preemption; the others grew.
+fn draw_routers(rng: &mut StdRng, dialect: Dialect) -> Vec<Config> {
+    let planned: bool = rng.random();
+    let (interval, preempt) = (draw_interval(rng, dialect), rng.random());
+    let owner = (rng.random_range(0..6) == 0).then_some(0);
+    (0..rng.random_range(2..=5_u8))
+        .filter_map(|number| {
+            let priority = if owner == Some(number) { Priority::OWNER } else { draw_priority(rng) };
+            let own = (draw_interval(rng, dialect), rng.random());
+            let (interval, preempt) = if planned { (interval, preempt) } else { own };
+            let drawn = router(dialect, number, priority, interval.ok()?, preempt).ok()?;
+            let settings = Settings { preempt_delay: draw_preempt_delay(rng), ..drawn.settings().clone() };
+            Config::new(settings).ok()
+        })
+        .collect()
+}

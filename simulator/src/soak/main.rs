@@ -1,0 +1,146 @@
+//! `baton-soak`: runs seeded schedules of faults until it is told to stop, and keeps the seeds that fail.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::panic::catch_unwind;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use clap::Parser;
+use simulator::{Schedule, Summary};
+
+/// How often the figures are printed.
+const REPORT_EVERY: Duration = Duration::from_secs(10);
+
+/// Runs seeded schedules of faults against the protocol core on a simulated LAN.
+#[derive(Debug, Parser)]
+#[command(name = "baton-soak", version)]
+struct Options {
+    /// How long, in seconds.
+    #[arg(long, default_value_t = 600)]
+    seconds: u64,
+    /// How many seeds at most.
+    #[arg(long)]
+    seeds: Option<u64>,
+    /// Stop at the first that fails.
+    #[arg(long)]
+    first: bool,
+    /// The first seed; the others follow. Without it, the seconds since 1970 times 2^20.
+    #[arg(long, conflicts_with = "only")]
+    from: Option<u64>,
+    /// Run this seed alone, and print what is drawn and what the routers did.
+    #[arg(long)]
+    only: Option<u64>,
+    /// The file that failing seeds are added to, for the tests to run them again.
+    #[arg(long, default_value = "simulator/regressions.txt")]
+    keep: PathBuf,
+}
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match options.only {
+        Some(seed) => tell(seed),
+        None => soak(&options),
+    }
+}
+
+fn tell(seed: u64) -> ExitCode {
+    let schedule = Schedule::draw(seed);
+    println!("{schedule:#?}");
+    println!("{:?}", schedule.run_and_tell());
+    ExitCode::SUCCESS
+}
+
+fn soak(options: &Options) -> ExitCode {
+    let first = options.from.unwrap_or_else(|| {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        now.as_secs() << 20
+    });
+    let (next, totals) = (AtomicU64::new(first), Mutex::new(Totals::default()));
+    let failed = AtomicBool::new(false);
+    let (started, lasts) = (Instant::now(), Duration::from_secs(options.seconds));
+    println!("seeds from {first}, for {} s", options.seconds);
+
+    let worker = || {
+        while started.elapsed() < lasts && !(options.first && failed.load(Ordering::Relaxed)) {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if options.seeds.is_some_and(|seeds| seed - first >= seeds) {
+                return;
+            }
+            let summary = catch_unwind(|| Schedule::draw(seed).run()).ok();
+            if summary.is_none() {
+                failed.store(true, Ordering::Relaxed);
+                keep(&options.keep, seed);
+            }
+            let Ok(mut totals) = totals.lock() else { return };
+            totals.add(summary);
+            if totals.reported.elapsed() >= REPORT_EVERY {
+                totals.report(started.elapsed());
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, Into::into) {
+            scope.spawn(worker);
+        }
+    });
+
+    let Ok(mut totals) = totals.into_inner() else { return ExitCode::FAILURE };
+    totals.report(started.elapsed());
+    if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn keep(file: &Path, seed: u64) {
+    eprintln!("seed {seed} failed; `baton-soak --only {seed}` tells how");
+    let kept =
+        OpenOptions::new().append(true).create(true).open(file).and_then(|mut file| writeln!(file, "{seed}"));
+    if let Err(error) = kept {
+        eprintln!("cannot keep it in {}: {error}", file.display());
+    }
+}
+
+#[derive(Debug)]
+struct Totals {
+    seeds: u64,
+    failed: u64,
+    events: u64,
+    faults: u64,
+    promises_kept: u64,
+    reported: Instant,
+}
+
+impl Default for Totals {
+    fn default() -> Self {
+        Self { seeds: 0, failed: 0, events: 0, faults: 0, promises_kept: 0, reported: Instant::now() }
+    }
+}
+
+impl Totals {
+    fn add(&mut self, summary: Option<Summary>) {
+        self.seeds += 1;
+        match summary {
+            Some(summary) => {
+                self.events += summary.events;
+                self.faults += summary.faults;
+                self.promises_kept += summary.promises_kept;
+            }
+            None => self.failed += 1,
+        }
+    }
+
+    fn report(&mut self, elapsed: Duration) {
+        self.reported = Instant::now();
+        let seconds = elapsed.as_secs().max(1);
+        let Self { seeds, failed, events, faults, promises_kept, .. } = self;
+        println!(
+            "{seconds} s: {seeds} seeds ({}/s), {failed} failed; {events} events ({}/s), {faults} faults ({}/s), \
+             {promises_kept} promises kept",
+            *seeds / seconds,
+            *events / seconds,
+            *faults / seconds,
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! What lies between the routers: a switch that delays, loses, duplicates, reorders and is cut.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+/// From one router to another, by their numbers.
+pub type Link = (usize, usize);
+
+/// How long frames take on a good LAN, in microseconds.
+const GOOD_LATENCY_US: RangeInclusive<u64> = 50..=500;
+
+/// The state of the wire. Frames overtake each other whenever the latency is a range.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    /// How long a frame takes, in microseconds.
+    pub latency_us: RangeInclusive<u64>,
+    /// How many frames in a hundred are lost.
+    pub loss_percent: u32,
+    /// How many frames in a row may be lost on one link.
+    pub losses_in_a_row: u32,
+    /// How many frames in a hundred arrive twice.
+    pub duplicate_percent: u32,
+    cuts: BTreeSet<Link>,
+    lost_in_a_row: BTreeMap<Link, u32>,
+}
+
+impl Wire {
+    pub(crate) const fn new() -> Self {
+        Self {
+            latency_us: GOOD_LATENCY_US,
+            loss_percent: 0,
+            losses_in_a_row: u32::MAX,
+            duplicate_percent: 0,
+            cuts: BTreeSet::new(),
+            lost_in_a_row: BTreeMap::new(),
+        }
+    }
+
+    /// The longest time that a frame takes.
+    #[must_use]
+    pub const fn longest_latency(&self) -> Duration {
+        Duration::from_micros(*self.latency_us.end())
+    }
+
+    /// Cuts one direction.
+    pub fn cut(&mut self, link: Link) {
+        self.cuts.insert(link);
+    }
+
+    /// Loses, delays and duplicates nothing and cuts nothing from now on.
+    pub fn heal(&mut self) {
+        self.cuts.clear();
+        (self.loss_percent, self.duplicate_percent) = (0, 0);
+        self.latency_us = GOOD_LATENCY_US;
+    }
+
+    /// Whether it carries every frame at its ordinary speed. That some arrive twice does no harm.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.cuts.is_empty() && self.loss_percent == 0 && self.latency_us.end() <= GOOD_LATENCY_US.end()
+    }
+
+    /// How long this frame takes, once for each time that it arrives.
+    pub(crate) fn carry(&mut self, link: Link, rng: &mut StdRng) -> Vec<Duration> {
+        let mut latency = || Duration::from_micros(rng.random_range(self.latency_us.clone()));
+        let latencies = [latency(), latency()];
+        let unlucky = rng.random_range(0..100) < self.loss_percent;
+        let twice = rng.random_range(0..100) < self.duplicate_percent;
+        if self.cuts.contains(&link) {
+            return vec![];
+        }
+        let lost = self.lost_in_a_row.entry(link).or_default();
+        if unlucky && *lost < self.losses_in_a_row {
+            *lost += 1;
+            return vec![];
+        }
+        *lost = 0;
+        latencies[..=usize::from(twice)].to_vec()
+    }
+}

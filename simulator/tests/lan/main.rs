@@ -1,0 +1,8 @@
+//! Routers on a simulated LAN: what each incident must look like, and what must hold whatever happens.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod incidents;
+mod planned;
+mod properties;
+mod seeds;

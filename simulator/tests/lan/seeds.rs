@@ -1,0 +1,49 @@
+//! Seeded schedules of faults, and the seeds that once failed.
+
+use simulator::Schedule;
+
+/// What the name of the test that runs so many promises.
+const SEEDS: u64 = 2_000;
+
+/// Seeds that found a bug, one per line.
+const FAILED_ONCE: &str = include_str!("../../regressions.txt");
+
+#[test]
+fn two_thousand_schedules_of_faults_break_no_promise() {
+    let workers =
+        std::thread::available_parallelism().map_or(1, |number| u64::try_from(number.get()).unwrap());
+    std::thread::scope(|scope| {
+        for worker in 0..workers {
+            scope.spawn(move || {
+                for seed in (worker..SEEDS).step_by(usize::try_from(workers).unwrap()) {
+                    let summary = std::panic::catch_unwind(|| Schedule::draw(seed).run());
+                    let summary = summary.unwrap_or_else(|_| panic!("seed {seed}"));
+                    assert!(summary.promises_kept > 0, "seed {seed} was never quiet");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_seed_that_failed_once_fails_again() {
+    for line in FAILED_ONCE.lines().filter(|line| !line.starts_with('#')) {
+        let seed: u64 = line.parse().unwrap();
+        println!("seed {seed}");
+        let _summary = Schedule::draw(seed).run();
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    for seed in 0..20 {
+        assert_eq!(Schedule::draw(seed).run(), Schedule::draw(seed).run(), "seed {seed}");
+    }
+}
+
+#[test]
+fn another_seed_gives_another_trace() {
+    let digests: std::collections::BTreeSet<u64> =
+        (0..20).map(|seed| Schedule::draw(seed).run().digest).collect();
+    assert_eq!(digests.len(), 20);
+}
