@@ -2,6 +2,7 @@
 //!
 //! ARCHITECTURE.md says it in prose; a change that breaks an arrow fails here.
 
+mod conformance;
 mod crates;
 mod licences;
 mod sources;
