@@ -16,7 +16,7 @@ use rtnetlink::Handle;
 use rtnetlink::packet_core::ErrorMessage;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{
-    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, AddressScope,
+    AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
 };
 use thiserror::Error;
 
@@ -158,11 +158,7 @@ impl AddressTable for NetlinkAddressTable {
                 .request(|handle| async move {
                     let mut request =
                         handle.address().add(address.ifindex, address.address, host_prefix(address.address));
-                    request.message_mut().attributes.extend([
-                        AddressAttribute::Flags(AddressFlags::Noprefixroute),
-                        AddressAttribute::Protocol(AddressProtocol::Other(MARK)),
-                        AddressAttribute::RoutePriority(self.agent.0),
-                    ]);
+                    request.message_mut().attributes.extend(attributes(address.address, self.agent));
                     match request.execute().await {
                         Ok(()) => Ok(true),
                         Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(false),
@@ -206,6 +202,27 @@ impl AddressTable for NetlinkAddressTable {
         })
     }
 }
+
+/// What makes an address ours. In IPv6 it is also there at once, without a probe that would keep it from answering for a
+/// second and a half, and is never chosen as a source by itself: it is deprecated from the beginning (RFC 4862 §5.5.4).
+fn attributes(address: IpAddr, agent: AgentNumber) -> Vec<AddressAttribute> {
+    let mut flags = AddressFlags::Noprefixroute;
+    let mut attributes = vec![
+        AddressAttribute::Protocol(AddressProtocol::Other(MARK)),
+        AddressAttribute::RoutePriority(agent.0),
+    ];
+    if address.is_ipv6() {
+        flags |= AddressFlags::Nodad;
+        let mut lifetime = CacheInfo::default();
+        (lifetime.ifa_preferred, lifetime.ifa_valid) = (0, FOR_EVER);
+        attributes.push(AddressAttribute::CacheInfo(lifetime));
+    }
+    attributes.push(AddressAttribute::Flags(flags));
+    attributes
+}
+
+/// A lifetime without an end (`rtnetlink(7)`, `INFINITY_LIFE_TIME`).
+const FOR_EVER: u32 = u32::MAX;
 
 /// What one message of the kernel says, `None` when it names no address.
 pub(super) fn parse(message: &AddressMessage, agent: AgentNumber) -> Option<ListedAddress> {

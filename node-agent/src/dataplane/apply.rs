@@ -6,12 +6,12 @@
 //! owner of its addresses or no longer is.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api_types::channel::DesiredGroup;
 use api_types::node::RejectionReason;
 use api_types::protocol::ProtocolOptions;
-use vrrp::{Config, Family, Version, Vrid};
+use vrrp::{Config, Family, Vrid};
 
 use super::binder::GroupHandle;
 use super::group::Departure;
@@ -142,12 +142,6 @@ fn router_of(group: &DesiredGroup) -> (&str, Family, Vrid) {
 }
 
 fn check_settings(group: &DesiredGroup) -> Result<(), String> {
-    if group.family != Family::Ipv4 {
-        return Err(format!("family: {} is not supported by this agent: allowed is ipv4", group.family));
-    }
-    if group.version != Version::V3 {
-        return Err(format!("version: {} is not supported by this agent: allowed is 3", group.version));
-    }
     if !is_interface_name(&group.interface) {
         return Err(format!(
             "interface: {:?} is no name of an interface: allowed are 1 to 15 characters without / and white space",
@@ -188,7 +182,8 @@ fn check_host(group: &DesiredGroup, host: &impl Host) -> Result<(), String> {
             group.interface
         ));
     }
-    match host.arp_ignore(&group.interface) {
+    let arp_ignore = if group.family == Family::Ipv4 { host.arp_ignore(&group.interface) } else { None };
+    match arp_ignore {
         Some(arp_ignore) if arp_ignore >= 2 => Err(format!(
             "interface: arp_ignore of {} is {arp_ignore}, so that the kernel would not answer for a virtual address: \
              allowed are 0 and 1",
@@ -211,7 +206,10 @@ fn stand_in_source(group: &DesiredGroup) -> IpAddr {
     let is_virtual =
         |address: &IpAddr| group.virtual_addresses.iter().any(|other| other.address() == *address);
     (1..=u8::MAX)
-        .map(|last| IpAddr::from(Ipv4Addr::new(192, 0, 2, last)))
+        .map(|last| match group.family {
+            Family::Ipv4 => IpAddr::from(Ipv4Addr::new(192, 0, 2, last)),
+            Family::Ipv6 => IpAddr::from(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, u16::from(last))),
+        })
         .find(|address| !is_virtual(address))
         .unwrap_or(IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)))
 }

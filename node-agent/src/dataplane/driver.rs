@@ -15,20 +15,20 @@ use std::time::Duration;
 use api_types::agent_status::RealtimeStatus;
 use futures_util::FutureExt;
 use tokio::sync::mpsc::Receiver;
-use vrrp::Instant;
+use vrrp::{Family, Instant};
 
 use self::desired::Refused;
 use super::DataplaneError;
 use super::address_table::HostAddress;
 use super::announce::Announcements;
+use super::announcement::Announcer;
 use super::binder::{Binder, Event};
-use super::gratuitous_arp::Announcer;
 use super::group::Effects;
 use super::handover::Predecessor;
 use super::instances::Instances;
 use super::link_monitor::{Change, LinkMonitor};
 use super::outbox::Outbox;
-use super::receive::{self, FAMILY};
+use super::receive;
 use super::slots::Slots;
 use super::snapshot;
 use crate::messages::{Command, Report};
@@ -70,7 +70,7 @@ pub(super) struct Driver {
     instances: Instances,
     announcements: Announcements,
     effects: Effects,
-    joined: BTreeSet<u32>,
+    joined: BTreeSet<(u32, Family)>,
     dropped_packets: BTreeMap<&'static str, u64>,
     refused: Option<Refused>,
     interfaces_changed: bool,
@@ -218,15 +218,15 @@ impl Driver {
                 return Ok(());
             };
             let octets = &self.buffer[..packet.length];
-            let outcome = match receive::advertisement(octets, |family, vrid| {
-                self.instances.demands(packet.ifindex, family, vrid)
-            }) {
+            let family = packet.family;
+            let demands_of = |vrid| self.instances.demands(packet.ifindex, family, vrid);
+            let outcome = match receive::advertisement(family, octets, demands_of) {
                 Ok(advertisement) => {
                     self.instances.hear(packet.ifindex, &advertisement, clock::boottime(), &mut self.effects)
                 }
                 Err(dropped) => {
                     if let Some(vrid) = dropped.vrid {
-                        self.instances.count_dropped(packet.ifindex, FAMILY, vrid);
+                        self.instances.count_dropped(packet.ifindex, family, vrid);
                     }
                     Err(dropped.cause)
                 }

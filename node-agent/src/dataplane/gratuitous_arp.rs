@@ -1,60 +1,25 @@
 //! Gratuitous ARP: tells the neighbours and switches of a LAN which MAC address answers for an IPv4 address now.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 
 use pnet_base::MacAddr;
 use pnet_packet::MutablePacket;
 use pnet_packet::arp::{ArpHardwareTypes, ArpOperation, ArpOperations, MutableArpPacket};
 use pnet_packet::ethernet::{EtherTypes, MutableEthernetPacket};
 
+use super::announcement::AnnouncementFrame;
+
 /// An Ethernet header and an ARP packet for Ethernet and IPv4, in octets.
 const FRAME_OCTETS: usize = 14 + 28;
 
-/// Addresses that moved to an interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Announcement {
-    /// The interface.
-    pub ifindex: u32,
-    /// The MAC address that answers for them.
-    pub mac: [u8; 6],
-    /// The addresses.
-    pub addresses: Vec<IpAddr>,
-}
-
-/// A frame that announces.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct AnnouncementFrame {
-    /// The EtherType, as it stands in the frame too.
-    pub ethertype: u16,
-    /// The whole Ethernet frame.
-    pub octets: Vec<u8>,
-}
-
-/// Makes the frames that announce. The seam at which a test can put an agent that stays silent.
-pub trait Announcer: Send {
-    /// The frames that tell the LAN about `announcement`, in the order in which they shall leave.
-    fn frames(&self, announcement: &Announcement) -> Vec<AnnouncementFrame>;
-}
-
-/// Announces by gratuitous ARP: a request and a reply for each IPv4 address, since some neighbours listen only to
-/// the one and some only to the other. Addresses of other families have no frames.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct GratuitousArp;
-
-impl Announcer for GratuitousArp {
-    fn frames(&self, announcement: &Announcement) -> Vec<AnnouncementFrame> {
-        let ipv4 = announcement.addresses.iter().filter_map(|address| match address {
-            IpAddr::V4(address) => Some(*address),
-            IpAddr::V6(_) => None,
-        });
-        let both = |address| {
-            [ArpOperations::Request, ArpOperations::Reply].map(|operation| AnnouncementFrame {
-                ethertype: EtherTypes::Arp.0,
-                octets: frame(operation, announcement.mac, address),
-            })
-        };
-        ipv4.flat_map(both).collect()
-    }
+/// A request and a reply, since some neighbours listen only to the one and some only to the other.
+pub(super) fn frames(mac: [u8; 6], address: Ipv4Addr) -> Vec<AnnouncementFrame> {
+    [ArpOperations::Request, ArpOperations::Reply]
+        .map(|operation| AnnouncementFrame {
+            ethertype: EtherTypes::Arp.0,
+            octets: frame(operation, mac, address),
+        })
+        .into()
 }
 
 /// One gratuitous ARP. Sender and target hardware address are the same (RFC 9568 erratum 7949): neighbours that
@@ -97,25 +62,11 @@ mod tests {
 
     #[test]
     fn each_address_is_announced_by_a_request_and_a_reply() {
-        let frames = GratuitousArp.frames(&Announcement {
-            ifindex: 3,
-            mac: MAC,
-            addresses: vec![Ipv4Addr::new(192, 0, 2, 10).into()],
-        });
+        let frames = frames(MAC, Ipv4Addr::new(192, 0, 2, 10));
         let mut reply = REQUEST;
         reply[21] = 2;
         let octets: Vec<_> = frames.iter().map(|frame| frame.octets.as_slice()).collect();
         assert_eq!(octets, [&REQUEST[..], &reply[..]]);
         assert!(frames.iter().all(|frame| frame.ethertype == 0x0806));
-    }
-
-    #[test]
-    fn addresses_of_other_families_have_no_arp() {
-        let frames = GratuitousArp.frames(&Announcement {
-            ifindex: 3,
-            mac: MAC,
-            addresses: vec!["2001:db8::1".parse().unwrap()],
-        });
-        assert_eq!(frames, []);
     }
 }

@@ -21,6 +21,12 @@ impl Host for ThisHost<'_> {
     }
 }
 
+/// Whether the host is an IPv6 router on this interface (`networking/ip-sysctl`, `conf/interface/forwarding`).
+pub(super) fn forwards_ipv6(interface: &str) -> bool {
+    let path = format!("/proc/sys/net/ipv6/conf/{interface}/forwarding");
+    std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")
+}
+
 fn read_arp_ignore(interface: &str) -> Option<u32> {
     let path = format!("/proc/sys/net/ipv4/conf/{interface}/arp_ignore");
     std::fs::read_to_string(path).ok()?.trim().parse().ok()

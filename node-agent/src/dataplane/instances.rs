@@ -252,6 +252,6 @@ pub(super) fn footing(desired: &DesiredGroup, interfaces: &Interfaces) -> Result
     }
     // An owner's virtual addresses are the interface's own, and it may advertise from them.
     let never = if owner { BTreeSet::new() } else { virtual_addresses };
-    let source = interfaces.primary_ipv4(ifindex, &never).ok_or(Fault::NoInterfaceAddress)?;
+    let source = interfaces.primary(ifindex, desired.family, &never).ok_or(Fault::NoInterfaceAddress)?;
     Ok(Footing { ifindex, mac, source })
 }

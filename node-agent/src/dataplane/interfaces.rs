@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use api_types::node::Interface;
 use ipnet::IpNet;
+use vrrp::Family;
 
 use super::address_table::HostAddress;
 
@@ -34,6 +35,8 @@ pub(super) struct InterfaceAddress {
     pub(super) secondary: bool,
     /// Whether other hosts can reach it.
     pub(super) global: bool,
+    /// Whether the kernel does not know yet, or denies, that nobody else has it (RFC 4862 §5.4); IPv6 only.
+    pub(super) unproven: bool,
 }
 
 /// All interfaces of the network namespace with their addresses.
@@ -106,13 +109,21 @@ impl Interfaces {
             .collect()
     }
 
-    /// The interface's own IPv4 address to advertise from: its first primary one that is none of `virtual_addresses`.
-    pub(super) fn primary_ipv4(&self, ifindex: u32, virtual_addresses: &BTreeSet<IpAddr>) -> Option<IpAddr> {
+    /// The interface's own address to advertise from, none of `virtual_addresses`: its first primary one in IPv4, its
+    /// first link-local one in IPv6 (RFC 9568 §5.1.1.1, §5.1.2.1).
+    pub(super) fn primary(
+        &self,
+        ifindex: u32,
+        family: Family,
+        virtual_addresses: &BTreeSet<IpAddr>,
+    ) -> Option<IpAddr> {
+        let fits = |address: &InterfaceAddress| match (family, address.net.addr()) {
+            (Family::Ipv4, IpAddr::V4(_)) => address.global,
+            (Family::Ipv6, IpAddr::V6(own)) => own.is_unicast_link_local() && !address.unproven,
+            (Family::Ipv4, IpAddr::V6(_)) | (Family::Ipv6, IpAddr::V4(_)) => false,
+        };
         let usable = |address: &&InterfaceAddress| {
-            address.net.addr().is_ipv4()
-                && address.global
-                && !address.ours
-                && !virtual_addresses.contains(&address.net.addr())
+            fits(address) && !address.ours && !virtual_addresses.contains(&address.net.addr())
         };
         let mut candidates: Vec<_> = self.of(ifindex).filter(usable).collect();
         candidates.sort_by_key(|address| address.secondary);
@@ -157,7 +168,7 @@ mod tests {
     use super::*;
 
     fn address(net: &str, ours: bool, secondary: bool) -> InterfaceAddress {
-        InterfaceAddress { net: net.parse().unwrap(), ours, secondary, global: true }
+        InterfaceAddress { net: net.parse().unwrap(), ours, secondary, global: true, unproven: false }
     }
 
     #[test]
@@ -168,9 +179,12 @@ mod tests {
         interfaces.set_address(3, address("192.0.2.3/24", false, true));
         interfaces.set_address(3, address("198.51.100.3/24", false, false));
         let foreign_copy = BTreeSet::from(["192.0.2.11".parse().unwrap()]);
-        assert_eq!(interfaces.primary_ipv4(3, &foreign_copy), Some("198.51.100.3".parse().unwrap()));
-        assert_eq!(interfaces.primary_ipv4(3, &BTreeSet::new()), Some("192.0.2.11".parse().unwrap()));
-        assert_eq!(interfaces.primary_ipv4(4, &BTreeSet::new()), None);
+        assert_eq!(interfaces.primary(3, Family::Ipv4, &foreign_copy), Some("198.51.100.3".parse().unwrap()));
+        assert_eq!(
+            interfaces.primary(3, Family::Ipv4, &BTreeSet::new()),
+            Some("192.0.2.11".parse().unwrap())
+        );
+        assert_eq!(interfaces.primary(4, Family::Ipv4, &BTreeSet::new()), None);
     }
 
     #[test]

@@ -207,5 +207,7 @@ fn address_of(message: &AddressMessage, agent: AgentNumber) -> Option<(u32, Inte
         && (message.header.flags.contains(AddressHeaderFlags::Secondary)
             || message.attributes.iter().any(marked_secondary));
     let global = address_table::is_global(message);
-    Some((listed.at.ifindex, InterfaceAddress { net, ours: listed.ours, secondary, global }))
+    let unproven_flags = |attribute: &AddressAttribute| matches!(attribute, AddressAttribute::Flags(flags) if flags.intersects(AddressFlags::Tentative | AddressFlags::Dadfailed));
+    let unproven = message.attributes.iter().any(unproven_flags);
+    Some((listed.at.ifindex, InterfaceAddress { net, ours: listed.ours, secondary, global, unproven }))
 }

@@ -5,12 +5,12 @@
 //! the other half: commands come and reports go through bounded channels ([`crate::messages`]).
 //!
 //! # From a packet to an address
-//! 1. [`receive`] checks the IPv4 header and has the message decoded.
+//! 1. [`receive`] checks the IP header and has the message decoded.
 //! 2. [`instances`] finds the [`group`], whose protocol instance decides.
 //! 3. The driver sends what is to be advertised ([`transmit`]) and hands wishes to the [`binder`], which makes the
 //!    kernel's [`address_table`] as the groups want it.
 //! 4. Once the addresses are there the group becomes Active: it advertises, and [`announce`] tells the neighbours
-//!    by [`gratuitous_arp`].
+//!    by [`gratuitous_arp`] and [`unsolicited_na`].
 //!
 //! # What is pure
 //! [`group`], [`instances`], [`apply`], [`announce`] and [`interfaces`] take the time as an argument and touch
@@ -18,6 +18,7 @@
 
 mod address_table;
 mod announce;
+mod announcement;
 mod apply;
 mod binder;
 mod driver;
@@ -40,6 +41,7 @@ mod thread;
 mod transition_log;
 mod translate;
 mod transmit;
+mod unsolicited_na;
 
 use std::io;
 use std::sync::Arc;
@@ -47,7 +49,7 @@ use std::sync::Arc;
 pub use address_table::{
     Added, AddressError, AddressTable, AgentNumber, HostAddress, ListedAddress, MARK, NetlinkAddressTable,
 };
-pub use gratuitous_arp::{Announcement, AnnouncementFrame, Announcer, GratuitousArp};
+pub use announcement::{Announcement, AnnouncementFrame, Announcer, NeighbourAnnouncer};
 pub use thread::{Dataplane, DataplaneError, Settings};
 
 /// The parts of the dataplane that another implementation can take the place of.
@@ -59,12 +61,12 @@ pub struct Seams {
 }
 
 impl Seams {
-    /// The kernel and gratuitous ARP.
+    /// The kernel, gratuitous ARP and unsolicited neighbour advertisements.
     #[must_use]
     pub fn real() -> Self {
         Self {
             address_table: |agent| Ok(Arc::new(NetlinkAddressTable::connect(agent)?)),
-            announcer: Box::new(GratuitousArp),
+            announcer: Box::new(NeighbourAnnouncer),
         }
     }
 }

@@ -1,16 +1,19 @@
 //! From the octets of an interface to an advertisement that may be believed.
 //!
-//! The packet socket sees packets before the kernel's IP layer has checked them, so the checks of the IPv4 header
+//! The packet socket sees packets before the kernel's IP layer has checked them, so the checks of the IP header
 //! are made here; those of the VRRP message (RFC 9568 §7.1) are made by [`vrrp::packet`].
 
 use std::net::IpAddr;
 
 use pnet_packet::ipv4::{self, Ipv4Packet};
+use pnet_packet::ipv6::Ipv6Packet;
 use vrrp::packet::{self, Envelope};
 use vrrp::{Advertisement, Demands, Family, Vrid};
 
 /// The length of an IPv4 header without options, in octets.
 const MIN_HEADER: usize = 20;
+/// The length of an IPv6 header, in octets.
+const IPV6_HEADER: usize = 40;
 const MORE_FRAGMENTS: u8 = 0b001;
 
 /// A packet that was not believed.
@@ -24,45 +27,74 @@ pub(super) struct Dropped {
     pub(super) source: Option<IpAddr>,
 }
 
-/// The advertisement in an IPv4 packet of protocol 112, if it is what the virtual router demands that it is about.
+/// The advertisement in a packet of protocol 112, if it is what the virtual router demands that it is about.
 ///
 /// # Errors
 /// [`Dropped`] when any check fails.
 pub(super) fn advertisement(
+    family: Family,
     octets: &[u8],
-    demands_of: impl FnOnce(Family, Vrid) -> Demands,
+    demands_of: impl FnOnce(Vrid) -> Demands,
 ) -> Result<Advertisement, Dropped> {
-    let unknown = |cause| Dropped { cause, vrid: None, source: None };
-    let header = Ipv4Packet::new(octets).ok_or(unknown("length"))?;
+    let (envelope, message) = match family {
+        Family::Ipv4 => ipv4_payload(octets)?,
+        Family::Ipv6 => ipv6_payload(octets)?,
+    };
+    let vrid = packet::peek(message).map(|(_version, vrid)| vrid);
+    let demands = vrid.map_or(Demands::RFC_9568, demands_of);
+    packet::decode(message, &envelope, demands).map_err(|error| Dropped {
+        cause: error.cause(),
+        vrid,
+        source: Some(envelope.source),
+    })
+}
+
+const fn nobody_s(cause: &'static str) -> Dropped {
+    Dropped { cause, vrid: None, source: None }
+}
+
+/// What an IPv4 packet carries. The frame may be longer than the packet: Ethernet pads to 46 octets.
+fn ipv4_payload(octets: &[u8]) -> Result<(Envelope, &[u8]), Dropped> {
+    let header = Ipv4Packet::new(octets).ok_or(nobody_s("length"))?;
     let header_length = usize::from(header.get_header_length()) * 4;
     let total_length = usize::from(header.get_total_length());
     if header.get_version() != 4 {
-        return Err(unknown("family"));
+        return Err(nobody_s("family"));
     }
     if header_length < MIN_HEADER || total_length < header_length || total_length > octets.len() {
-        return Err(unknown("length"));
+        return Err(nobody_s("length"));
     }
     if ipv4::checksum(&header) != header.get_checksum() {
-        return Err(unknown("checksum"));
+        return Err(nobody_s("checksum"));
     }
-    // The frame may be longer than the packet: Ethernet pads to 46 octets.
     let message = &octets[header_length..total_length];
     let envelope = Envelope {
         source: header.get_source().into(),
         destination: header.get_destination().into(),
         hop_limit: header.get_ttl(),
     };
-    let vrid = packet::peek(message).map(|(_version, vrid)| vrid);
-    let dropped = |cause| Dropped { cause, vrid, source: Some(envelope.source) };
     if header.get_fragment_offset() != 0 || header.get_flags() & MORE_FRAGMENTS != 0 {
-        return Err(dropped("length"));
+        let vrid = packet::peek(message).map(|(_version, vrid)| vrid);
+        return Err(Dropped { cause: "length", vrid, source: Some(envelope.source) });
     }
-    let demands = vrid.map_or(Demands::RFC_9568, |vrid| demands_of(FAMILY, vrid));
-    packet::decode(message, &envelope, demands).map_err(|error| dropped(error.cause()))
+    Ok((envelope, message))
 }
 
-/// The family of every packet that [`advertisement`] reads.
-pub(super) const FAMILY: Family = Family::Ipv4;
+/// What an IPv6 packet carries right behind its header; the socket lets none with extension headers through.
+fn ipv6_payload(octets: &[u8]) -> Result<(Envelope, &[u8]), Dropped> {
+    let header = Ipv6Packet::new(octets).ok_or(nobody_s("length"))?;
+    if header.get_version() != 6 {
+        return Err(nobody_s("family"));
+    }
+    let end = IPV6_HEADER + usize::from(header.get_payload_length());
+    let message = octets.get(IPV6_HEADER..end).ok_or(nobody_s("length"))?;
+    let envelope = Envelope {
+        source: header.get_source().into(),
+        destination: header.get_destination().into(),
+        hop_limit: header.get_hop_limit(),
+    };
+    Ok((envelope, message))
+}
 
 #[cfg(test)]
 mod tests {
@@ -93,7 +125,7 @@ mod tests {
     }
 
     fn heard(octets: &[u8]) -> Result<Advertisement, Dropped> {
-        advertisement(octets, |_, _| Demands::RFC_9568)
+        advertisement(Family::Ipv4, octets, |_| Demands::RFC_9568)
     }
 
     fn cause(octets: &[u8]) -> (&'static str, Option<u8>) {

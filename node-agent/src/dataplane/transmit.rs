@@ -1,6 +1,6 @@
 //! The frames of advertisements, built once and sent many times.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use pnet_base::MacAddr;
@@ -8,19 +8,29 @@ use pnet_packet::MutablePacket;
 use pnet_packet::ethernet::{EtherTypes, MutableEthernetPacket};
 use pnet_packet::ip::IpNextHeaderProtocol;
 use pnet_packet::ipv4::{self, MutableIpv4Packet};
+use pnet_packet::ipv6::MutableIpv6Packet;
 use vrrp::packet::{self, HOP_LIMIT, Outgoing};
-use vrrp::{AdvertisementInterval, ChecksumForm, Claim, Config, IP_PROTOCOL};
+use vrrp::{AdvertisementInterval, ChecksumForm, Claim, Config, Family, IP_PROTOCOL};
 
-/// The EtherType of every advertisement.
-pub(super) const ETHERTYPE_IPV4: u16 = 0x0800;
 /// The MAC address of 224.0.0.18 (RFC 1112 §6.4).
-pub(super) const MULTICAST_MAC: [u8; 6] = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
+const MULTICAST_MAC_IPV4: [u8; 6] = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
+/// The MAC address of ff02::12 (RFC 2464 §7).
+const MULTICAST_MAC_IPV6: [u8; 6] = [0x33, 0x33, 0x00, 0x00, 0x00, 0x12];
 const ETHERNET_OCTETS: usize = 14;
 const IPV4_OCTETS: usize = 20;
+const IPV6_OCTETS: usize = 40;
 /// Class selector 6, "internetwork control" (RFC 4594 §3.1).
 const DSCP_CS6: u8 = 48;
 /// With it, and without fragments, the identification field means nothing and may stay 0 (RFC 6864 §4.1).
 const DONT_FRAGMENT: u8 = 0b010;
+
+/// The EtherType of the advertisements of a family.
+pub(super) const fn ethertype(family: Family) -> u16 {
+    match family {
+        Family::Ipv4 => 0x0800,
+        Family::Ipv6 => 0x86dd,
+    }
+}
 
 /// What an advertisement says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,28 +57,30 @@ pub(super) struct PrebuiltAdvertisement {
 }
 
 impl PrebuiltAdvertisement {
-    /// The frame of an advertisement that leaves from `mac`; `None` for a family that cannot be sent.
+    /// The frame of an advertisement that leaves from `mac`; `None` when the message is too long for a packet.
     pub(super) fn build(
         config: &Config,
         saying: Saying,
         checksum: ChecksumForm,
         mac: [u8; 6],
     ) -> Option<Self> {
-        let (IpAddr::V4(source), IpAddr::V4(group)) = (config.source(), config.family().multicast_group())
-        else {
-            return None;
-        };
         let interval = saying.interval.unwrap_or(config.interval());
-        let outgoing =
-            Outgoing { config, claim: saying.claim, interval, destination: group.into(), checksum };
-        Some(Self { saying, octets: frame(mac, source, group, &packet::encode(&outgoing))?.into() })
+        let destination = config.family().multicast_group();
+        let outgoing = Outgoing { config, claim: saying.claim, interval, destination, checksum };
+        let message = packet::encode(&outgoing);
+        let octets = match (config.source(), destination) {
+            (IpAddr::V4(source), IpAddr::V4(group)) => frame_ipv4(mac, source, group, &message),
+            (IpAddr::V6(source), IpAddr::V6(group)) => frame_ipv6(mac, source, group, &message),
+            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
+        };
+        Some(Self { saying, octets: octets?.into() })
     }
 }
 
-fn frame(mac: [u8; 6], source: Ipv4Addr, group: Ipv4Addr, message: &[u8]) -> Option<Vec<u8>> {
+fn frame_ipv4(mac: [u8; 6], source: Ipv4Addr, group: Ipv4Addr, message: &[u8]) -> Option<Vec<u8>> {
     let mut octets = vec![0; ETHERNET_OCTETS + IPV4_OCTETS + message.len()];
     let mut ethernet = MutableEthernetPacket::new(&mut octets)?;
-    ethernet.set_destination(MacAddr::from(MULTICAST_MAC));
+    ethernet.set_destination(MacAddr::from(MULTICAST_MAC_IPV4));
     ethernet.set_source(MacAddr::from(mac));
     ethernet.set_ethertype(EtherTypes::Ipv4);
     let mut header = MutableIpv4Packet::new(ethernet.payload_mut())?;
@@ -87,11 +99,29 @@ fn frame(mac: [u8; 6], source: Ipv4Addr, group: Ipv4Addr, message: &[u8]) -> Opt
     Some(octets)
 }
 
+fn frame_ipv6(mac: [u8; 6], source: Ipv6Addr, group: Ipv6Addr, message: &[u8]) -> Option<Vec<u8>> {
+    let mut octets = vec![0; ETHERNET_OCTETS + IPV6_OCTETS + message.len()];
+    let mut ethernet = MutableEthernetPacket::new(&mut octets)?;
+    ethernet.set_destination(MacAddr::from(MULTICAST_MAC_IPV6));
+    ethernet.set_source(MacAddr::from(mac));
+    ethernet.set_ethertype(EtherTypes::Ipv6);
+    let mut header = MutableIpv6Packet::new(ethernet.payload_mut())?;
+    header.set_version(6);
+    header.set_traffic_class(DSCP_CS6 << 2);
+    header.set_payload_length(u16::try_from(message.len()).ok()?);
+    header.set_next_header(IpNextHeaderProtocol(IP_PROTOCOL));
+    header.set_hop_limit(HOP_LIMIT);
+    header.set_source(source);
+    header.set_destination(group);
+    header.set_payload(message);
+    Some(octets)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
-    use vrrp::{AdvertisementInterval, Authentication, Family, Priority, Settings, Version, Vrid};
+    use vrrp::{AdvertisementInterval, Authentication, Priority, Settings, Version, Vrid};
 
     use super::*;
 

@@ -1,11 +1,12 @@
-//! The socket that hears VRRP on every interface.
+//! The sockets that hear VRRP on every interface, one for each family.
 //!
-//! A packet socket rather than a raw IP socket: a raw IP socket of a router that holds the virtual address does
+//! Packet sockets rather than raw IP sockets: a raw IP socket of a router that holds the virtual address does
 //! not hear an owner that sends from that very address.
 #![expect(unsafe_code, reason = "socket options and addresses of packet sockets have no safe wrapper")]
 
 use std::io;
 use std::mem::size_of;
+use std::net::Ipv6Addr;
 use std::os::fd::{AsFd, AsRawFd};
 
 use libc::{c_int, c_void, packet_mreq, socklen_t};
@@ -13,21 +14,35 @@ use nix::sys::socket::{LinkAddr, recvfrom, setsockopt, sockopt};
 use socket2::{Domain, SockFilter, Socket, Type};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
+use vrrp::Family;
 
 use super::sockaddr::link_layer;
 
 const ETHERTYPE_IPV4: u16 = 0x0800;
+const ETHERTYPE_IPV6: u16 = 0x86dd;
+/// Where the protocol stands in an IPv4 header, and the next header in an IPv6 header.
+const IPV4_PROTOCOL: u32 = 9;
+const IPV6_NEXT_HEADER: u32 = 6;
 const PROTOCOL_VRRP: u32 = 112;
+/// The MAC address of 224.0.0.18 (RFC 1112 §6.4).
+const MULTICAST_MAC_IPV4: [u8; 6] = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
+const MULTICAST_GROUP_IPV6: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
 /// Room for a burst of some thousand advertisements while the thread does something else.
 const RECEIVE_BUFFER_OCTETS: usize = 4 * 1024 * 1024;
 
-/// Hears the IPv4 packets of protocol 112 on every interface of the network namespace.
+/// Hears the IPv4 and IPv6 packets of protocol 112 on every interface of the network namespace.
 pub(crate) struct PacketReceiver {
-    fd: AsyncFd<Socket>,
+    ipv4: AsyncFd<Socket>,
+    ipv6: AsyncFd<Socket>,
+    /// Carries the memberships of ff02::12. The kernel reports those of a packet socket to nobody, and a switch that
+    /// listens to such reports (RFC 4541 §3) would keep the advertisements from us.
+    listener: Socket,
 }
 
-/// A packet as it came from an interface, from its IPv4 header on.
+/// A packet as it came from an interface, from its IP header on.
 pub(crate) struct ReceivedPacket {
+    /// Whether it came as IPv4 or IPv6.
+    pub(crate) family: Family,
     /// The interface it came in on.
     pub(crate) ifindex: u32,
     /// How many octets of the buffer it fills.
@@ -35,34 +50,43 @@ pub(crate) struct ReceivedPacket {
 }
 
 impl PacketReceiver {
-    /// Opens the socket. Needs `CAP_NET_RAW` and a tokio runtime.
+    /// Opens the sockets. Needs `CAP_NET_RAW` and a tokio runtime.
     pub(crate) fn open() -> io::Result<Self> {
-        // Without a protocol the socket hears nothing until it is bound, so nothing can slip in before the filter.
-        let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking().cloexec(), None)?;
-        socket.attach_filter(&untagged_vrrp())?;
-        set_option(&socket, libc::PACKET_IGNORE_OUTGOING, &c_int::from(true))?;
-        if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
-            socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS)?;
-        }
-        bind_to_ipv4(&socket)?;
-        // SAFETY: the `AsyncFd` owns the socket, which keeps its descriptor open until it is dropped.
-        let fd = unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE)? };
-        Ok(Self { fd })
+        Ok(Self {
+            ipv4: open(ETHERTYPE_IPV4, IPV4_PROTOCOL)?,
+            ipv6: open(ETHERTYPE_IPV6, IPV6_NEXT_HEADER)?,
+            listener: Socket::new(Domain::IPV6, Type::DGRAM.cloexec(), None)?,
+        })
     }
 
-    /// Makes the interface accept frames to the multicast MAC address `group`.
-    pub(crate) fn join(&self, ifindex: u32, group: [u8; 6]) -> io::Result<()> {
-        set_option(self.fd.get_ref(), libc::PACKET_ADD_MEMBERSHIP, &membership(ifindex, group))
+    /// Makes the interface accept what is sent to the multicast group of VRRP.
+    pub(crate) fn join(&self, ifindex: u32, family: Family) -> io::Result<()> {
+        match family {
+            Family::Ipv4 => {
+                let membership = membership(ifindex, MULTICAST_MAC_IPV4);
+                set_option(self.ipv4.get_ref(), libc::PACKET_ADD_MEMBERSHIP, &membership)
+            }
+            Family::Ipv6 => self.listener.join_multicast_v6(&MULTICAST_GROUP_IPV6, ifindex),
+        }
     }
 
     /// Undoes one [`join`](Self::join).
-    pub(crate) fn leave(&self, ifindex: u32, group: [u8; 6]) -> io::Result<()> {
-        set_option(self.fd.get_ref(), libc::PACKET_DROP_MEMBERSHIP, &membership(ifindex, group))
+    pub(crate) fn leave(&self, ifindex: u32, family: Family) -> io::Result<()> {
+        match family {
+            Family::Ipv4 => {
+                let membership = membership(ifindex, MULTICAST_MAC_IPV4);
+                set_option(self.ipv4.get_ref(), libc::PACKET_DROP_MEMBERSHIP, &membership)
+            }
+            Family::Ipv6 => self.listener.leave_multicast_v6(&MULTICAST_GROUP_IPV6, ifindex),
+        }
     }
 
     /// Returns once there may be something to [`receive`](Self::receive).
     pub(crate) async fn readable(&self) -> io::Result<()> {
-        self.fd.readable().await?.clear_ready();
+        tokio::select! {
+            ready = self.ipv4.readable() => ready?.clear_ready(),
+            ready = self.ipv6.readable() => ready?.clear_ready(),
+        }
         Ok(())
     }
 
@@ -70,31 +94,54 @@ impl PacketReceiver {
     ///
     /// A packet longer than the buffer is cut.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<ReceivedPacket>> {
-        loop {
-            match recvfrom::<LinkAddr>(self.fd.get_ref().as_raw_fd(), buffer) {
-                Ok((length, Some(from))) if from.pkttype() != libc::PACKET_OTHERHOST => {
-                    let Ok(ifindex) = u32::try_from(from.ifindex()) else { continue };
-                    return Ok(Some(ReceivedPacket { ifindex, length }));
-                }
-                Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-                Err(nix::errno::Errno::EAGAIN) => return Ok(None),
-                Err(error) => return Err(error.into()),
+        match receive_from(&self.ipv4, Family::Ipv4, buffer)? {
+            Some(packet) => Ok(Some(packet)),
+            None => receive_from(&self.ipv6, Family::Ipv6, buffer),
+        }
+    }
+}
+
+fn open(ethertype: u16, protocol_offset: u32) -> io::Result<AsyncFd<Socket>> {
+    // Without a protocol the socket hears nothing until it is bound, so nothing can slip in before the filter.
+    let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking().cloexec(), None)?;
+    socket.attach_filter(&untagged_vrrp(protocol_offset))?;
+    set_option(&socket, libc::PACKET_IGNORE_OUTGOING, &c_int::from(true))?;
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS)?;
+    }
+    bind(&socket, ethertype)?;
+    // SAFETY: the `AsyncFd` owns the socket, which keeps its descriptor open until it is dropped.
+    unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }.map_err(Into::into)
+}
+
+fn receive_from(
+    socket: &AsyncFd<Socket>,
+    family: Family,
+    buffer: &mut [u8],
+) -> io::Result<Option<ReceivedPacket>> {
+    loop {
+        match recvfrom::<LinkAddr>(socket.get_ref().as_raw_fd(), buffer) {
+            Ok((length, Some(from))) if from.pkttype() != libc::PACKET_OTHERHOST => {
+                let Ok(ifindex) = u32::try_from(from.ifindex()) else { continue };
+                return Ok(Some(ReceivedPacket { family, ifindex, length }));
             }
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(nix::errno::Errno::EAGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
         }
     }
 }
 
 /// A classic BPF program (`packet(7)`, the kernel's `networking/filter`): protocol 112, and no VLAN tag, since a
 /// tagged frame is not traffic of the interface that carries it.
-fn untagged_vrrp() -> [SockFilter; 6] {
+fn untagged_vrrp(protocol_offset: u32) -> [SockFilter; 6] {
     const LOAD_OCTET: u16 = 0x30;
     const JUMP_IF_EQUAL: u16 = 0x15;
     const RETURN: u16 = 0x06;
-    const PROTOCOL_OFFSET: u32 = 9;
     const VLAN_TAG_PRESENT: u32 = 0xffff_f000 + 48;
     const WHOLE_PACKET: u32 = 0x0004_0000;
     [
-        SockFilter::new(LOAD_OCTET, 0, 0, PROTOCOL_OFFSET),
+        SockFilter::new(LOAD_OCTET, 0, 0, protocol_offset),
         SockFilter::new(JUMP_IF_EQUAL, 0, 3, PROTOCOL_VRRP),
         SockFilter::new(LOAD_OCTET, 0, 0, VLAN_TAG_PRESENT),
         SockFilter::new(JUMP_IF_EQUAL, 0, 1, 0),
@@ -117,8 +164,8 @@ fn membership(ifindex: u32, group: [u8; 6]) -> packet_mreq {
 #[expect(clippy::cast_possible_truncation, reason = "PACKET_MR_MULTICAST is 0")]
 const MULTICAST: u16 = libc::PACKET_MR_MULTICAST as u16;
 
-fn bind_to_ipv4(socket: &Socket) -> io::Result<()> {
-    let address = link_layer(0, ETHERTYPE_IPV4);
+fn bind(socket: &Socket, ethertype: u16) -> io::Result<()> {
+    let address = link_layer(0, ethertype);
     // SAFETY: `address` is a complete `sockaddr_ll`, it outlives the call, and the length is its own.
     let outcome = unsafe {
         libc::bind(socket.as_raw_fd(), (&raw const address).cast(), socklen_of::<libc::sockaddr_ll>())

@@ -12,8 +12,10 @@ mod faults;
 #[path = "../control/freezer.rs"]
 mod freezer;
 mod hostile;
+mod ipv6;
 mod lab;
 mod monitor;
 mod process_tree;
 mod router;
+mod version_2;
 mod wire;

@@ -88,8 +88,9 @@ fn what_this_agent_cannot_run_is_refused() {
     assert_eq!(
         details(&[ipv6, v2, empty, path, unknown], &LAB),
         [
-            "family: ipv6 is not supported by this agent: allowed is ipv4",
-            "version: 2 is not supported by this agent: allowed is 3",
+            "addresses: virtual address 192.0.2.1 is not ipv6: allowed are addresses of the group's family",
+            "interval: the interval does not fit the version: 100 ms is not a version 2 interval: allowed are multiples \
+             of 1000 from 1000 to 255000",
             "addresses: no virtual address: allowed are 1 to 1000",
             "interface: \"../all\" is no name of an interface: allowed are 1 to 15 characters without / and white \
              space",

@@ -10,7 +10,6 @@ use vrrp::{AdvertisementInterval, Instant};
 use super::Driver;
 use crate::dataplane::apply::{self, Plan, Running};
 use crate::dataplane::host::ThisHost;
-use crate::dataplane::transmit::MULTICAST_MAC;
 use crate::messages::{Command, Report};
 use crate::sys::clock;
 
@@ -116,18 +115,19 @@ impl Driver {
         let wanted: BTreeSet<_> = self
             .instances
             .iter()
-            .filter_map(|(_, group)| group.footing())
-            .map(|footing| footing.ifindex)
+            .filter_map(|(_, group)| Some((group.footing()?.ifindex, group.desired().family)))
             .collect();
-        for ifindex in wanted.difference(&self.joined) {
-            if let Err(error) = self.parts.receiver.join(*ifindex, MULTICAST_MAC) {
-                let text = format!("cannot join the multicast group of VRRP on interface {ifindex}: {error}");
+        for (ifindex, family) in wanted.difference(&self.joined) {
+            if let Err(error) = self.parts.receiver.join(*ifindex, *family) {
+                let text = format!(
+                    "cannot join the {family} multicast group of VRRP on interface {ifindex}: {error}"
+                );
                 self.parts.outbox.notice(text);
             }
         }
-        for ifindex in self.joined.difference(&wanted) {
+        for (ifindex, family) in self.joined.difference(&wanted) {
             // The membership of an interface that is gone has gone with it.
-            let _left = self.parts.receiver.leave(*ifindex, MULTICAST_MAC);
+            let _left = self.parts.receiver.leave(*ifindex, *family);
         }
         self.joined = wanted;
     }

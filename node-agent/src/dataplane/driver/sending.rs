@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use vrrp::Instant;
 
 use super::{Driver, SNAPSHOT_AFTER};
+use crate::dataplane::announcement::Announcement;
 use crate::dataplane::binder::GroupHandle;
-use crate::dataplane::gratuitous_arp::Announcement;
-use crate::dataplane::transmit::{ETHERTYPE_IPV4, Saying};
+use crate::dataplane::host;
+use crate::dataplane::transmit::{Saying, ethertype};
 use crate::sys::clock;
 use crate::sys::packet_sender::Frame;
 
@@ -42,12 +43,18 @@ impl Driver {
         let mut frames = Vec::with_capacity(advertisements.len());
         for &(handle, saying) in advertisements {
             self.instances.update(handle, |group| {
-                frames.extend(group.frame(saying).map(|(ifindex, octets)| (handle, saying, ifindex, octets)));
+                let ethertype = ethertype(group.desired().family);
+                let frame = group.frame(saying);
+                frames.extend(frame.map(|(ifindex, octets)| (handle, saying, (ifindex, ethertype), octets)));
             });
         }
         let batch: Vec<_> = frames
             .iter()
-            .map(|(_, _, ifindex, octets)| Frame { ifindex: *ifindex, ethertype: ETHERTYPE_IPV4, octets })
+            .map(|(_, _, (ifindex, ethertype), octets)| Frame {
+                ifindex: *ifindex,
+                ethertype: *ethertype,
+                octets,
+            })
             .collect();
         let mut sent = Vec::with_capacity(batch.len());
         let mut refused = Vec::new();
@@ -57,14 +64,14 @@ impl Driver {
         });
         let at = clock::boottime();
         for (index, error) in refused {
-            let (_, _, ifindex, _) = frames[index];
+            let (_, _, (ifindex, _), _) = frames[index];
             if self.mute.insert(ifindex) {
                 let text = format!("advertisements cannot leave through interface {ifindex}: {error}");
                 self.parts.outbox.notice(text);
             }
         }
         for index in sent {
-            let (handle, saying, ifindex, _) = frames[index];
+            let (handle, saying, (ifindex, _), _) = frames[index];
             self.mute.remove(&ifindex);
             self.instances.update(handle, |group| group.handle_sent(saying.claim, at));
             touched.insert(handle);
@@ -79,7 +86,8 @@ impl Driver {
                 self.announcements.cancel(handle);
                 continue;
             };
-            let announcement = Announcement { ifindex: footing.ifindex, mac: footing.mac, addresses };
+            let router = self.forwards_ipv6(footing.ifindex);
+            let announcement = Announcement { ifindex: footing.ifindex, mac: footing.mac, addresses, router };
             let frames = self.parts.announcer.frames(&announcement);
             let batch: Vec<_> = frames
                 .iter()
@@ -97,5 +105,11 @@ impl Driver {
                 group.handle_announced(at);
             });
         }
+    }
+
+    /// Whether the host forwards IPv6 that comes in through the interface, which is what neighbours are told.
+    fn forwards_ipv6(&self, ifindex: u32) -> bool {
+        let interface = self.parts.monitor.interfaces().get(ifindex);
+        interface.is_some_and(|interface| host::forwards_ipv6(&interface.name))
     }
 }
