@@ -148,26 +148,3 @@ async fn a_node_that_has_not_reported_is_accepted_with_a_condition() {
     assert_eq!(status["members"][0], member, "in the order of the specification");
     assert_eq!(status["active"], json!([]));
 }
-
-#[tokio::test]
-async fn the_status_shows_who_was_last_reported_active() {
-    let api = TestApp::with_a_group().await;
-    for (node, state) in [("lb1", "active"), ("lb2", "backup")] {
-        sqlx::query(
-            "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, addresses_present,
-                                         reported_at, heard_since)
-             SELECT g.id, n.id, $2, '2026-11-22T20:00:00Z', 100, '{}', '2026-11-22T20:00:01Z',
-                    '2026-11-22T20:00:01Z'
-             FROM groups g, nodes n WHERE n.name = $1",
-        )
-        .bind(node)
-        .bind(state)
-        .execute(&api.app.db)
-        .await
-        .unwrap();
-    }
-    let status = api.get("/api/v1/groups/web").await.body["status"].clone();
-    assert_eq!(status["active"], json!(["lb1"]));
-    assert_eq!(status["members"][1]["state"], "active");
-    assert_eq!(status["members"][1]["since"], "2026-11-22T20:00:00.000000Z");
-}

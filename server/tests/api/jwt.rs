@@ -45,6 +45,18 @@ async fn status(app: &TestApp, jwt: &str) -> u16 {
     app.request("GET", "/api/v1/auth/self").bearer(jwt).send().await.status
 }
 
+/// Refused with 401 and one entry in the audit log, which blames nobody and says why.
+async fn refused_and_recorded(app: &TestApp, jwt: &str, what: &str) {
+    let before = app.audit().await.len();
+    assert_eq!(status(app, jwt).await, 401, "{what}");
+    let entries = app.audit().await;
+    assert_eq!(entries.len(), before + 1, "{what} is recorded once");
+    let entry = &entries[0];
+    assert_eq!((&entry["action"], &entry["outcome"]), (&json!("authenticate"), &json!("refused")), "{what}");
+    assert_eq!(entry["actor"]["kind"], "anonymous", "{what}");
+    assert!(entry["after"]["reason"].is_string(), "{what}: {entry}");
+}
+
 #[tokio::test]
 async fn a_jwt_is_as_good_as_its_token_for_ten_minutes() {
     let app = TestApp::start().await;
@@ -101,11 +113,7 @@ async fn only_eddsa_by_a_known_key_is_accepted() {
         ("another key under a known id", signed(&header, &claims, &stranger)),
         ("another key under its own id", signed(&unknown, &claims, &stranger)),
     ] {
-        let before = app.audit().await.len();
-        assert_eq!(status(&app, &jwt).await, 401, "{what}");
-        let entries = app.audit().await;
-        assert_eq!(entries.len(), before + 1, "{what} is recorded");
-        assert_eq!(entries[0]["outcome"], "refused", "{what}");
+        refused_and_recorded(&app, &jwt, what).await;
     }
 }
 
@@ -150,7 +158,7 @@ async fn every_claim_must_be_there_and_right() {
         wrong.push(("a claim is missing", claims));
     }
     for (what, claims) in wrong {
-        assert_eq!(status(&app, &signed(&header, &claims, &key)).await, 401, "{what}: {claims}");
+        refused_and_recorded(&app, &signed(&header, &claims, &key), &format!("{what}: {claims}")).await;
     }
 }
 
@@ -171,8 +179,8 @@ async fn a_header_that_says_more_than_it_must_is_refused() {
     ] {
         let mut header = header.clone();
         header[name] = value;
-        assert_eq!(status(&app, &signed(&header, &claims, &key)).await, 401, "{name}");
+        refused_and_recorded(&app, &signed(&header, &claims, &key), name).await;
     }
     header.as_object_mut().unwrap().remove("typ");
-    assert_eq!(status(&app, &signed(&header, &claims, &key)).await, 401, "typ is missing");
+    refused_and_recorded(&app, &signed(&header, &claims, &key), "typ is missing").await;
 }
