@@ -28,6 +28,8 @@ const RETRY: Duration = Duration::from_secs(1);
 pub async fn run(app: App) {
     let mut stopping = app.stopping.clone();
     tokio::select! {
+        // First, so that what the stop itself takes away is not taken for a failure.
+        biased;
         () = stopping.wait() => {}
         () = serve(&app) => {}
     }
@@ -88,7 +90,8 @@ async fn notification(listener: &mut Option<PgListener>) -> bool {
             while listener.next_buffered().is_some() {}
             true
         }
-        Ok(None) => false,
+        // Only the server itself closes its pool, once it stops.
+        Ok(None) | Err(sqlx::Error::PoolClosed) => false,
         Err(error) => {
             tracing::warn!(%error, "the listener of the database is lost");
             false

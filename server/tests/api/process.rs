@@ -149,6 +149,20 @@ async fn one_command_serves_and_sigterm_ends_it_with_its_postgres() {
 }
 
 #[tokio::test]
+async fn a_start_and_a_stop_in_order_alarm_nobody() {
+    let mut server = Server::start().await;
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        assert!(server.end(signal).await.success(), "{signal}");
+        let log = std::fs::read_to_string(server.dir.path().join("log")).unwrap();
+        let alarms: Vec<_> =
+            log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
+        assert_eq!(alarms, Vec::<&str>::new(), "{signal}");
+        server.child = spawn(server.dir.path());
+        server.wait_until_ready().await;
+    }
+}
+
+#[tokio::test]
 async fn a_killed_server_leaves_no_postgres_behind_and_starts_again() {
     let mut server = Server::start().await;
     let postgres = server.postgres();
