@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 use tokio::sync::watch;
 
-use crate::agents::Hub;
+use crate::agents::{Hub, Limits};
 use crate::auth::{RefusalLog, SealKey, SigningKeys};
 use crate::clock::SharedClock;
 use crate::store::intent::IntentTurn;
@@ -27,6 +27,8 @@ pub struct App {
     pub refusals: Arc<RefusalLog>,
     /// The sessions of agents with this server.
     pub agents: Arc<Hub>,
+    /// How long their sessions wait for them.
+    pub session_limits: Limits,
     /// Lets one change of intent begin at a time.
     pub intent: IntentTurn,
     /// Says when the server stops, to those who serve long-lived connections.

@@ -15,7 +15,7 @@ use sqlx::postgres::PgConnectOptions;
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::agents::Hub;
+use crate::agents::{Hub, Limits};
 use crate::app::{App, Stopping};
 use crate::auth::{RefusalLog, SealError, SealKey, SecretToken, SigningKeys, SigningKeysError};
 use crate::clock::SharedClock;
@@ -156,6 +156,7 @@ pub async fn prepare(
         authority: Arc::new(certificate.authority.clone()),
         refusals: Arc::new(RefusalLog::default()),
         agents: Arc::new(Hub::new()),
+        session_limits: Limits::default(),
         intent: IntentTurn::default(),
         stopping,
     };

@@ -12,8 +12,10 @@
 
 pub mod hub;
 pub mod ingest;
+mod limits;
 pub mod protocol;
 pub mod push;
 pub mod session;
 
 pub use hub::Hub;
+pub use limits::Limits;

@@ -2,7 +2,7 @@
 //!
 //! The task does one thing at a time and keeps no queue: reading waits while it stores or sends. The agent's
 //! batches are bounded by acknowledgement, and what the node shall run is read when it is sent, so whoever is slow
-//! skips what it missed. An agent that does not take a message within [`SEND_TIMEOUT`] is let go; it reconnects and
+//! skips what it missed. An agent that does not take a message within [`Limits::send`] is let go; it reconnects and
 //! gets the whole state again.
 
 use std::time::Duration;
@@ -26,15 +26,6 @@ use crate::store::identities::Enrolled;
 use crate::store::sessions::{self, SessionKey};
 use crate::store::{StoreError, desired, member_reports};
 
-/// How long a new connection may take to say hello.
-const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often the agent is pinged.
-const PING: Duration = Duration::from_secs(5);
-/// An agent that was not heard for this long is gone.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long an agent may take to accept a message.
-const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-
 /// The close code for a session that another one of the same agent replaced.
 pub const CLOSE_REPLACED: u16 = 4_000;
 /// The close code for an agent that is not known any more under this identity.
@@ -45,10 +36,10 @@ pub const CLOSE_GONE: u16 = 4_001;
 enum End {
     #[error("the agent left")]
     Left,
-    #[error("the agent was not heard for {} seconds", IDLE_TIMEOUT.as_secs())]
-    Silent,
-    #[error("the agent did not take a message within {} seconds", SEND_TIMEOUT.as_secs())]
-    Slow,
+    #[error("the agent was not heard for {0:?}")]
+    Silent(Duration),
+    #[error("the agent did not take a message within {0:?}")]
+    Slow(Duration),
     #[error("the connection failed")]
     Connection(#[source] axum::Error),
     #[error("the agent broke a rule: {0}")]
@@ -70,8 +61,8 @@ impl End {
     const fn describe(&self) -> (Option<u16>, &'static str) {
         match self {
             Self::Left => (None, "left"),
-            Self::Silent => (None, "silent"),
-            Self::Slow => (None, "slow"),
+            Self::Silent(_) => (None, "silent"),
+            Self::Slow(_) => (None, "slow"),
             Self::Connection(_) => (None, "connection"),
             Self::Violation(_) => (Some(close_code::POLICY), "violation"),
             Self::TooLarge => (Some(close_code::SIZE), "too_large"),
@@ -107,16 +98,16 @@ pub async fn serve(app: App, node: Enrolled, origin: Origin, mut socket: WebSock
             end
         }
     };
-    say_goodbye(socket, &end).await;
+    say_goodbye(socket, &end, app.session_limits.send).await;
     let (_, why) = end.describe();
     metrics::counter!("baton_agent_sessions_ended_total", "reason" => why).increment(1);
     tracing::info!(node = %name, reason = %end, cause = std::error::Error::source(&end), "agent disconnected");
 }
 
 async fn greet(socket: &mut WebSocket, conversation: &mut Conversation, app: &App) -> Result<Hello, End> {
-    let mut stopping = app.stopping.clone();
+    let (mut stopping, limit) = (app.stopping.clone(), app.session_limits.hello);
     let message = tokio::select! {
-        message = timeout(HELLO_TIMEOUT, next_message(socket)) => message.map_err(|_| End::Silent)??,
+        message = timeout(limit, next_message(socket)) => message.map_err(|_| End::Silent(limit))??,
         () = stopping.wait() => return Err(End::Stopping),
     };
     match message {
@@ -168,9 +159,10 @@ impl Session<'_> {
         hello: Hello,
         membership: &mut Membership,
     ) -> Result<End, End> {
+        let limits = self.app.session_limits;
         self.begin(socket, hello).await?;
         self.push(socket).await?;
-        let mut ping = interval(PING);
+        let mut ping = interval(limits.ping);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut heard_at = Instant::now();
         loop {
@@ -193,8 +185,8 @@ impl Session<'_> {
                     Some(Ending::Gone) => return Ok(End::Gone),
                     None => {}
                 },
-                _ = ping.tick() => send(socket, Message::Ping(axum::body::Bytes::new())).await?,
-                () = sleep_until(heard_at + IDLE_TIMEOUT) => return Ok(End::Silent),
+                _ = ping.tick() => self.send(socket, Message::Ping(axum::body::Bytes::new())).await?,
+                () = sleep_until(heard_at + limits.idle) => return Ok(End::Silent(limits.idle)),
             }
         }
     }
@@ -208,7 +200,7 @@ impl Session<'_> {
         self.app.agents.begun(self.key);
         let welcome =
             Welcome { node: self.node.name.clone(), server_time: self.app.clock.now(), acknowledged };
-        say(socket, &ServerMessage::Welcome(welcome)).await
+        self.say(socket, &ServerMessage::Welcome(welcome)).await
     }
 
     /// Sends what the node shall run now.
@@ -227,7 +219,7 @@ impl Session<'_> {
             let reasons = vec![RejectionReason { group: None, detail }];
             self.store_rejection(&Rejection { revision, reasons }).await?;
         } else {
-            send(socket, Message::Text(text)).await?;
+            self.send(socket, Message::Text(text)).await?;
             metrics::counter!("baton_desired_pushes_total").increment(1);
         }
         self.sent = Some((revision, digest));
@@ -294,7 +286,7 @@ impl Session<'_> {
         };
         ingest::count(&ingested);
         match ingested.acknowledged {
-            Some(acknowledged) => say(socket, &ServerMessage::Ack(acknowledged)).await,
+            Some(acknowledged) => self.say(socket, &ServerMessage::Ack(acknowledged)).await,
             None => Ok(()),
         }
     }
@@ -313,6 +305,14 @@ impl Session<'_> {
     /// Refuses to store for a session that is not the one of its node any more.
     async fn still_ours(&self, conn: &mut PgConnection) -> Result<(), End> {
         if sessions::heard(conn, self.key, self.app.clock.now()).await? { Ok(()) } else { Err(End::Gone) }
+    }
+
+    async fn say(&self, socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End> {
+        self.send(socket, Message::Text(encode(message)?)).await
+    }
+
+    async fn send(&self, socket: &mut WebSocket, message: Message) -> Result<(), End> {
+        send(socket, message, self.app.session_limits.send).await
     }
 
     async fn transaction(&self) -> Result<Transaction<'static, Postgres>, End> {
@@ -349,25 +349,21 @@ fn encode(message: &ServerMessage) -> Result<Utf8Bytes, End> {
     Ok(text.into())
 }
 
-async fn say(socket: &mut WebSocket, message: &ServerMessage) -> Result<(), End> {
-    send(socket, Message::Text(encode(message)?)).await
-}
-
-async fn send(socket: &mut WebSocket, message: Message) -> Result<(), End> {
-    match timeout(SEND_TIMEOUT, socket.send(message)).await {
+async fn send(socket: &mut WebSocket, message: Message, limit: Duration) -> Result<(), End> {
+    match timeout(limit, socket.send(message)).await {
         Ok(Ok(())) => Ok(()),
         Ok(Err(error)) => Err(End::Connection(error)),
-        Err(_) => Err(End::Slow),
+        Err(_) => Err(End::Slow(limit)),
     }
 }
 
-async fn say_goodbye(mut socket: WebSocket, end: &End) {
+async fn say_goodbye(mut socket: WebSocket, end: &End, limit: Duration) {
     let (Some(code), _) = end.describe() else { return };
     // A reason has at most 123 octets (RFC 6455 §5.5).
     let mut reason = end.to_string();
     reason.truncate(reason.floor_char_boundary(123));
     let frame = CloseFrame { code, reason: reason.into() };
-    if send(&mut socket, Message::Close(Some(frame))).await.is_ok() {
+    if send(&mut socket, Message::Close(Some(frame)), limit).await.is_ok() {
         // The agent answers with its own close frame; then the connection may go.
         let _ =
             timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;

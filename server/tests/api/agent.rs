@@ -20,7 +20,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures_util::{SinkExt, StreamExt};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde_json::json;
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
@@ -167,7 +167,10 @@ impl Channel {
         if let Some(subprotocol) = subprotocol {
             request.headers_mut().insert("sec-websocket-protocol", subprotocol.parse().unwrap());
         }
-        let stream = TcpStream::connect(address).await.unwrap();
+        let socket = TcpSocket::new_v4().unwrap();
+        // Little room for what is not read.
+        socket.set_recv_buffer_size(4_096).unwrap();
+        let stream = socket.connect(address).await.unwrap();
         match tokio_tungstenite::client_async(request, stream).await {
             Ok((socket, response)) => {
                 let chosen = response.headers().get("sec-websocket-protocol").unwrap();
@@ -270,6 +273,12 @@ impl Channel {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    /// Waits until the connection is over, whatever comes before, and answers pings meanwhile.
+    pub(crate) async fn over(&mut self) {
+        let over = async { while let Some(Ok(_)) = self.socket.next().await {} };
+        timeout(PATIENCE, over).await.expect("the server lets go");
     }
 
     /// Leaves without a word, as a host does that loses its power.

@@ -4,13 +4,13 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use api_types::Timestamp;
-use baton_server::agents;
+use baton_server::agents::{self, Limits};
 use baton_server::app::{App, Stopping};
 use baton_server::clock::Clock;
 use baton_server::router::router;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -35,9 +35,18 @@ impl Server {
     }
 
     pub(crate) async fn of(inner: TestApp) -> Self {
+        Self::limited(inner, Limits::default()).await
+    }
+
+    /// With the patience of these limits, and little room in the kernel for what an agent does not read.
+    pub(crate) async fn limited(inner: TestApp, session_limits: Limits) -> Self {
         let (stop, stopping) = watch::channel(false);
-        let app = App { stopping: Stopping::following(stopping), ..inner.app.clone() };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let app = App { stopping: Stopping::following(stopping), session_limits, ..inner.app.clone() };
+        let socket = TcpSocket::new_v4().unwrap();
+        // Connections inherit it from their listener.
+        socket.set_send_buffer_size(4_096).unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(128).unwrap();
         let address = listener.local_addr().unwrap();
         let service = router(app.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await.unwrap() });

@@ -7,6 +7,7 @@
 
 mod agent;
 mod agent_admission;
+mod agent_patience;
 mod agent_session;
 mod audit;
 mod auth;
@@ -33,5 +34,6 @@ mod process;
 mod renewal;
 mod routes;
 mod segments;
+mod stopping;
 mod tokens;
 mod transitions;
