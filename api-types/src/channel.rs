@@ -27,14 +27,14 @@ pub const MAX_MESSAGE_OCTETS: usize = 1024 * 1024;
 /// The most transitions in one message; an agent sends the next batch after the acknowledgement.
 pub const MAX_TRANSITIONS: usize = 100;
 
-/// Which desired state of a node: grows with every change, never goes back.
+/// Which desired state of a node: grows with every change, never goes back while the node is the same.
 ///
-/// The epoch changes only when a database is restored from a backup, so that a state from before the
-/// restore can never pass for a newer one.
+/// Compared by epoch, then by counter. Revisions of two nodes have nothing to do with each other: one that was
+/// deleted and enrolled anew is counted from the beginning, and so is one of another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Revision {
-    /// Which life of the database.
+    /// For a count that begins anew above everything before; the server leaves it at 1.
     #[cfg_attr(feature = "openapi", schema(minimum = 0))]
     pub epoch: i64,
     /// Counts the changes within an epoch.

@@ -2,16 +2,19 @@
 //!
 //! The conductor never waits for a disk, a server or the dataplane. Desired states come from the disk at
 //! start and from the session later; a state goes to the dataplane only if it is newer than what runs, one at
-//! a time, and the newest waits its turn. What the dataplane accepted is handed on to be stored, and
+//! a time, and the newest waits its turn. Newer than what another origin said is anything: a node that was
+//! enrolled anew is counted from the beginning. What the dataplane accepted is handed on to be stored, and
 //! transitions to the journal.
 
 use std::time::Duration;
 
-use api_types::channel::{DesiredState, Revision};
+use api_types::channel::Revision;
 use api_types::node::{Rejection, RejectionReason};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::desired_state::{Assignment, Label};
+use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
 use crate::messages::{Command, Report};
@@ -19,9 +22,16 @@ use crate::messages::{Command, Report};
 /// How often a command is offered again to a dataplane whose channel was full.
 const OFFER_AGAIN: Duration = Duration::from_millis(20);
 
-/// What became of a desired state; the session tells the server.
+/// What became of a desired state; the session tells the server, if that server said it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(crate) struct Answer {
+    pub(crate) origin: Option<Origin>,
+    pub(crate) outcome: Outcome,
+}
+
+/// Whether a desired state runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
     /// It runs.
     Applied { revision: Revision, digest: String },
     /// It does not.
@@ -36,12 +46,12 @@ pub struct DataplaneGone;
 pub(crate) struct Conductor {
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) commands: mpsc::Sender<Command>,
-    pub(crate) offers: mpsc::Receiver<DesiredState>,
+    pub(crate) offers: mpsc::Receiver<Assignment>,
     pub(crate) answers: broadcast::Sender<Answer>,
     pub(crate) journal: Journal,
     pub(crate) overview: watch::Sender<Overview>,
     /// The state that runs, to be stored.
-    pub(crate) to_store: watch::Sender<Option<DesiredState>>,
+    pub(crate) to_store: watch::Sender<Option<Assignment>>,
     pub(crate) course: Course,
 }
 
@@ -49,13 +59,13 @@ pub(crate) struct Conductor {
 #[derive(Debug, Default)]
 pub(crate) struct Course {
     /// Runs; its groups are kept by the dataplane.
-    applied: Option<(Revision, String)>,
+    applied: Option<Label>,
     /// Was sent to the dataplane, which has not answered.
-    in_flight: Option<DesiredState>,
+    in_flight: Option<Assignment>,
     /// Was rejected. The dataplane tries it again by itself when the interfaces change.
-    rejected: Option<DesiredState>,
+    rejected: Option<Assignment>,
     /// Goes next.
-    waiting: Option<DesiredState>,
+    waiting: Option<Assignment>,
 }
 
 /// What to do with a desired state that was offered.
@@ -71,22 +81,28 @@ enum Verdict {
 
 impl Course {
     /// A state from the disk goes first, at once, and is not compared with anything.
-    pub(crate) fn restored(state: Option<DesiredState>, commands: &mpsc::Sender<Command>) -> Self {
-        let mut course = Self { waiting: state, ..Self::default() };
+    pub(crate) fn restored(assignment: Option<Assignment>, commands: &mpsc::Sender<Command>) -> Self {
+        let mut course = Self { waiting: assignment, ..Self::default() };
         course.advance(commands);
         course
     }
 
     /// The newest revision that is known.
     pub(crate) fn newest(&self) -> Option<Revision> {
-        let applied = self.applied.as_ref().map(|(revision, _)| *revision);
-        let on_the_way = [&self.waiting, &self.in_flight].into_iter().flatten().map(|state| state.revision);
-        on_the_way.chain(applied).next()
+        self.newest_label().map(|label| label.revision)
+    }
+
+    fn newest_label(&self) -> Option<Label> {
+        self.on_the_way().map(Assignment::label).or_else(|| self.applied.clone())
+    }
+
+    fn on_the_way(&self) -> Option<&Assignment> {
+        self.waiting.as_ref().or(self.in_flight.as_ref())
     }
 
     /// Gives the dataplane what goes next, if it has room for it.
     fn advance(&mut self, commands: &mpsc::Sender<Command>) -> bool {
-        let Some(state) = self.next() else { return false };
+        let Some(Assignment { state, .. }) = self.next() else { return false };
         let command = Command::Apply { revision: state.revision, groups: state.groups.clone() };
         let sent = send(commands, command);
         if sent {
@@ -95,53 +111,51 @@ impl Course {
         sent
     }
 
-    fn consider(&mut self, state: DesiredState) -> Verdict {
-        if !state.is_intact() {
+    fn consider(&mut self, assignment: Assignment) -> Verdict {
+        if !assignment.state.is_intact() {
             return Verdict::Refused("the digest does not match the groups: damaged on the way".to_owned());
         }
-        let newer_on_the_way = [&self.waiting, &self.in_flight].into_iter().flatten().next();
-        let (newest, digest) = match (newer_on_the_way, &self.applied) {
-            (Some(on_the_way), _) => (on_the_way.revision, on_the_way.digest.as_str()),
-            (None, Some((revision, digest))) => (*revision, digest.as_str()),
-            (None, None) => {
-                self.waiting = Some(state);
-                return Verdict::Taken;
-            }
+        let new = assignment.label();
+        let Some(newest) = self.newest_label().filter(|newest| newest.origin == new.origin) else {
+            self.waiting = Some(assignment);
+            return Verdict::Taken;
         };
-        if state.revision < newest {
-            return Verdict::Refused(format!("revision {} is older than {newest}", state.revision));
+        if new.revision < newest.revision {
+            return Verdict::Refused(format!("revision {} is older than {}", new.revision, newest.revision));
         }
-        if state.revision == newest && state.digest != digest {
-            return Verdict::Refused(format!("revision {newest} is known here with other contents"));
+        if new.revision == newest.revision && new.digest != newest.digest {
+            return Verdict::Refused(format!("revision {} is known here with other contents", new.revision));
         }
-        match (state.revision == newest, newer_on_the_way.is_some()) {
+        match (new == newest, self.on_the_way().is_some()) {
             (true, false) => Verdict::Runs,
             (true, true) => Verdict::Taken,
             (false, _) => {
-                self.waiting = Some(state);
+                self.waiting = Some(assignment);
                 Verdict::Taken
             }
         }
     }
 
     /// The state that goes to the dataplane now, if one does.
-    fn next(&mut self) -> Option<&DesiredState> {
+    fn next(&mut self) -> Option<&Assignment> {
         if self.in_flight.is_none() { self.waiting.as_ref() } else { None }
     }
 
     /// The state that the dataplane has accepted.
-    fn accepted(&mut self, revision: Revision) -> Option<DesiredState> {
-        let is_it = |state: &mut DesiredState| state.revision == revision;
-        let state = self.in_flight.take_if(is_it).or_else(|| self.rejected.take_if(is_it))?;
+    fn accepted(&mut self, revision: Revision) -> Option<Assignment> {
+        let is_it = |assignment: &mut Assignment| assignment.state.revision == revision;
+        let assignment = self.in_flight.take_if(is_it).or_else(|| self.rejected.take_if(is_it))?;
         self.rejected = None;
-        self.applied = Some((state.revision, state.digest.clone()));
-        Some(state)
+        self.applied = Some(assignment.label());
+        Some(assignment)
     }
 
-    fn rejected(&mut self, revision: Revision) {
-        if let Some(state) = self.in_flight.take_if(|state| state.revision == revision) {
-            self.rejected = Some(state);
+    /// Takes note of what the dataplane has rejected, for the first time or again; who said it.
+    fn rejected(&mut self, revision: Revision) -> Option<Origin> {
+        if let Some(assignment) = self.in_flight.take_if(|assignment| assignment.state.revision == revision) {
+            self.rejected = Some(assignment);
         }
+        self.rejected.as_ref().filter(|rejected| rejected.state.revision == revision)?.origin.clone()
     }
 }
 
@@ -167,25 +181,25 @@ impl Conductor {
                     None if stopping => return Ok(()),
                     None => return Err(DataplaneGone),
                 },
-                Some(state) = self.offers.recv(), if !stopping => self.consider(state),
+                Some(assignment) = self.offers.recv(), if !stopping => self.consider(assignment),
                 () = &mut stop, if !stopping => stopping = true,
                 () = tokio::time::sleep(OFFER_AGAIN), if behind => {}
             }
         }
     }
 
-    fn consider(&mut self, state: DesiredState) {
-        let (revision, digest) = (state.revision, state.digest.clone());
-        match self.course.consider(state) {
+    fn consider(&mut self, assignment: Assignment) {
+        let Label { origin, revision, digest } = assignment.label();
+        match self.course.consider(assignment) {
             Verdict::Taken => {
                 tracing::debug!(%revision, "desired state received");
                 self.overview.send_modify(|overview| overview.desired = Some(revision));
             }
-            Verdict::Runs => self.answer(Answer::Applied { revision, digest }),
+            Verdict::Runs => self.answer(origin, Outcome::Applied { revision, digest }),
             Verdict::Refused(detail) => {
                 tracing::warn!(%revision, detail, "desired state refused");
                 let reasons = vec![RejectionReason { group: None, detail }];
-                self.answer(Answer::Rejected(Rejection { revision, reasons }));
+                self.answer(origin, Outcome::Rejected(Rejection { revision, reasons }));
             }
         }
     }
@@ -194,7 +208,7 @@ impl Conductor {
         match report {
             Report::Applied(revision) => self.applied(revision),
             Report::Rejected { revision, reasons } => {
-                self.course.rejected(revision);
+                let origin = self.course.rejected(revision);
                 for reason in &reasons {
                     tracing::error!(
                         %revision,
@@ -203,9 +217,7 @@ impl Conductor {
                         "desired state rejected"
                     );
                 }
-                let rejection = Rejection { revision, reasons };
-                self.overview.send_modify(|overview| overview.rejection = Some(rejection.clone()));
-                self.answer(Answer::Rejected(rejection));
+                self.answer(origin, Outcome::Rejected(Rejection { revision, reasons }));
             }
             Report::Transition(transition) => {
                 tracing::info!(
@@ -229,22 +241,33 @@ impl Conductor {
     }
 
     fn applied(&mut self, revision: Revision) {
-        let Some(state) = self.course.accepted(revision) else {
+        let Some(assignment) = self.course.accepted(revision) else {
             tracing::warn!(%revision, "the dataplane applied what was not asked for");
             return;
         };
-        tracing::info!(%revision, groups = state.groups.len(), "desired state applied");
+        tracing::info!(%revision, groups = assignment.state.groups.len(), "desired state applied");
+        let Label { origin, revision, digest } = assignment.label();
         self.overview.send_modify(|overview| {
-            overview.applied = Some(revision);
+            overview.applied = Some((origin.clone(), revision));
             overview.rejection = None;
         });
-        self.answer(Answer::Applied { revision, digest: state.digest.clone() });
-        self.to_store.send_replace(Some(state));
+        self.answer(origin, Outcome::Applied { revision, digest });
+        self.to_store.send_replace(Some(assignment));
     }
 
-    fn answer(&self, answer: Answer) {
+    /// Tells the host and the server the same.
+    fn answer(&self, origin: Option<Origin>, outcome: Outcome) {
+        self.overview.send_modify(|overview| {
+            overview.rejection = match &outcome {
+                // What is newer than what runs already may still be refused.
+                Outcome::Applied { revision, .. } => {
+                    overview.rejection.take_if(|rejection| rejection.revision > *revision)
+                }
+                Outcome::Rejected(rejection) => Some(rejection.clone()),
+            }
+        });
         // Without a session nobody listens; the next `hello` says what runs.
-        let _ = self.answers.send(answer);
+        let _ = self.answers.send(Answer { origin, outcome });
     }
 }
 
@@ -258,10 +281,22 @@ fn send(commands: &mpsc::Sender<Command>, command: Command) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use api_types::channel::DesiredState;
+
     use super::*;
 
-    fn state(epoch: i64, counter: i64) -> DesiredState {
-        DesiredState::new(Revision { epoch, counter }, Vec::new()).unwrap()
+    fn state(epoch: i64, counter: i64) -> Assignment {
+        let state = DesiredState::new(Revision { epoch, counter }, Vec::new()).unwrap();
+        Assignment { origin: Some(origin(1)), state }
+    }
+
+    fn origin(number: u128) -> Origin {
+        Origin { node_id: uuid::Uuid::from_u128(number), authority: "one".to_owned() }
+    }
+
+    /// The same from another origin.
+    fn anew(assignment: Assignment) -> Assignment {
+        Assignment { origin: Some(origin(2)), ..assignment }
     }
 
     /// A course on which this state runs.
@@ -326,9 +361,10 @@ mod tests {
     #[test]
     fn the_same_revision_with_other_contents_or_a_wrong_digest_never_runs() {
         let mut course = running(1, 5);
-        let other = DesiredState { digest: "0".repeat(64), ..state(1, 6) };
+        let mut other = state(1, 6);
+        other.state.digest = "0".repeat(64);
         assert!(matches!(course.consider(other), Verdict::Refused(_)));
-        course.applied = Some((Revision { epoch: 1, counter: 5 }, "other".to_owned()));
+        course.applied = Some(Label { digest: "other".to_owned(), ..state(1, 5).label() });
         assert!(matches!(course.consider(state(1, 5)), Verdict::Refused(_)));
         assert!(course.next().is_none());
     }
@@ -354,5 +390,25 @@ mod tests {
         course.rejected(Revision { epoch: 1, counter: 6 });
         assert_eq!(course.consider(state(1, 5)), Verdict::Runs);
         assert_eq!(course.consider(state(1, 6)), Verdict::Taken, "it may be acceptable by now");
+    }
+    #[test]
+    fn what_another_origin_has_counted_is_no_measure() {
+        let mut course = running(1, 5);
+        assert_eq!(course.consider(anew(state(1, 1))), Verdict::Taken);
+        assert_eq!(course.next(), Some(&anew(state(1, 1))));
+        assert!(matches!(course.consider(anew(state(1, 0))), Verdict::Refused(_)), "its own count holds");
+        course.sent();
+        course.rejected(Revision { epoch: 1, counter: 1 });
+        assert_eq!(course.consider(anew(state(1, 2))), Verdict::Taken, "what runs is still of the other");
+        course.sent();
+        course.accepted(Revision { epoch: 1, counter: 2 }).unwrap();
+        assert!(matches!(course.consider(anew(state(1, 1))), Verdict::Refused(_)));
+    }
+
+    #[test]
+    fn the_same_revision_of_another_origin_runs_anew() {
+        let mut course = running(1, 5);
+        assert_eq!(course.consider(anew(state(1, 5))), Verdict::Taken);
+        assert_eq!(course.next(), Some(&anew(state(1, 5))));
     }
 }

@@ -2,22 +2,51 @@
 //!
 //! Only a state that the dataplane has accepted is ever stored. There are two generations: a new one is
 //! written beside, synced, and then takes the place of the current one, which becomes the previous. Each file
-//! starts with a line that names its format and carries a CRC-32C, followed by the JSON of [`DesiredState`]:
+//! starts with a line that names its format and carries a CRC-32C, followed by the JSON of an [`Assignment`]:
 //!
 //! ```text
 //! baton-desired-state 1 crc32c=9ae0daaf
-//! {"revision":{"epoch":1,"counter":7},"digest":"…","groups":[…]}
+//! {"origin":{"node_id":"…","authority":"…"},"revision":{"epoch":1,"counter":7},"digest":"…","groups":[…]}
 //! ```
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use api_types::channel::{DesiredState, Revision};
+use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::durable_file;
+use super::identity::Origin;
 
 const HEADER: &str = "baton-desired-state 1 crc32c=";
+
+/// What a node shall run, and by whose word.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Assignment {
+    /// Who counted its revision; `None` in a file of a version that did not write it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+    /// What the node shall run.
+    #[serde(flatten)]
+    pub state: DesiredState,
+}
+
+impl Assignment {
+    /// What tells it from another one.
+    pub(crate) fn label(&self) -> Label {
+        let DesiredState { revision, digest, .. } = &self.state;
+        Label { origin: self.origin.clone(), revision: *revision, digest: digest.clone() }
+    }
+}
+
+/// An [`Assignment`] without its groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Label {
+    pub(crate) origin: Option<Origin>,
+    pub(crate) revision: Revision,
+    pub(crate) digest: String,
+}
 
 /// The two generations in their directory.
 #[derive(Debug)]
@@ -25,14 +54,14 @@ pub struct DesiredStateStore {
     current: PathBuf,
     previous: PathBuf,
     /// What the current file is known to hold; only then may it become the previous one.
-    holds: Option<(Revision, String)>,
+    holds: Option<Label>,
 }
 
 /// What was on disk.
 #[derive(Debug)]
 pub struct Loaded {
     /// The newest state that is undamaged.
-    pub state: Option<DesiredState>,
+    pub assignment: Option<Assignment>,
     /// Why a file was passed over, for each that was.
     pub damage: Vec<DesiredStateError>,
 }
@@ -82,18 +111,18 @@ impl DesiredStateStore {
     pub fn load(&mut self) -> Loaded {
         let mut damage = Vec::new();
         match read(&self.current) {
-            Ok(Some(state)) => {
-                self.holds = Some((state.revision, state.digest.clone()));
-                return Loaded { state: Some(state), damage };
+            Ok(Some(assignment)) => {
+                self.holds = Some(assignment.label());
+                return Loaded { assignment: Some(assignment), damage };
             }
             Ok(None) => {}
             Err(error) => damage.push(error),
         }
-        let state = read(&self.previous).unwrap_or_else(|error| {
+        let assignment = read(&self.previous).unwrap_or_else(|error| {
             damage.push(error);
             None
         });
-        Loaded { state, damage }
+        Loaded { assignment, damage }
     }
 
     /// Stores a state that the dataplane has accepted. One that is stored already is left as it is, so that a
@@ -101,20 +130,21 @@ impl DesiredStateStore {
     ///
     /// # Errors
     /// When the disk refuses; then both generations are what they were.
-    pub fn save(&mut self, state: &DesiredState) -> Result<(), DesiredStateError> {
-        let new = (state.revision, state.digest.clone());
+    pub fn save(&mut self, assignment: &Assignment) -> Result<(), DesiredStateError> {
+        let new = assignment.label();
         if self.holds.as_ref() == Some(&new) {
             return Ok(());
         }
         let failed = |path: &Path, source| DesiredStateError::File { path: path.to_owned(), source };
-        let json = serde_json::to_vec(state)
+        let json = serde_json::to_vec(assignment)
             .map_err(|source| DesiredStateError::Json { path: self.current.clone(), source })?;
         let mut contents = format!("{HEADER}{:08x}\n", crc32c::crc32c(&json)).into_bytes();
         contents.extend(json);
 
         let beside = durable_file::write_beside(&self.current, &contents, durable_file::PRIVATE)
             .map_err(|source| failed(&self.current, source))?;
-        if self.holds.is_some() {
+        let same_state = |held: &Label| (held.revision, &held.digest) == (new.revision, &new.digest);
+        if self.holds.as_ref().is_some_and(|held| !same_state(held)) {
             std::fs::rename(&self.current, &self.previous)
                 .map_err(|source| failed(&self.previous, source))?;
             self.holds = None;
@@ -125,7 +155,7 @@ impl DesiredStateStore {
     }
 }
 
-fn read(path: &Path) -> Result<Option<DesiredState>, DesiredStateError> {
+fn read(path: &Path) -> Result<Option<Assignment>, DesiredStateError> {
     let contents = match std::fs::read(path) {
         Ok(contents) => contents,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -139,9 +169,13 @@ fn read(path: &Path) -> Result<Option<DesiredState>, DesiredStateError> {
     if checksum.ok_or_else(header)? != crc32c::crc32c(json) {
         return Err(DesiredStateError::Checksum(path.to_owned()));
     }
-    let state: DesiredState = serde_json::from_slice(json)
+    let assignment: Assignment = serde_json::from_slice(json)
         .map_err(|source| DesiredStateError::Json { path: path.to_owned(), source })?;
-    if state.is_intact() { Ok(Some(state)) } else { Err(DesiredStateError::Digest(path.to_owned())) }
+    if assignment.state.is_intact() {
+        Ok(Some(assignment))
+    } else {
+        Err(DesiredStateError::Digest(path.to_owned()))
+    }
 }
 
 #[cfg(test)]
@@ -150,8 +184,10 @@ mod tests {
 
     use super::*;
 
-    fn state(counter: i64) -> DesiredState {
-        DesiredState::new(Revision { epoch: 1, counter }, Vec::new()).unwrap()
+    fn state(counter: i64) -> Assignment {
+        let origin = Origin { node_id: uuid::Uuid::from_u128(1), authority: "one".to_owned() };
+        let state = DesiredState::new(Revision { epoch: 1, counter }, Vec::new()).unwrap();
+        Assignment { origin: Some(origin), state }
     }
 
     fn load(directory: &Path) -> Loaded {
@@ -161,13 +197,13 @@ mod tests {
     #[test]
     fn the_last_one_that_was_saved_is_loaded() {
         let directory = tempfile::tempdir().unwrap();
-        assert!(load(directory.path()).state.is_none());
+        assert!(load(directory.path()).assignment.is_none());
         let mut store = DesiredStateStore::new(directory.path());
         for counter in 1..=3 {
             store.save(&state(counter)).unwrap();
         }
         let loaded = load(directory.path());
-        assert_eq!(loaded.state, Some(state(3)));
+        assert_eq!(loaded.assignment, Some(state(3)));
         assert!(loaded.damage.is_empty());
         let mode = std::fs::metadata(directory.path().join("desired-state")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
@@ -187,7 +223,7 @@ mod tests {
             for contents in [damaged.as_slice(), &good[..position]] {
                 std::fs::write(&path, contents).unwrap();
                 let loaded = load(directory.path());
-                assert_eq!(loaded.state, Some(state(1)), "octet {position}");
+                assert_eq!(loaded.assignment, Some(state(1)), "octet {position}");
                 assert!(loaded.damage[0].to_string().contains("desired-state"), "octet {position}");
             }
         }
@@ -203,10 +239,10 @@ mod tests {
         std::fs::write(&path, "damaged").unwrap();
 
         let mut store = DesiredStateStore::new(directory.path());
-        assert_eq!(store.load().state, Some(state(1)));
+        assert_eq!(store.load().assignment, Some(state(1)));
         store.save(&state(3)).unwrap();
         std::fs::write(&path, "damaged again").unwrap();
-        assert_eq!(load(directory.path()).state, Some(state(1)));
+        assert_eq!(load(directory.path()).assignment, Some(state(1)));
     }
 
     #[test]
@@ -216,10 +252,10 @@ mod tests {
         store.save(&state(1)).unwrap();
         store.save(&state(2)).unwrap();
         let mut store = DesiredStateStore::new(directory.path());
-        let restored = store.load().state.unwrap();
+        let restored = store.load().assignment.unwrap();
         store.save(&restored).unwrap();
         std::fs::write(directory.path().join("desired-state"), "damaged").unwrap();
-        assert_eq!(load(directory.path()).state, Some(state(1)));
+        assert_eq!(load(directory.path()).assignment, Some(state(1)));
     }
 
     #[test]
@@ -229,7 +265,7 @@ mod tests {
         store.save(&state(1)).unwrap();
         let path = directory.path().join("desired-state");
         std::fs::rename(&path, directory.path().join("desired-state.previous")).unwrap();
-        assert_eq!(load(directory.path()).state, Some(state(1)));
+        assert_eq!(load(directory.path()).assignment, Some(state(1)));
     }
 
     #[test]
@@ -239,7 +275,24 @@ mod tests {
             std::fs::write(directory.path().join(name), "damaged").unwrap();
         }
         let loaded = load(directory.path());
-        assert!(loaded.state.is_none());
+        assert!(loaded.assignment.is_none());
         assert_eq!(loaded.damage.len(), 2);
+    }
+    #[test]
+    fn a_file_without_an_origin_is_read_and_gets_one_without_pushing_out_the_generation_before() {
+        let directory = tempfile::tempdir().unwrap();
+        let without = |counter| Assignment { origin: None, ..state(counter) };
+        let mut store = DesiredStateStore::new(directory.path());
+        store.save(&without(1)).unwrap();
+        store.save(&without(2)).unwrap();
+        let text = std::fs::read_to_string(directory.path().join("desired-state")).unwrap();
+        assert!(!text.contains("origin"), "{text}");
+
+        let mut store = DesiredStateStore::new(directory.path());
+        assert_eq!(store.load().assignment, Some(without(2)));
+        store.save(&state(2)).unwrap();
+        assert_eq!(load(directory.path()).assignment, Some(state(2)));
+        std::fs::write(directory.path().join("desired-state"), "damaged").unwrap();
+        assert_eq!(load(directory.path()).assignment, Some(without(1)));
     }
 }

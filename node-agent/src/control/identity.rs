@@ -15,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -35,6 +36,15 @@ pub struct Identity {
     pub node: String,
     /// The certificate of the authority, PEM.
     pub ca_pem: String,
+}
+
+/// Who counts the revisions of a node: one node of one server. Only revisions of the same origin can be compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The id of the node.
+    pub node_id: Uuid,
+    /// SHA-256 of the certificate of the authority, PEM, in hex.
+    pub authority: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -160,6 +170,16 @@ impl Identity {
             source,
         })?;
         Ok(Some(Self { node_id, node, ca_pem }))
+    }
+
+    /// Who counts the revisions of this node.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let digest = Sha256::digest(&self.ca_pem);
+        Origin {
+            node_id: self.node_id,
+            authority: digest.iter().map(|octet| format!("{octet:02x}")).collect(),
+        }
     }
 
     /// Stores what the server answered. The authority goes first: where there is an identity, there is one.

@@ -112,8 +112,9 @@ impl Link<'_> {
             dialled = dial(url, &connector, &sign(corrected)?).await;
         }
         let socket = dialled.map_err(|error| chain(&error))?;
-        let (session, welcome) =
-            Session::open(socket, self.context.clone()).await.map_err(|error| chain(&error))?;
+        let (session, welcome) = Session::open(socket, self.context.clone(), identity.origin())
+            .await
+            .map_err(|error| chain(&error))?;
         *clock_offset = welcome.server_time.as_datetime() - clock::wall_now();
         *sessions += 1;
         tracing::info!(node = %welcome.node, %url, "session with the server");

@@ -125,7 +125,7 @@ fn agent(overview: &Overview, journal: &JournalStatus) {
         gauge!("baton_agent_desired_epoch").set(signed(desired.epoch));
         gauge!("baton_agent_desired_counter").set(signed(desired.counter));
     }
-    if let Some(applied) = overview.applied {
+    if let Some(applied) = overview.applied_revision() {
         gauge!("baton_agent_applied_epoch").set(signed(applied.epoch));
         gauge!("baton_agent_applied_counter").set(signed(applied.counter));
     }
@@ -259,7 +259,7 @@ mod tests {
         };
         Overview {
             connected: true,
-            applied: Some(Revision { epoch: 1, counter: 12 }),
+            applied: Some((None, Revision { epoch: 1, counter: 12 })),
             transitions: [(kind, 2)].into(),
             snapshot,
             ..Overview::default()
@@ -309,7 +309,7 @@ mod tests {
     fn taken_over(reason: TransitionReason) -> ObservedTransition {
         let heard = AdvertisementHeard {
             source: "192.0.2.2".parse().unwrap(),
-            priority: 250,
+            priority: vrrp::Claim::from_octet(250),
             at_boottime_ns: 5_000_000_000,
         };
         ObservedTransition {

@@ -37,15 +37,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use api_types::agent_status::JournalStatus;
-use api_types::channel::DesiredState;
 use futures_util::FutureExt;
 use thiserror::Error;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::conductor::{Conductor, Course, DataplaneGone};
-use self::desired_state::DesiredStateStore;
+use self::desired_state::{Assignment, DesiredStateStore};
 use self::error_chain::chain;
+use self::identity::Identity;
 use self::journal::Journal;
 use self::link::Link;
 use self::overview::{Fixed, Overview};
@@ -188,11 +188,17 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
 }
 
 /// What is on disk. Blocks for as long as the disk does.
-fn read_state(state_dir: &Path) -> Result<(DesiredStateStore, Option<DesiredState>), ControlError> {
+fn read_state(state_dir: &Path) -> Result<(DesiredStateStore, Option<Assignment>), ControlError> {
     durable_file::ensure_private_directory(state_dir)
         .map_err(|source| ControlError::StateDir { path: state_dir.to_owned(), source })?;
     let mut store = DesiredStateStore::new(state_dir);
-    let restored = restore(&mut store);
+    let mut restored = restore(&mut store);
+    if let Some(assignment) = &mut restored
+        && assignment.origin.is_none()
+    {
+        // Without a readable identity there is nobody yet whose count it could be.
+        assignment.origin = Identity::load(state_dir).ok().flatten().map(|identity| identity.origin());
+    }
     Ok((store, restored))
 }
 
@@ -212,12 +218,12 @@ async fn notice_parent(gone: oneshot::Receiver<()>, overview: watch::Sender<Over
     }
 }
 
-fn restore(store: &mut DesiredStateStore) -> Option<DesiredState> {
+fn restore(store: &mut DesiredStateStore) -> Option<Assignment> {
     let loaded = store.load();
     for damage in &loaded.damage {
         tracing::error!(error = chain(damage), "a stored desired state cannot be used");
     }
-    match &loaded.state {
+    match loaded.assignment.as_ref().map(|assignment| &assignment.state) {
         Some(state) if loaded.damage.is_empty() => {
             tracing::info!(revision = %state.revision, "starting from the stored desired state");
         }
@@ -226,7 +232,7 @@ fn restore(store: &mut DesiredStateStore) -> Option<DesiredState> {
         }
         None => tracing::info!("there is no stored desired state: nothing runs until a server says what"),
     }
-    loaded.state
+    loaded.assignment
 }
 
 /// Brings the journal to disk and waits, briefly, until the server has what is in it.
@@ -252,12 +258,12 @@ async fn farewell(journal: &Journal, overview: &watch::Sender<Overview>) {
 }
 
 /// Stores the newest state that runs, however long the disk takes, until the conductor is gone.
-async fn keep_stored(mut store: DesiredStateStore, mut newest: watch::Receiver<Option<DesiredState>>) {
+async fn keep_stored(mut store: DesiredStateStore, mut newest: watch::Receiver<Option<Assignment>>) {
     while newest.changed().await.is_ok() {
         loop {
-            let Some(state) = newest.borrow_and_update().clone() else { break };
+            let Some(assignment) = newest.borrow_and_update().clone() else { break };
             let saving = tokio::task::spawn_blocking(move || {
-                let outcome = store.save(&state);
+                let outcome = store.save(&assignment);
                 (store, outcome)
             });
             let Ok((returned, outcome)) = saving.await else { return };

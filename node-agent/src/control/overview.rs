@@ -14,6 +14,7 @@ use uuid::Uuid;
 use vrrp::{Family, Vrid};
 
 use super::clock;
+use super::identity::Origin;
 use crate::messages::{GroupSnapshot, ObservedTransition, Snapshot};
 
 /// What does not change while the process lives.
@@ -40,8 +41,8 @@ pub(crate) struct Overview {
     pub(crate) reconnects: u64,
     /// The newest revision that a server offered or the disk held.
     pub(crate) desired: Option<Revision>,
-    /// The revision that runs.
-    pub(crate) applied: Option<Revision>,
+    /// What runs, and who counted its revision.
+    pub(crate) applied: Option<(Option<Origin>, Revision)>,
     pub(crate) rejection: Option<Rejection>,
     pub(crate) snapshot: Snapshot,
     /// Whether the dataplane has said how it stands.
@@ -96,6 +97,11 @@ impl Overview {
         self.last.retain(|group, _| runs.contains(group));
         self.snapshot = snapshot;
         self.snapshot_seen = true;
+    }
+
+    /// The revision that runs.
+    pub(crate) fn applied_revision(&self) -> Option<Revision> {
+        self.applied.as_ref().map(|(_, revision)| *revision)
     }
 
     /// What the server wants to know about at once when it changes: everything but counters
@@ -161,7 +167,7 @@ impl Overview {
                 since: self.link_since,
                 last_error: self.last_error.clone().filter(|_| !self.connected),
             },
-            applied_revision: self.applied,
+            applied_revision: self.applied_revision(),
             rejection: self.rejection.clone(),
             journal,
             realtime: self.snapshot.realtime.clone().unwrap_or_else(not_known_yet),

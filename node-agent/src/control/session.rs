@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use api_types::channel::{
-    Acknowledged, AgentMessage, DesiredState, Hello, MAX_MESSAGE_OCTETS, Revision, ServerMessage, Welcome,
+    Acknowledged, AgentMessage, Hello, MAX_MESSAGE_OCTETS, Revision, ServerMessage, Welcome,
 };
-use api_types::node::RejectionReason;
+use api_types::node::{Rejection, RejectionReason};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
 use thiserror::Error;
@@ -21,7 +21,9 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use uuid::Uuid;
 
-use super::conductor::Answer;
+use super::conductor::{Answer, Outcome};
+use super::desired_state::Assignment;
+use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
 use super::resend::{Batch, Resend};
@@ -72,7 +74,7 @@ pub(crate) struct SessionContext {
     pub(crate) boot_id: Uuid,
     pub(crate) journal: Journal,
     pub(crate) overview: watch::Sender<Overview>,
-    pub(crate) offers: mpsc::Sender<DesiredState>,
+    pub(crate) offers: mpsc::Sender<Assignment>,
     pub(crate) answers: broadcast::Sender<Answer>,
 }
 
@@ -89,6 +91,8 @@ pub(crate) fn websocket_config() -> WebSocketConfig {
 pub(crate) struct Session<S> {
     socket: WebSocketStream<S>,
     context: SessionContext,
+    /// Who counts the revisions of the desired states that come from here.
+    origin: Origin,
     resend: Resend,
     in_flight: Option<(Batch, Instant)>,
     last_heard: Instant,
@@ -99,10 +103,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     pub(crate) async fn open(
         socket: WebSocketStream<S>,
         context: SessionContext,
+        origin: Origin,
     ) -> Result<(Self, Welcome), SessionError> {
-        let hello = context.overview.borrow().hello(context.boot_id);
+        let hello = context.overview.borrow().hello(context.boot_id, &origin);
         let resend = Resend::new(&[]);
-        let mut session = Self { socket, context, resend, in_flight: None, last_heard: Instant::now() };
+        let mut session =
+            Self { socket, context, origin, resend, in_flight: None, last_heard: Instant::now() };
         session.send(&AgentMessage::Hello(hello)).await?;
         let welcome =
             tokio::time::timeout(DEAD, session.welcome()).await.map_err(|_| SessionError::Silent)??;
@@ -155,7 +161,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     self.handle(&text).await?;
                 },
                 answer = answers.recv() => match answer {
-                    Ok(answer) => self.send(&message_of(answer)).await?,
+                    Ok(answer) if answer.origin.as_ref() == Some(&self.origin) => {
+                        self.send(&message_of(answer.outcome)).await?;
+                    }
+                    // It is about what another server has said.
+                    Ok(_) => {}
                     // What was missed is repeated when the server asks again.
                     Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => {}
                 },
@@ -187,8 +197,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     async fn handle(&mut self, text: &str) -> Result<(), SessionError> {
         match serde_json::from_str(text) {
             Ok(ServerMessage::DesiredState(state)) => {
+                let assignment = Assignment { origin: Some(self.origin.clone()), state };
                 // The conductor never waits, so neither does this for long; it only ends with the agent.
-                self.context.offers.send(state).await.map_err(|_| SessionError::Stopping)
+                self.context.offers.send(assignment).await.map_err(|_| SessionError::Stopping)
             }
             Ok(ServerMessage::Ack(acknowledged)) => self.acknowledged(acknowledged),
             Ok(ServerMessage::Welcome(_)) => Ok(()),
@@ -210,7 +221,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             ("desired_state", Some(revision)) => {
                 tracing::error!(%revision, %error, "desired state cannot be read");
                 let reasons = vec![RejectionReason { group: None, detail: error.to_string() }];
-                self.send(&AgentMessage::Rejected { revision, reasons }).await
+                let rejection = Rejection { revision, reasons };
+                self.context.overview.send_modify(|overview| overview.rejection = Some(rejection.clone()));
+                self.send(&message_of(Outcome::Rejected(rejection))).await
             }
             ("desired_state" | "welcome" | "ack", _) => Err(SessionError::Message(error)),
             (kind, _) => {
@@ -302,23 +315,24 @@ pub(crate) async fn told_to_finish(finish: &mut watch::Receiver<bool>) {
     let _ = finish.wait_for(|finish| *finish).await;
 }
 
-fn message_of(answer: Answer) -> AgentMessage {
-    match answer {
-        Answer::Applied { revision, digest } => AgentMessage::Applied { revision, digest },
-        Answer::Rejected(rejection) => {
+fn message_of(outcome: Outcome) -> AgentMessage {
+    match outcome {
+        Outcome::Applied { revision, digest } => AgentMessage::Applied { revision, digest },
+        Outcome::Rejected(rejection) => {
             AgentMessage::Rejected { revision: rejection.revision, reasons: rejection.reasons }
         }
     }
 }
 
 impl Overview {
-    fn hello(&self, boot_id: Uuid) -> Hello {
+    fn hello(&self, boot_id: Uuid, to: &Origin) -> Hello {
+        let counted_there = self.applied.as_ref().filter(|(origin, _)| origin.as_ref() == Some(to));
         Hello {
             boot_id,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
             capabilities: Vec::new(),
             interfaces: self.snapshot.interfaces.clone(),
-            applied_revision: self.applied,
+            applied_revision: counted_there.map(|(_, revision)| *revision),
         }
     }
 }

@@ -108,7 +108,7 @@ pub(super) const fn reason_of(departure: Departure) -> TransitionReason {
 pub(super) fn heard(heard: Heard) -> AdvertisementHeard {
     AdvertisementHeard {
         source: heard.source,
-        priority: heard.claim.octet(),
+        priority: heard.claim,
         at_boottime_ns: clock::nanoseconds(heard.at),
     }
 }

@@ -1,7 +1,15 @@
 //! What a node runs: what the server says, what the disk says, and what is refused.
 
-use api_types::channel::{DesiredGroup, DesiredPeer, DesiredState, MAX_MESSAGE_OCTETS, ServerMessage};
+use api_types::agent_status::LocalStatus;
+use api_types::channel::{
+    DesiredGroup, DesiredPeer, DesiredState, MAX_MESSAGE_OCTETS, Revision, ServerMessage,
+};
+use api_types::enrolment::Enrolment;
 use api_types::group::Checksum;
+use api_types::node::Rejection;
+use baton_agent::config::Config;
+use baton_agent::control::desired_state::{Assignment, DesiredStateStore};
+use baton_agent::control::identity::Identity;
 use baton_agent::messages::{Command, Report};
 use tempfile::tempdir;
 use uuid::Uuid;
@@ -10,6 +18,7 @@ use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 use crate::agent::{Agent, config, enrolled, revision, state};
 use crate::authority::Authority;
 use crate::eventually::{eventually, within};
+use crate::local::status_that;
 use crate::server::Server;
 
 #[tokio::test]
@@ -130,9 +139,9 @@ async fn a_stored_state_is_not_undone_by_an_older_one_from_a_server() {
     let server = Server::new(&authority).await;
     let config = config(directory.path(), &server.url(), "");
     enrolled(&config, &authority);
-    baton_agent::control::desired_state::DesiredStateStore::new(&config.state_dir)
-        .save(&state(3, 5))
-        .unwrap();
+    // As a version that did not write the origin has stored it: it counts as this identity's.
+    let assignment = Assignment { origin: None, state: state(3, 5) };
+    DesiredStateStore::new(&config.state_dir).save(&assignment).unwrap();
 
     let mut agent = Agent::start(&config).await;
     assert_eq!(agent.told_to_apply().await, revision(3, 5));
@@ -143,6 +152,85 @@ async fn a_stored_state_is_not_undone_by_an_older_one_from_a_server() {
     agent.report(Report::Applied(revision(3, 5))).await;
     assert_eq!(session.applied().await.0, revision(3, 5));
     agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_node_that_is_enrolled_anew_runs_on_and_obeys_the_new_count_from_its_beginning() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    let (_, identity) = enrolled(&config, &authority);
+    let groups = vec![group(1)];
+    let old = DesiredState::new(revision(1, 6), groups.clone()).unwrap();
+    let assignment = Assignment { origin: Some(identity.origin()), state: old };
+    DesiredStateStore::new(&config.state_dir).save(&assignment).unwrap();
+    let anew = Enrolment { node_id: Uuid::new_v4(), node: "lb1".to_owned(), ca_pem: authority.pem() };
+    Identity::store(&config.state_dir, anew).unwrap();
+
+    let mut agent = Agent::start(&config).await;
+    let told = within("a command", agent.commands.recv()).await;
+    assert_eq!(told, Some(Command::Apply { revision: revision(1, 6), groups }), "it runs on");
+    agent.report(Report::Applied(revision(1, 6))).await;
+    eventually_applied(&config, revision(1, 6)).await;
+    let (mut session, hello) = server.welcome(&[]).await;
+    assert_eq!(hello.applied_revision, None, "the new count knows nothing of it");
+    session.desire(state(1, 1)).await;
+    assert_eq!(agent.apply().await, revision(1, 1));
+    assert_eq!(session.applied().await.0, revision(1, 1));
+    session.desire(state(1, 0)).await;
+    assert_eq!(session.rejected().await.0, revision(1, 0), "and from then on its count holds");
+    agent.stop().await;
+
+    // The new count is the one on disk.
+    let mut agent = Agent::start(&config).await;
+    assert_eq!(agent.apply().await, revision(1, 1));
+    let (mut session, _) = server.welcome(&[]).await;
+    session.desire(state(1, 0)).await;
+    rejection_is(&config, Some(revision(1, 0))).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn what_control_refuses_is_shown_on_the_host_until_what_is_asked_for_runs() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let mut agent = Agent::start(&config).await;
+    let (mut session, _) = server.welcome(&[]).await;
+    session.desire(state(1, 5)).await;
+    agent.apply().await;
+    session.applied().await;
+
+    let wrong = DesiredState { digest: "0".repeat(64), ..state(1, 6) };
+    for (refused, why) in [(state(1, 4), "older than 1.5"), (wrong, "the digest does not match")] {
+        session.desire(refused.clone()).await;
+        session.rejected().await;
+        let shown = rejection_is(&config, Some(refused.revision)).await.unwrap();
+        assert!(shown.reasons[0].detail.contains(why), "{shown:?}");
+    }
+    // What runs is older than what was refused, which is still asked for.
+    session.desire(state(1, 5)).await;
+    session.applied().await;
+    rejection_is(&config, Some(revision(1, 6))).await;
+    session.desire(state(1, 6)).await;
+    agent.apply().await;
+    rejection_is(&config, None).await;
+
+    let unreadable = r#"{"type":"desired_state","revision":{"epoch":1,"counter":7},"groups":7}"#;
+    session.send_text(unreadable.to_owned()).await;
+    rejection_is(&config, Some(revision(1, 7))).await;
+    agent.stop().await;
+}
+
+async fn eventually_applied(config: &Config, revision: Revision) {
+    status_that(config, "it runs", |status| status.applied_revision == Some(revision)).await;
+}
+
+/// Waits until this revision is shown as rejected, or none.
+async fn rejection_is(config: &Config, revision: Option<Revision>) -> Option<Rejection> {
+    let shown = |status: &LocalStatus| status.rejection.as_ref().map(|rejection| rejection.revision);
+    status_that(config, "the rejection", |status| shown(status) == revision).await.rejection
 }
 
 #[tokio::test]

@@ -25,7 +25,11 @@ pub(crate) async fn status_of(config: &Config) -> Option<LocalStatus> {
 }
 
 /// Waits for a status that `holds`.
-async fn status_that(config: &Config, what: &str, holds: impl Fn(&LocalStatus) -> bool) -> LocalStatus {
+pub(crate) async fn status_that(
+    config: &Config,
+    what: &str,
+    holds: impl Fn(&LocalStatus) -> bool,
+) -> LocalStatus {
     let give_up = tokio::time::Instant::now() + crate::eventually::BOUND;
     loop {
         let seen = status_of(config).await;

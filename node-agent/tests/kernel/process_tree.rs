@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use api_types::channel::{DesiredGroup, DesiredState, Revision};
-use baton_agent::control::desired_state::DesiredStateStore;
+use baton_agent::control::desired_state::{Assignment, DesiredStateStore};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{Signal, kill};
@@ -55,7 +55,8 @@ impl Agent {
     ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group]).expect("JSON");
-        DesiredStateStore::new(directory.path()).save(&state).expect("stored");
+        let assignment = Assignment { origin: None, state };
+        DesiredStateStore::new(directory.path()).save(&assignment).expect("stored");
         let path = directory.path().display();
         let config = format!(
             "state_dir = \"{path}\"\nsocket = \"{path}/agent.sock\"\n[server]\nurl = \"https://10.66.0.250:8443\"\n"

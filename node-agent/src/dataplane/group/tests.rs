@@ -96,7 +96,7 @@ fn a_yield_is_reported_once_the_addresses_are_released() {
     assert_eq!((transition.from, transition.to), (State::Active, State::Backup));
     assert_eq!(transition.reason, TransitionReason::HigherPriorityHeard);
     assert_eq!(transition.released_at_boottime_ns, Some(clock::nanoseconds(at(401))));
-    assert_eq!(transition.last_advertisement.map(|heard| heard.priority), Some(250));
+    assert_eq!(transition.last_advertisement.map(|heard| heard.priority.octet()), Some(250));
 }
 
 #[test]
