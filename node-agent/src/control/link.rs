@@ -2,7 +2,8 @@
 //!
 //! First an identity: the one on disk, or one for the join token from the configuration, or one that the
 //! `enrol` command brings while this waits. Then sessions, one after the other, with growing pauses between
-//! failed ones. Nothing here is needed for a failover.
+//! failed ones. An identity that the `enrol` command replaces ends the session and the pause. Nothing here is
+//! needed for a failover.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ use super::session::{Session, SessionContext, told_to_finish};
 use super::tls;
 use crate::config::ServerConfig;
 
-/// How often an agent without identity looks for one.
+/// How often an agent looks for an identity, or for another one.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// A clock that is off by less is not the reason for a refusal.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(2);
@@ -57,15 +58,32 @@ impl Link<'_> {
     }
 
     async fn keep_connected(&self, finish: watch::Receiver<bool>) {
-        let identity = self.identity().await;
-        self.context.overview.send_modify(|overview| overview.node = Some(identity.node.clone()));
-        self.interfaces_are_known().await;
+        let mut sessions: u64 = 0;
+        let mut identity = self.identity().await;
+        loop {
+            self.context.overview.send_modify(|overview| overview.node = Some(identity.node.clone()));
+            self.interfaces_are_known().await;
+            let replaced = tokio::select! {
+                replaced = self.replaced(&identity) => replaced,
+                () = self.keep_connected_as(&identity, &mut sessions, &finish) => return,
+            };
+            tracing::info!(node = replaced.node, node_id = %replaced.node_id, "this agent was enrolled anew");
+            self.disconnected("this agent was enrolled anew".to_owned());
+            identity = replaced;
+        }
+    }
 
+    /// Runs until the agent stops.
+    async fn keep_connected_as(
+        &self,
+        identity: &Identity,
+        sessions: &mut u64,
+        finish: &watch::Receiver<bool>,
+    ) {
         let mut backoff = Backoff::default();
         let mut clock_offset = TimeDelta::zero();
-        let mut sessions: u64 = 0;
         loop {
-            let outcome = self.session(&identity, &mut clock_offset, &mut sessions, &finish).await;
+            let outcome = self.session(identity, &mut clock_offset, sessions, finish).await;
             let error = match outcome {
                 Ok(SessionEnd { error, life }) => {
                     backoff.session_lived(life);
@@ -147,6 +165,21 @@ impl Link<'_> {
     async fn interfaces_are_known(&self) {
         let mut overview = self.context.overview.subscribe();
         let _ = overview.wait_for(|overview: &Overview| overview.snapshot_seen).await;
+    }
+
+    /// Waits until there is another identity than this one. One that is gone or cannot be read replaces nothing.
+    async fn replaced(&self, identity: &Identity) -> Identity {
+        loop {
+            tokio::time::sleep(LOOK_AGAIN).await;
+            let state_dir = self.state_dir.to_owned();
+            // A disk that hangs must not hold up a session.
+            let looked = tokio::task::spawn_blocking(move || Identity::load(&state_dir)).await;
+            if let Ok(Ok(Some(found))) = looked
+                && found != *identity
+            {
+                return found;
+            }
+        }
     }
 
     /// Waits until there is an identity.

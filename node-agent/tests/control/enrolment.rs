@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use api_types::agent_status::LocalStatus;
 use api_types::enrolment::{Enrolment, EnrolmentRequest};
 use baton_agent::config::Config;
 use baton_agent::control::enrolment::{EnrolmentError, enrol_once};
@@ -11,13 +12,15 @@ use serde_json::{Value, json};
 use tempfile::tempdir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
+use tokio_tungstenite::tungstenite::handshake::server::ErrorResponse;
+use tokio_tungstenite::tungstenite::http::StatusCode;
 use uuid::Uuid;
 
-use crate::agent::{Agent, config};
+use crate::agent::{Agent, config, enrolled};
 use crate::authority::Authority;
 use crate::eventually::{eventually, within};
-use crate::local::{dialled_in_vain, error_shown};
-use crate::server::Server;
+use crate::local::{dialled_in_vain, error_shown, status_that};
+use crate::server::{Server, Session};
 
 fn config_with_token(directory: &Path, url: &str, token: &str) -> Config {
     let file = directory.join("join-token");
@@ -228,4 +231,62 @@ async fn a_running_agent_notices_that_it_was_enrolled_by_hand() {
     enrolled.unwrap();
     server.welcome(&[]).await;
     agent.stop().await;
+}
+
+fn unauthenticated() -> ErrorResponse {
+    let mut refusal = ErrorResponse::new(Some("{}".to_owned()));
+    *refusal.status_mut() = StatusCode::UNAUTHORIZED;
+    refusal
+}
+
+/// Whose node the bearer says to be.
+fn node_of(session: &Session) -> String {
+    jsonwebtoken::decode_header(&session.token).unwrap().kid.unwrap()
+}
+
+#[tokio::test]
+async fn a_running_agent_whose_node_is_gone_takes_up_the_identity_that_replaces_it() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let agent = Agent::start(&config).await;
+    assert!(server.accept_unless(|_| Some(unauthenticated())).await.is_none());
+
+    let new = Identity::store(&config.state_dir, replacement(&authority)).unwrap();
+    let refusing_the_old = async {
+        loop {
+            let session = server.accept_unless(|token| {
+                let kid = jsonwebtoken::decode_header(token).unwrap().kid;
+                (kid != Some(new.node_id.to_string())).then(unauthenticated)
+            });
+            if let Some(session) = session.await {
+                return session;
+            }
+        }
+    };
+    let session = within("a session of the new node", refusing_the_old).await;
+    assert_eq!(node_of(&session), new.node_id.to_string());
+    let named = |status: &LocalStatus| status.node.as_deref() == Some("lb1-anew");
+    status_that(&config, "the name of the new node", named).await;
+    agent.crash().await;
+}
+
+#[tokio::test]
+async fn a_session_ends_when_the_identity_it_was_opened_with_is_replaced() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let agent = Agent::start(&config).await;
+    let (mut old, _) = server.welcome(&[]).await;
+    let new = Identity::store(&config.state_dir, replacement(&authority)).unwrap();
+    let (session, _) = server.welcome(&[]).await;
+    assert_eq!(node_of(&session), new.node_id.to_string());
+    while old.try_next().await.is_some() {}
+    agent.crash().await;
+}
+
+fn replacement(authority: &Authority) -> Enrolment {
+    Enrolment { node_id: Uuid::new_v4(), node: "lb1-anew".to_owned(), ca_pem: authority.pem() }
 }
