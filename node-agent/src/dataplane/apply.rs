@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api_types::channel::DesiredGroup;
 use api_types::node::RejectionReason;
-use api_types::protocol::ProtocolOptions;
+use api_types::protocol::{ProtocolOptions, Transport};
 use vrrp::{Config, Family, Vrid};
 
 use super::binder::GroupHandle;
@@ -152,6 +152,9 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
     if !unknown.is_empty() {
         return Err(format!("{}: not supported by this agent: allowed is the default", unknown.join(", ")));
     }
+    if group.options.transport == Transport::Unicast && group.peers.is_empty() {
+        return Err("transport: unicast needs another member to speak to".to_owned());
+    }
     match Config::new(translate::settings(group, stand_in_source(group))) {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("{}: {}", error.field(), with_sources(&error))),
@@ -164,7 +167,6 @@ fn unsupported(options: &ProtocolOptions) -> Vec<&'static str> {
     [
         ("accept_mode", options.accept_mode != usual.accept_mode),
         ("mac_mode", options.mac_mode != usual.mac_mode),
-        ("transport", options.transport != usual.transport),
         ("virtual_routes", !options.virtual_routes.is_empty()),
         ("virtual_rules", !options.virtual_rules.is_empty()),
     ]

@@ -33,6 +33,7 @@ use super::slots::Slots;
 use super::snapshot;
 use crate::messages::{Command, Report};
 use crate::sys::clock;
+use crate::sys::datagram_sender::DatagramSender;
 use crate::sys::packet_receiver::PacketReceiver;
 use crate::sys::packet_sender::PacketSender;
 use crate::sys::timer::BoottimeTimer;
@@ -53,6 +54,7 @@ const SNAPSHOT_AFTER: Duration = Duration::from_millis(20);
 pub(super) struct Parts {
     pub(super) receiver: PacketReceiver,
     pub(super) sender: PacketSender,
+    pub(super) datagrams: DatagramSender,
     pub(super) timer: BoottimeTimer,
     pub(super) monitor: LinkMonitor,
     pub(super) binder: Binder,

@@ -19,7 +19,7 @@ use super::binder::{GroupHandle, Wish};
 use super::fault::Fault;
 use super::transition_log::{TransitionLog, WaitsFor};
 use super::translate;
-use super::transmit::{PrebuiltAdvertisement, Saying};
+use super::transmit::{self, PrebuiltAdvertisement, Saying};
 use crate::messages::ObservedTransition;
 use crate::sys::clock;
 
@@ -74,6 +74,8 @@ pub(super) struct Group {
     bound_at: Option<Instant>,
     last_sent: Option<Instant>,
     frame: Option<PrebuiltAdvertisement>,
+    /// Whom it speaks to one by one.
+    peers: Option<Vec<IpAddr>>,
     transitions: TransitionLog,
     /// What was sent, heard and dropped.
     pub(super) counters: GroupCounters,
@@ -84,6 +86,7 @@ impl Group {
     pub(super) fn new(handle: GroupHandle, desired: DesiredGroup, now: Instant) -> Self {
         Self {
             handle,
+            peers: translate::unicast_peers(&desired),
             desired,
             footing: None,
             instance: None,
@@ -99,15 +102,28 @@ impl Group {
         }
     }
 
-    /// The frame that says this.
+    /// The frame that says this to all of the LAN; `None` for a group that speaks to each router alone.
     pub(super) fn frame(&mut self, saying: Saying) -> Option<(u32, Arc<[u8]>)> {
-        let footing = self.footing?;
+        let footing = self.footing.filter(|_| self.peers.is_none())?;
         if self.frame.as_ref().is_none_or(|frame| frame.saying != saying) {
             let config = self.instance.as_ref()?.config();
             let checksum = translate::checksum_form(self.desired.checksum);
             self.frame = PrebuiltAdvertisement::build(config, saying, checksum, footing.mac);
         }
         Some((footing.ifindex, Arc::clone(&self.frame.as_ref()?.octets)))
+    }
+
+    /// The messages that say this, one for each peer, and where they leave; `None` for a group that speaks to all of the
+    /// LAN.
+    pub(super) fn messages(&self, saying: Saying) -> Option<(Footing, Vec<(IpAddr, Vec<u8>)>)> {
+        let config = self.instance.as_ref()?.config();
+        let checksum = translate::checksum_form(self.desired.checksum);
+        Some((self.footing?, transmit::messages(config, saying, checksum, self.peers.as_ref()?)))
+    }
+
+    /// Whether the group listens to this router: to any, unless it speaks to each of its peers alone.
+    pub(super) fn listens_to(&self, source: IpAddr) -> bool {
+        self.peers.as_ref().is_none_or(|peers| peers.contains(&source))
     }
 
     /// An advertisement for this virtual router was heard.

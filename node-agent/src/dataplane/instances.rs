@@ -109,6 +109,11 @@ impl Instances {
         let Some(handle) = self.routers.get(&key).copied() else { return Err("vrid") };
         let mut outcome = Ok(());
         self.update(handle, |group| {
+            if !group.listens_to(advertisement.source) {
+                group.counters.packets_dropped += 1;
+                outcome = Err("peer");
+                return;
+            }
             outcome =
                 group.handle_advertisement(advertisement, now, effects).map_err(|refusal| refusal.cause());
         });

@@ -18,6 +18,7 @@ use super::slots::Slots;
 use crate::messages::{Command, Report};
 use crate::shared_memory::SharedMemory;
 use crate::sys::clock;
+use crate::sys::datagram_sender::DatagramSender;
 use crate::sys::packet_receiver::PacketReceiver;
 use crate::sys::packet_sender::PacketSender;
 use crate::sys::realtime;
@@ -120,6 +121,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         let parts = Parts {
             receiver: PacketReceiver::open().map_err(open("the packet socket that receives"))?,
             sender: PacketSender::open().map_err(open("the packet socket that sends"))?,
+            datagrams: DatagramSender::open().map_err(open("the raw socket that sends to single routers"))?,
             timer: BoottimeTimer::new().map_err(open("a timer"))?,
             binder: Binder::new(table, monitor.interfaces().ours()),
             monitor,

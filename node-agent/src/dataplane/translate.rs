@@ -7,7 +7,7 @@ use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
 use api_types::protocol;
 use api_types::transition::{AdvertisementHeard, TransitionReason};
-use vrrp::{Authentication, ChecksumForm, Config, Demands, Heard, Reason, Settings};
+use vrrp::{Authentication, ChecksumForm, Config, Demands, Family, Heard, Reason, Settings};
 
 use super::fault::Fault;
 use super::group::Departure;
@@ -42,6 +42,13 @@ fn authentication(desired: &DesiredGroup) -> Authentication {
         }
         None => Authentication::None,
     }
+}
+
+/// The routers that a group speaks to one by one; `None` when it speaks to all of the LAN.
+pub(super) fn unicast_peers(desired: &DesiredGroup) -> Option<Vec<IpAddr>> {
+    let is_ours = |address: &IpAddr| Family::of(*address) == desired.family;
+    let peers = || desired.peers.iter().filter_map(|peer| peer.address).filter(is_ours).collect();
+    (desired.options.transport == protocol::Transport::Unicast).then(peers)
 }
 
 /// What packets for a group must be.

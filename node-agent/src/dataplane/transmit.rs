@@ -77,6 +77,21 @@ impl PrebuiltAdvertisement {
     }
 }
 
+/// The message for each of `peers`, which are routers of the group's family. The checksum covers the address that it goes
+/// to, so each is another one.
+pub(super) fn messages(
+    config: &Config,
+    saying: Saying,
+    checksum: ChecksumForm,
+    peers: &[IpAddr],
+) -> Vec<(IpAddr, Vec<u8>)> {
+    let (claim, interval) = (saying.claim, saying.interval.unwrap_or(config.interval()));
+    let to = |&destination| {
+        (destination, packet::encode(&Outgoing { config, claim, interval, destination, checksum }))
+    };
+    peers.iter().map(to).collect()
+}
+
 fn frame_ipv4(mac: [u8; 6], source: Ipv4Addr, group: Ipv4Addr, message: &[u8]) -> Option<Vec<u8>> {
     let mut octets = vec![0; ETHERNET_OCTETS + IPV4_OCTETS + message.len()];
     let mut ethernet = MutableEthernetPacket::new(&mut octets)?;

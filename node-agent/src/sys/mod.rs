@@ -4,6 +4,7 @@
 //! offers to the rest of the agent is safe to call.
 
 pub(crate) mod clock;
+pub(crate) mod datagram_sender;
 pub(crate) mod inherited;
 pub(crate) mod packet_receiver;
 pub(crate) mod packet_sender;

@@ -17,5 +17,6 @@ mod lab;
 mod monitor;
 mod process_tree;
 mod router;
+mod unicast;
 mod version_2;
 mod wire;

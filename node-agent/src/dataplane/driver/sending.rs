@@ -7,9 +7,11 @@ use vrrp::Instant;
 use super::{Driver, SNAPSHOT_AFTER};
 use crate::dataplane::announcement::Announcement;
 use crate::dataplane::binder::GroupHandle;
+use crate::dataplane::group::Footing;
 use crate::dataplane::host;
 use crate::dataplane::transmit::{Saying, ethertype};
 use crate::sys::clock;
+use crate::sys::datagram_sender::Datagram;
 use crate::sys::packet_sender::Frame;
 
 impl Driver {
@@ -18,6 +20,7 @@ impl Driver {
         let effects = std::mem::take(&mut self.effects);
         let mut touched = effects.touched;
         self.advertise(&effects.advertisements, &mut touched);
+        self.advertise_to_peers(&effects.advertisements, &mut touched);
         for (group, wish) in effects.wishes {
             match wish {
                 Some(wish) => self.parts.binder.hold(group, wish),
@@ -75,6 +78,35 @@ impl Driver {
             self.mute.remove(&ifindex);
             self.instances.update(handle, |group| group.handle_sent(saying.claim, at));
             touched.insert(handle);
+        }
+    }
+
+    /// Says it to the peers of groups that speak to each alone.
+    fn advertise_to_peers(
+        &mut self,
+        advertisements: &[(GroupHandle, Saying)],
+        touched: &mut BTreeSet<GroupHandle>,
+    ) {
+        for &(handle, saying) in advertisements {
+            let messages = self.instances.get(handle).and_then(|group| group.messages(saying));
+            let Some((footing, messages)) = messages else { continue };
+            let Footing { ifindex, source, .. } = footing;
+            let mut sent = false;
+            for (destination, message) in &messages {
+                let datagram = Datagram { ifindex, source, destination: *destination, message };
+                match self.parts.datagrams.send(&datagram) {
+                    Ok(()) => sent = true,
+                    Err(error) if self.mute.insert(ifindex) => self.parts.outbox.notice(format!(
+                        "advertisements to {destination} cannot leave through interface {ifindex}: {error}"
+                    )),
+                    Err(_) => {}
+                }
+            }
+            if sent {
+                let at = clock::boottime();
+                self.instances.update(handle, |group| group.handle_sent(saying.claim, at));
+                touched.insert(handle);
+            }
         }
     }
 

@@ -64,6 +64,7 @@ impl Group {
         } else {
             self.succeed(desired, now);
         }
+        self.peers = translate::unicast_peers(&self.desired);
         if let Ok(footing) = footing
             && self.footing.is_some_and(|old| old.ifindex == footing.ifindex)
         {
