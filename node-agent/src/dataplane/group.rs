@@ -19,7 +19,7 @@ use super::binder::{GroupHandle, Wish};
 use super::fault::Fault;
 use super::transition_log::{TransitionLog, WaitsFor};
 use super::translate;
-use super::transmit::{self, PrebuiltAdvertisement, Saying};
+use super::transmit::{self, PeerMessage, PrebuiltAdvertisement, Saying};
 use crate::messages::ObservedTransition;
 use crate::sys::clock;
 
@@ -115,7 +115,7 @@ impl Group {
 
     /// The messages that say this, one for each peer, and where they leave; `None` for a group that speaks to all of the
     /// LAN.
-    pub(super) fn messages(&self, saying: Saying) -> Option<(Footing, Vec<(IpAddr, Vec<u8>)>)> {
+    pub(super) fn messages(&self, saying: Saying) -> Option<(Footing, Vec<PeerMessage>)> {
         let config = self.instance.as_ref()?.config();
         let checksum = translate::checksum_form(self.desired.checksum);
         Some((self.footing?, transmit::messages(config, saying, checksum, self.peers.as_ref()?)))

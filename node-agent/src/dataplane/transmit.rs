@@ -77,6 +77,15 @@ impl PrebuiltAdvertisement {
     }
 }
 
+/// An advertisement for one router.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct PeerMessage {
+    /// Its address.
+    pub(super) destination: IpAddr,
+    /// What the IP packet carries.
+    pub(super) octets: Vec<u8>,
+}
+
 /// The message for each of `peers`, which are routers of the group's family. The checksum covers the address that it goes
 /// to, so each is another one.
 pub(super) fn messages(
@@ -84,10 +93,11 @@ pub(super) fn messages(
     saying: Saying,
     checksum: ChecksumForm,
     peers: &[IpAddr],
-) -> Vec<(IpAddr, Vec<u8>)> {
+) -> Vec<PeerMessage> {
     let (claim, interval) = (saying.claim, saying.interval.unwrap_or(config.interval()));
     let to = |&destination| {
-        (destination, packet::encode(&Outgoing { config, claim, interval, destination, checksum }))
+        let octets = packet::encode(&Outgoing { config, claim, interval, destination, checksum });
+        PeerMessage { destination, octets }
     };
     peers.iter().map(to).collect()
 }

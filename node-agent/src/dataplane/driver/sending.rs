@@ -9,7 +9,7 @@ use crate::dataplane::announcement::Announcement;
 use crate::dataplane::binder::GroupHandle;
 use crate::dataplane::group::Footing;
 use crate::dataplane::host;
-use crate::dataplane::transmit::{Saying, ethertype};
+use crate::dataplane::transmit::{PeerMessage, Saying, ethertype};
 use crate::sys::clock;
 use crate::sys::datagram_sender::Datagram;
 use crate::sys::packet_sender::Frame;
@@ -92,8 +92,8 @@ impl Driver {
             let Some((footing, messages)) = messages else { continue };
             let Footing { ifindex, source, .. } = footing;
             let mut sent = false;
-            for (destination, message) in &messages {
-                let datagram = Datagram { ifindex, source, destination: *destination, message };
+            for PeerMessage { destination, octets } in &messages {
+                let datagram = Datagram { ifindex, source, destination: *destination, message: octets };
                 match self.parts.datagrams.send(&datagram) {
                     Ok(()) => sent = true,
                     Err(error) if self.mute.insert(ifindex) => self.parts.outbox.notice(format!(
