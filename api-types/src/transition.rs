@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vrrp::{Family, Priority, Vrid};
+use vrrp::{Claim, Family, Priority, Vrid};
 
 use crate::Timestamp;
 
@@ -153,8 +153,9 @@ pub struct AdvertisementHeard {
     #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub source: IpAddr,
     /// Its priority; 0 is a resignation.
-    #[cfg_attr(feature = "openapi", schema(maximum = 255))]
-    pub priority: u8,
+    #[serde(with = "priority_octet")]
+    #[cfg_attr(feature = "openapi", schema(value_type = u8, maximum = 255))]
+    pub priority: Claim,
     /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`.
     pub at_boottime_ns: u64,
 }
@@ -173,4 +174,45 @@ pub struct Transition {
     /// What the agent reported.
     #[serde(flatten)]
     pub record: TransitionRecord,
+}
+
+/// A claim as the number that an advertisement carries: 0 to 255.
+mod priority_octet {
+    use serde::de::Error;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use vrrp::Claim;
+
+    pub(super) fn serialize<S: Serializer>(claim: &Claim, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(claim.octet())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Claim, D::Error> {
+        let number = i64::deserialize(deserializer)?;
+        u8::try_from(number).map(Claim::from_octet).map_err(|_| {
+            D::Error::custom(format_args!(
+                "{number} is not the priority of an advertisement: allowed are 0 to 255"
+            ))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_advertisement_claims_is_the_number_it_carries() {
+        let heard = |priority: i64| serde_json::json!({"source": "192.0.2.2", "priority": priority, "at_boottime_ns": 5});
+        for (number, claim) in
+            [(0, Claim::Resigns), (1, Claim::Holds(Priority::MIN)), (255, Claim::Holds(Priority::OWNER))]
+        {
+            let read: AdvertisementHeard = serde_json::from_value(heard(number)).unwrap();
+            assert_eq!(read.priority, claim);
+            assert_eq!(serde_json::to_value(read).unwrap(), heard(number));
+        }
+        for number in [-1, 256] {
+            let refused = serde_json::from_value::<AdvertisementHeard>(heard(number)).expect_err("no octet");
+            assert!(refused.to_string().ends_with("allowed are 0 to 255"), "{refused}");
+        }
+    }
 }

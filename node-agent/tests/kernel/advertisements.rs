@@ -48,7 +48,7 @@ fn a_backup_takes_over_when_the_active_one_falls_silent() {
     assert!(lab.has(2, VIP));
     let last_heard = taken.last_advertisement.expect("it had heard the other");
     assert_eq!(last_heard.source.to_string(), own_address(1));
-    assert_eq!(last_heard.priority, 240);
+    assert_eq!(last_heard.priority.octet(), 240);
 
     // On the wire: Active_Down_Interval is 3 × 100 ms + 56/256 × 100 ms = 321.9 ms.
     let last = capture.sees(1, &["10.66.0.1 > 224.0.0.18", "prio 240"]).pop().expect("one");

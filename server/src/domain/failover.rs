@@ -33,7 +33,7 @@ use api_types::Timestamp;
 use api_types::failover::{FailoverCause, GapMethod};
 use api_types::transition::{State, TransitionRecord};
 use uuid::Uuid;
-use vrrp::Priority;
+use vrrp::{Claim, Priority};
 
 use cause::{Answers, cause_of_leaving, cause_of_takeover};
 use timeline::{Heard, Moment};
@@ -199,7 +199,7 @@ impl<'a> Walk<'a> {
         }
         let left = self.last_leave(&holder.router, holder.since, all);
         let same_transition = left.is_some_and(|left| left.id == transition.id);
-        let cause = if heard.priority == Priority::OWNER.get() {
+        let cause = if heard.claim == Claim::Holds(Priority::OWNER) {
             FailoverCause::OwnerStarted
         } else {
             left.map_or(FailoverCause::NoResponse, |left| cause_of_leaving(left.record.reason))
@@ -285,7 +285,7 @@ impl<'a> Walk<'a> {
 
     /// The external member that the transition shows as a holder.
     fn external_seen(&self, transition: &Recorded) -> Option<(&'a str, Heard)> {
-        let heard = timeline::heard(transition).filter(|heard| heard.priority > 0)?;
+        let heard = timeline::heard(transition).filter(|heard| heard.claim != Claim::Resigns)?;
         let Some(Router::External(name)) = self.addresses.heard_by(transition.node_id, heard.source) else {
             return None;
         };

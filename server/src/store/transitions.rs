@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
-use vrrp::{Priority, Vrid};
+use vrrp::{Claim, Priority, Vrid};
 
 use super::StoreError;
 use super::member_reports::{family_of, state_of};
@@ -65,7 +65,7 @@ pub async fn append(
         record.at.as_datetime(),
         signed(record.at_boottime_ns)?,
         heard.map(|heard| IpNet::from(heard.source)),
-        heard.map(|heard| i16::from(heard.priority)),
+        heard.map(|heard| i16::from(heard.priority.octet())),
         heard.map(|heard| signed(heard.at_boottime_ns)).transpose()?,
         record.bound_at_boottime_ns.map(signed).transpose()?,
         record.announced_at_boottime_ns.map(signed).transpose()?,
@@ -286,7 +286,9 @@ impl TryFrom<TransitionRow> for Recorded {
         let last_advertisement = match (row.heard_source, row.heard_priority, row.heard_at_boottime_ns) {
             (Some(source), Some(priority), Some(at)) => Some(AdvertisementHeard {
                 source: source.addr(),
-                priority: u8::try_from(priority).map_err(|_| wrong("heard_priority"))?,
+                priority: u8::try_from(priority)
+                    .map(Claim::from_octet)
+                    .map_err(|_| wrong("heard_priority"))?,
                 at_boottime_ns: unsigned(at),
             }),
             _ => None,

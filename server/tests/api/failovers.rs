@@ -4,7 +4,7 @@ use api_types::transition::{AdvertisementHeard, State, TransitionReason, Transit
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
-use vrrp::{Family, Priority, Vrid};
+use vrrp::{Claim, Family, Priority, Vrid};
 
 use crate::agent::Agent;
 use crate::harness::eventually;
@@ -54,6 +54,7 @@ fn boottime(server: &Server) -> u64 {
 /// The same transition, after an advertisement that was heard `ago_ms` before.
 fn having_heard(record: TransitionRecord, source: &str, priority: u8, ago_ms: u64) -> TransitionRecord {
     let at_boottime_ns = record.at_boottime_ns - ago_ms * 1_000_000;
+    let priority = Claim::from_octet(priority);
     let heard = AdvertisementHeard { source: source.parse().unwrap(), priority, at_boottime_ns };
     TransitionRecord { last_advertisement: Some(heard), ..record }
 }

@@ -146,7 +146,7 @@ impl Named for Transition {
         Column::wide("INTERFACE", |transition, _| Cell::plain(&transition.record.interface)),
         Column::wide("HEARD", |transition, _| {
             let heard = transition.record.last_advertisement;
-            Cell::maybe(heard.map(|heard| format!("{} priority {}", heard.source, heard.priority)))
+            Cell::maybe(heard.map(|heard| format!("{} priority {}", heard.source, heard.priority.octet())))
         }),
         Column::wide("BOOT", |transition, _| Cell::plain(transition.record.boot_id.to_string())),
         Column::wide("SEQUENCE", |transition, _| Cell::plain(transition.record.sequence.to_string())),

@@ -9,7 +9,7 @@ use FailoverCause as Cause;
 use TransitionReason as Reason;
 use api_types::transition::{AdvertisementHeard, TransitionReason};
 use chrono::{DateTime, TimeDelta};
-use vrrp::{Family, Vrid};
+use vrrp::{Claim, Family, Vrid};
 
 use super::*;
 
@@ -111,7 +111,7 @@ impl Report {
         let node = Node { number, skew_ms: 0 };
         recorded.record.last_advertisement = Some(AdvertisementHeard {
             source: source.parse().unwrap(),
-            priority,
+            priority: Claim::from_octet(priority),
             at_boottime_ns: node.boottime(at_ms),
         });
         recorded

@@ -7,6 +7,7 @@ use api_types::Timestamp;
 use api_types::transition::{State, TransitionReason, TransitionRecord};
 use chrono::TimeDelta;
 use uuid::Uuid;
+use vrrp::Claim;
 
 use super::{Recorded, Router};
 
@@ -34,7 +35,7 @@ impl Moment {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Heard {
     pub(super) source: IpAddr,
-    pub(super) priority: u8,
+    pub(super) claim: Claim,
     pub(super) at_boottime_ns: u64,
     pub(super) moment: Moment,
 }
@@ -51,7 +52,7 @@ pub(super) fn heard(transition: &Recorded) -> Option<Heard> {
     let boottime_ns = heard.at_boottime_ns;
     Some(Heard {
         source: heard.source,
-        priority: heard.priority,
+        claim: heard.priority,
         at_boottime_ns: boottime_ns,
         moment: Moment {
             boot_id: transition.record.boot_id,
@@ -82,7 +83,7 @@ pub(super) fn shows_successor(record: &TransitionRecord, heard: &Heard) -> bool 
         return true;
     }
     let let_go = record.released_at_boottime_ns.unwrap_or(record.at_boottime_ns);
-    heard.priority > 0 && nanoseconds(heard.at_boottime_ns, let_go) <= HANDOVER
+    heard.claim != Claim::Resigns && nanoseconds(heard.at_boottime_ns, let_go) <= HANDOVER
 }
 
 /// The transitions with which a router let go of the addresses, in their order.
