@@ -9,13 +9,14 @@ use clap::{Args as ClapArgs, ValueEnum};
 use self::health::{GroupHealth, Health, NodeHealth, Verdict};
 use super::kind::Kind;
 use crate::errors::{ExitStatus, Failure};
-use crate::output::{self, Cell, Column, Table, Terminal, Tone, age};
+use crate::output::{self, Cell, Column, Table, Terminal, Tone, age, moment};
 
 #[derive(Debug, ClapArgs)]
 #[command(after_help = "\
 Examples:
   baton status
   baton status -o json | jq -r '.groups[] | select(.healthy | not) | .name'
+  baton status -o wide
   watch -n 1 baton status
 
 STATE of a group:
@@ -26,6 +27,7 @@ STATE of a group:
   UNKNOWN  no agent of its members was seen within 15 s: ACTIVE says who was the
            last to hold the addresses, and agents move them without the server
 STATE of a node: ok when its agent was seen within 15 s and it has no condition.
+While APPLIED (-o wide) is behind DESIRED, the agent does not run what it shall.
 A name with (external) is a router without an agent; it is known only by what
 the agents hear of it. SEEN is by the clock of the server.
 
@@ -38,10 +40,14 @@ pub(crate) struct Args {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum StatusFormat {
-    /// For people
+    /// For people; fits 80 columns where names are short
     Table,
+    /// The table with more columns, and every address
+    Wide,
     /// For programs
     Json,
+    /// The same as YAML
+    Yaml,
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
@@ -53,9 +59,10 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
 
     output::print(&match args.output {
         StatusFormat::Json => output::json(&health)?,
-        StatusFormat::Table => {
-            let terminal = Terminal::of_stdout();
-            text(&health, &Table { wide: false, now, terminal })
+        StatusFormat::Yaml => output::yaml(&health)?,
+        form @ (StatusFormat::Table | StatusFormat::Wide) => {
+            let (wide, terminal) = (form == StatusFormat::Wide, Terminal::of_stdout());
+            text(&health, &Table { wide, now, terminal })
         }
     })?;
     Ok(if health.healthy { ExitStatus::Done } else { ExitStatus::Failing })
@@ -74,11 +81,16 @@ const GROUPS: &[Column<GroupHealth>] = &[
     Column::new("BACKUP", |group, _| {
         Cell::plain(group.backup.iter().map(|name| group.shown(name)).collect::<Vec<_>>().join(" "))
     }),
-    Column::new("ADDRESSES", |group, _| {
+    Column::new("ADDRESSES", |group, table| {
+        if table.wide {
+            let all: Vec<_> = group.virtual_addresses.iter().map(ToString::to_string).collect();
+            return Cell::plain(all.join(" "));
+        }
         let more = group.virtual_addresses.len().saturating_sub(1);
         let first = group.virtual_addresses.first().map(ToString::to_string).unwrap_or_default();
         Cell::plain(if more == 0 { first } else { format!("{first} +{more}") })
     }),
+    Column::wide("ACTIVE SINCE", |group, _| Cell::maybe(group.active_since.map(moment))),
 ];
 
 const NODES: &[Column<NodeHealth>] = &[
@@ -87,6 +99,13 @@ const NODES: &[Column<NodeHealth>] = &[
     Column::new("AGENT", |node, _| Cell::plain(node.agent.as_str())),
     Column::new("SEEN", |node, table| Cell::maybe(node.last_seen_at.map(|seen| age(seen, table.now)))),
     Column::new("ACTIVE IN", |node, _| Cell::plain(node.active_in.join(" "))),
+    Column::wide("VERSION", |node, _| Cell::maybe(node.agent_version.as_ref())),
+    Column::wide("DESIRED", |node, _| Cell::plain(node.desired_revision.to_string())),
+    Column::wide("APPLIED", |node, _| {
+        let tone =
+            if node.applied_revision == Some(node.desired_revision) { Tone::Plain } else { Tone::Warning };
+        Cell::toned(node.applied_revision.map(|revision| revision.to_string()).unwrap_or_default(), tone)
+    }),
 ];
 
 fn state(verdict: Verdict) -> Cell {

@@ -32,12 +32,23 @@ fn the_status_is_the_exit_status_too() {
     let nothing: Value = serde_json::from_str(&asked(&peer, ok(page(&[])), &["-o", "json"]).out).unwrap();
     assert_eq!(nothing, json!({"healthy": true, "groups": [], "nodes": []}));
 
-    let gone = page(&[lb1(false, "2026-01-01T20:00:00.000000Z")]);
-    let status = asked(&peer, ok(gone), &["-o", "json"]);
+    let gone = || page(&[lb1(false, "2026-01-01T20:00:00.000000Z")]);
+    let gone_as_yaml = asked(&peer, ok(gone()), &["-o", "yaml"]);
+    assert_eq!(gone_as_yaml.code, 1, "{}", gone_as_yaml.err);
+    let status = asked(&peer, ok(gone()), &["-o", "json"]);
     assert_eq!(status.code, 1, "{}", status.err);
     let health: Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!((&health["healthy"], &health["nodes"][0]["agent"]), (&json!(false), &json!("disconnected")));
     assert_eq!(health["nodes"][0]["state"], "failing");
+    assert_eq!(health["nodes"][0]["desired_revision"], json!({"epoch": 1, "counter": 0}));
+    assert_eq!(
+        serde_yaml_ng::from_str::<Value>(&gone_as_yaml.out).unwrap(),
+        health,
+        "the same in both forms"
+    );
+    let wide = asked(&peer, ok(gone()), &["-o", "wide"]);
+    assert_eq!(wide.code, 1, "{}", wide.err);
+    assert!(wide.out.contains("DESIRED  APPLIED"), "{}", wide.out);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) use self::node::NodeHealth;
 /// How long after its last sign of life an agent is still believed. A healthy one gives one every 5 s.
 const FRESH_FOR: TimeDelta = TimeDelta::seconds(15);
 
-/// All groups and nodes. `baton status -o json` writes it.
+/// All groups and nodes. `baton status -o json` and `-o yaml` write it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Health {
     /// Whether every group and every node is.

@@ -96,6 +96,27 @@ lb2   ok     connected  3s    db
 }
 
 #[test]
+fn the_wide_status_leaves_no_address_out_and_says_what_an_agent_does_not_run_yet() {
+    let (mut behind, mut up_to_date) = (here("lb1"), here("lb2"));
+    behind.status.agent_version = Some("0.1.0".to_owned());
+    up_to_date.status.applied_revision = Some(up_to_date.status.desired_revision);
+    let health = Health::of(&[group("web", &["lb1"], json!([]))], &[behind, up_to_date], now());
+    assert_eq!(
+        text(&health, &Table { wide: true, now: now(), terminal: Terminal::PLAIN }),
+        "\
+1 group, all ok; 2 nodes, all ok
+
+GROUP  STATE  ACTIVE  FOR  BACKUP  ADDRESSES                      ACTIVE SINCE
+web    ok     lb1     5m   lb2     10.77.0.100/24 10.77.0.101/24  2026-11-22 20:55:00.000Z
+
+NODE  STATE  AGENT      SEEN  ACTIVE IN  VERSION  DESIRED  APPLIED
+lb1   ok     connected  3s    web        0.1.0    1.1      -
+lb2   ok     connected  3s    -          -        1.1      1.1
+"
+    );
+}
+
+#[test]
 fn what_fails_comes_first_with_the_sentence_of_the_server() {
     let condition =
         json!([{"kind": "two_holders", "detail": "lb1 and lb2 are both active.", "since": ago(60)}]);

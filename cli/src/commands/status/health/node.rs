@@ -1,6 +1,7 @@
 //! How a node stands.
 
 use api_types::Timestamp;
+use api_types::channel::Revision;
 use api_types::group::Group;
 use api_types::node::Node;
 use serde::Serialize;
@@ -17,6 +18,11 @@ pub(crate) struct NodeHealth {
     pub(crate) state: Verdict,
     pub(crate) agent: AgentLink,
     pub(crate) last_seen_at: Option<Timestamp>,
+    pub(crate) agent_version: Option<String>,
+    /// What its agent shall run.
+    pub(crate) desired_revision: Revision,
+    /// What it runs, as far as the server has heard.
+    pub(crate) applied_revision: Option<Revision>,
     /// The groups whose addresses it was last reported to hold.
     pub(crate) active_in: Vec<String>,
     pub(crate) problems: Vec<Problem>,
@@ -38,6 +44,9 @@ impl NodeHealth {
             state,
             agent,
             last_seen_at: node.status.last_seen_at,
+            agent_version: node.status.agent_version.clone(),
+            desired_revision: node.status.desired_revision,
+            applied_revision: node.status.applied_revision,
             active_in: groups.iter().filter(holds).map(|group| group.name.to_string()).collect(),
             problems,
         }
