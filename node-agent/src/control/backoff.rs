@@ -58,6 +58,15 @@ mod tests {
     }
 
     #[test]
+    fn agents_that_lost_the_server_at_the_same_moment_come_back_spread_over_the_whole_pause() {
+        let pauses: Vec<_> = (0..1_000).map(|_| Backoff::default().next_pause()).collect();
+        // That one tenth of the pause stays empty has a chance of 10⁻⁴⁵.
+        let tenths: std::collections::BTreeSet<_> =
+            pauses.iter().map(|pause| pause.as_nanos() * 10 / FIRST.as_nanos()).collect();
+        assert_eq!(tenths.into_iter().filter(|tenth| *tenth < 10).count(), 10, "{pauses:?}");
+    }
+
+    #[test]
     fn a_session_of_a_minute_makes_any_outage_forgotten_and_a_shorter_one_its_own_length() {
         let mut backoff = Backoff { away: FORGOTTEN_AFTER };
         backoff.session_lived(Duration::from_secs(20));

@@ -43,26 +43,8 @@ impl PacketSender {
 
     /// Sends the frames in order and tells what became of each. A frame that cannot leave (its interface is down,
     /// its queue is full) does not stop those behind it.
-    pub(crate) fn send(&self, frames: &[Frame<'_>], mut outcome: impl FnMut(usize, io::Result<()>)) {
-        let mut next = 0;
-        while next < frames.len() {
-            let end = frames.len().min(next + BATCH);
-            match self.send_batch(&frames[next..end]) {
-                Ok(0) => {
-                    outcome(next, Err(io::ErrorKind::WouldBlock.into()));
-                    next += 1;
-                }
-                Ok(sent) => {
-                    (next..next + sent).for_each(|index| outcome(index, Ok(())));
-                    next += sent;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => {
-                    outcome(next, Err(error));
-                    next += 1;
-                }
-            }
-        }
+    pub(crate) fn send(&self, frames: &[Frame<'_>], outcome: impl FnMut(usize, io::Result<()>)) {
+        in_batches(frames, |batch| self.send_batch(batch), outcome);
     }
 
     /// Sends at most [`BATCH`] frames; the number that left, or why the first did not.
@@ -93,6 +75,33 @@ impl PacketSender {
     }
 }
 
+/// Sends everything by calls of `send`, which takes at most [`BATCH`] and answers how many of them left.
+fn in_batches<T>(
+    items: &[T],
+    mut send: impl FnMut(&[T]) -> io::Result<usize>,
+    mut outcome: impl FnMut(usize, io::Result<()>),
+) {
+    let mut next = 0;
+    while next < items.len() {
+        let end = items.len().min(next + BATCH);
+        match send(&items[next..end]) {
+            Ok(0) => {
+                outcome(next, Err(io::ErrorKind::WouldBlock.into()));
+                next += 1;
+            }
+            Ok(sent) => {
+                (next..next + sent).for_each(|index| outcome(index, Ok(())));
+                next += sent;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => {
+                outcome(next, Err(error));
+                next += 1;
+            }
+        }
+    }
+}
+
 const EMPTY_MESSAGE: mmsghdr = mmsghdr {
     // SAFETY: a `msghdr` of zeroes is valid: null pointers with lengths of zero.
     msg_hdr: unsafe { std::mem::zeroed::<msghdr>() },
@@ -101,3 +110,56 @@ const EMPTY_MESSAGE: mmsghdr = mmsghdr {
 
 #[expect(clippy::cast_possible_truncation, reason = "a `sockaddr_ll` has 20 octets")]
 const ADDRESS_OCTETS: libc::socklen_t = size_of::<sockaddr_ll>() as libc::socklen_t;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many items each call was given, and which of 1,000 items left.
+    fn calls(mut send: impl FnMut(&[usize]) -> io::Result<usize>) -> (Vec<usize>, Vec<bool>) {
+        let items: Vec<usize> = (0..1_000).collect();
+        let (mut calls, mut left) = (Vec::new(), vec![None; items.len()]);
+        let counted = |batch: &[usize]| {
+            calls.push(batch.len());
+            send(batch)
+        };
+        in_batches(&items, counted, |index, outcome| {
+            assert_eq!(left[index].replace(outcome.is_ok()), None, "one outcome for {index}");
+        });
+        (calls, left.into_iter().map(|left| left.expect("an outcome for each")).collect())
+    }
+
+    #[test]
+    fn a_thousand_frames_leave_in_sixteen_calls() {
+        let (calls, left) = calls(|batch| Ok(batch.len()));
+        assert_eq!(calls.len(), 16, "{calls:?}");
+        assert!(left.iter().all(|left| *left));
+    }
+
+    #[test]
+    fn a_frame_that_cannot_leave_stops_none_of_those_behind_it() {
+        let bad = [0, 70, 71, 999];
+        // As the kernel does: it answers how many left before the first that could not, or why that one could not.
+        let (calls, left) = calls(|batch| match batch.iter().position(|item| bad.contains(item)) {
+            Some(0) => Err(io::ErrorKind::NetworkDown.into()),
+            Some(before) => Ok(before),
+            None => Ok(batch.len()),
+        });
+        let lost: Vec<_> = (0..1_000).filter(|index| !left[*index]).collect();
+        assert_eq!(lost, bad);
+        assert!(calls.len() <= 16 + 2 * bad.len(), "{calls:?}");
+    }
+
+    #[test]
+    fn a_call_that_a_signal_interrupts_is_made_again_and_a_full_queue_is_an_outcome() {
+        let mut interrupted = false;
+        let (_, left) = calls(|batch| {
+            if !std::mem::replace(&mut interrupted, true) {
+                return Err(io::ErrorKind::Interrupted.into());
+            }
+            Ok(if batch[0] == 64 { 0 } else { batch.len() })
+        });
+        let lost: Vec<_> = (0..1_000).filter(|index| !left[*index]).collect();
+        assert_eq!(lost, [64]);
+    }
+}
