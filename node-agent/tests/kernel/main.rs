@@ -5,6 +5,7 @@
 
 mod addresses;
 mod advertisements;
+mod agent;
 mod announcements;
 mod checksums;
 mod eventually;
@@ -16,6 +17,7 @@ mod ipv6;
 mod lab;
 mod monitor;
 mod process_tree;
+mod realtime;
 mod router;
 mod unicast;
 mod version_2;

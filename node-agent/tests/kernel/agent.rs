@@ -1,0 +1,142 @@
+//! The real agent, parent and worker, in a namespace.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use api_types::channel::{DesiredGroup, DesiredState, Revision};
+use baton_agent::control::desired_state::{Assignment, DesiredStateStore};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tempfile::TempDir;
+
+use crate::eventually::eventually;
+use crate::lab::Lab;
+use crate::router::group;
+
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_baton-agent");
+
+/// The real agent in a namespace, started from a desired state on disk, with no server to reach.
+pub(crate) struct Agent {
+    pub(crate) parent: Child,
+    pub(crate) directory: TempDir,
+}
+
+impl Agent {
+    pub(crate) fn start(lab: &Lab, host: u8, priority: u8) -> Self {
+        Self::start_with(lab, host, priority, |_, _| {})
+    }
+
+    /// Starts it without a capability that root has.
+    pub(crate) fn start_without(lab: &Lab, host: u8, priority: u8, capability: &str) -> Self {
+        Self::start_with(lab, host, priority, |command, _| {
+            command.args(["setpriv", &format!("--bounding-set=-{capability}"), "--"]);
+        })
+    }
+
+    pub(crate) fn start_with(
+        lab: &Lab,
+        host: u8,
+        priority: u8,
+        prepare: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
+        Self::start_group(lab, host, group(priority), prepare)
+    }
+
+    pub(crate) fn start_group(
+        lab: &Lab,
+        host: u8,
+        group: DesiredGroup,
+        prepare: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group]).expect("JSON");
+        let assignment = Assignment { origin: None, state };
+        DesiredStateStore::new(directory.path()).save(&assignment).expect("stored");
+        let path = directory.path().display();
+        let config = format!(
+            "state_dir = \"{path}\"\nsocket = \"{path}/agent.sock\"\n[server]\nurl = \"https://10.66.0.250:8443\"\n"
+        );
+        fs::write(directory.path().join("agent.toml"), config).expect("written");
+        let parent = run(lab, host, directory.path(), prepare);
+        Self { parent, directory }
+    }
+
+    pub(crate) fn start_again(&mut self, lab: &Lab, host: u8) {
+        self.parent = run(lab, host, self.directory.path(), |_, _| {});
+    }
+
+    /// The process id of the worker that lives now.
+    pub(crate) fn worker(&self) -> Option<i32> {
+        worker_of(&self.config_file())
+    }
+
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.directory.path().join("agent.toml")
+    }
+
+    /// What `baton-agent status` answers; null while there is no answer.
+    pub(crate) fn status(&self) -> serde_json::Value {
+        let output = Command::new(PROGRAM)
+            .arg("--config")
+            .arg(self.config_file())
+            .args(["status", "-o", "json"])
+            .output();
+        serde_json::from_slice(&output.expect("the status runs").stdout).unwrap_or_default()
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    pub(crate) fn kill_worker(&self) -> i32 {
+        let worker = eventually("a worker", || self.worker(), Option::is_some).expect("a worker");
+        kill(Pid::from_raw(worker), Signal::SIGKILL).expect("killed");
+        worker
+    }
+
+    pub(crate) fn kill_parent(&mut self) {
+        self.parent.kill().expect("killed");
+        self.parent.wait().expect("reaped");
+    }
+
+    pub(crate) fn stop(&mut self, signal: Signal) -> ExitStatus {
+        kill(Pid::from_raw(i32::try_from(self.parent.id()).expect("a pid")), signal).expect("sent");
+        eventually("the agent ends", || self.parent.try_wait().expect("a child"), Option::is_some)
+            .expect("ended")
+    }
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        let _killed = self.parent.kill();
+        let _reaped = self.parent.wait();
+        while let Some(worker) = self.worker() {
+            let _killed = kill(Pid::from_raw(worker), Signal::SIGKILL);
+        }
+    }
+}
+
+fn run(lab: &Lab, host: u8, directory: &Path, prepare: impl FnOnce(&mut Command, &Path)) -> Child {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", &lab.host(host)]);
+    prepare(&mut command, directory);
+    command
+        .args([PROGRAM, "run", "--config"])
+        .arg(directory.join("agent.toml"))
+        .stderr(fs::File::options().create(true).append(true).open(directory.join("log")).expect("a log"))
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("the agent starts")
+}
+
+/// The worker that was started with this configuration, as `/proc` shows it.
+fn worker_of(config: &Path) -> Option<i32> {
+    let config = config.to_str()?;
+    fs::read_dir("/proc").ok()?.filter_map(Result::ok).find_map(|entry| {
+        let command = fs::read(entry.path().join("cmdline")).ok()?;
+        let arguments: Vec<_> = command.split(|octet| *octet == 0).collect();
+        let is_it = arguments.contains(&b"worker".as_slice()) && arguments.contains(&config.as_bytes());
+        is_it.then(|| entry.file_name().to_str()?.parse().ok()).flatten()
+    })
+}
