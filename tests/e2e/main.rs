@@ -14,6 +14,7 @@ mod first_election;
 mod install_dependencies;
 mod keepalived_peer;
 mod make_serve;
+mod node_enrolled_anew;
 mod node_returns;
 mod owner_returns;
 mod priority_edit;
