@@ -159,8 +159,8 @@ fn a_stop_that_the_kernel_does_not_let_finish_ends_within_a_bound_and_names_what
     let took = asked.elapsed().as_millis();
     assert!(matches!(error, DataplaneError::StillHeld { .. }), "{error}");
     assert!(error.to_string().contains(&format!("{VIP} on interface eth0")), "{error}");
-    // Two intervals and 5 s.
-    assert!((5_200..10_000).contains(&took), "{took} ms");
+    // Two intervals and 5 s; five times that.
+    assert!((5_200..26_000).contains(&took), "{took} ms");
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn a_backup_takes_over_when_the_active_one_falls_silent() {
     assert_eq!(last_heard.source.to_string(), own_address(1));
     assert_eq!(last_heard.priority.octet(), 240);
 
-    // On the wire: Active_Down_Interval is 3 × 100 ms + 56/256 × 100 ms = 321.9 ms.
+    // On the wire: Active_Down_Interval is 3 × 100 ms + 56/256 × 100 ms = 321.9 ms. At most five times that.
     let last = capture.sees(1, &["10.66.0.1 > 224.0.0.18", "prio 240"]).pop().expect("one");
     let taken_over = |line: &&crate::wire::Line| line.at > last.at;
     let adverts = eventually(
@@ -61,7 +61,7 @@ fn a_backup_takes_over_when_the_active_one_falls_silent() {
     let first_advert = adverts.iter().find(taken_over).expect("one");
     let silence = (first_advert.at - last.at).as_millis();
     assert!(
-        (320..1_000).contains(&silence),
+        (320..1_610).contains(&silence),
         "{silence} ms between the last advertisement and the successor's first"
     );
     let announced = capture.sees(1, &["02:00:00:00:00:02 > ff:ff:ff:ff:ff:ff", "ARP", VIP]);
