@@ -5,9 +5,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vrrp::{Family, Priority, Vrid};
+use vrrp::{Claim, Family, Priority, Vrid};
 
 use crate::channel::Revision;
+use crate::group::Checksum;
 use crate::node::{Interface, Rejection};
 use crate::transition::{State, TransitionReason};
 use crate::{Timestamp, VirtualAddress};
@@ -43,9 +44,12 @@ pub struct LocalStatus {
     /// The groups that run, by name.
     pub groups: Vec<LocalGroupStatus>,
     /// How many packets were dropped since the worker started, by cause: `checksum`, `version`, `vrid`, `ttl`,
-    /// `length`, `type`, `interval`, `address_list`, `family`.
+    /// `length`, `type`, `interval`, `address_list`, `auth`, `family`, `peer`.
     #[serde(default)]
     pub dropped_packets: BTreeMap<String, u64>,
+    /// The same by interface, and then by cause.
+    #[serde(default)]
+    pub dropped_packets_by_interface: BTreeMap<String, BTreeMap<String, u64>>,
 }
 
 /// The session with the server.
@@ -115,6 +119,12 @@ pub struct LocalGroupStatus {
     pub fault: Option<String>,
     /// What was sent, heard and dropped.
     pub counters: GroupCounters,
+    /// The routers that it has heard, by address, at most 16.
+    #[serde(default)]
+    pub heard: Vec<HeardRouter>,
+    /// The form of the checksum that it sends: `rfc9568` or `rfc5798`.
+    #[serde(default)]
+    pub checksum: Checksum,
 }
 
 /// What one group has sent, heard and dropped since the worker started.
@@ -135,4 +145,70 @@ pub struct GroupCounters {
     /// Packets that named this virtual router and were dropped, for whatever cause.
     #[serde(default)]
     pub packets_dropped: u64,
+    /// How often the member has become Active (`master-transitions` of RFC 8347).
+    #[serde(default)]
+    pub active_transitions: u64,
+    /// Dropped: a wrong checksum (`checksum-errors`).
+    #[serde(default)]
+    pub checksum_errors: u64,
+    /// Dropped: another version than the group's (`version-errors`).
+    #[serde(default)]
+    pub version_errors: u64,
+    /// Dropped: a TTL or hop limit too low (`ip-ttl-errors`).
+    #[serde(default)]
+    pub ip_ttl_errors: u64,
+    /// Dropped: no advertisement (`invalid-type-pkts-rcvd`).
+    #[serde(default)]
+    pub invalid_type_packets_received: u64,
+    /// Dropped: not as long as it must be (`packet-length-errors`).
+    #[serde(default)]
+    pub packet_length_errors: u64,
+    /// Dropped: an interval of 0, or, in version 2, another one than the group's (`interval-errors`).
+    #[serde(default)]
+    pub interval_errors: u64,
+    /// Dropped: no address, or an IPv6 list that does not begin with a link-local one (`address-list-errors`).
+    #[serde(default)]
+    pub address_list_errors: u64,
+    /// Dropped: version 2 with another authentication than the group's.
+    #[serde(default)]
+    pub authentication_errors: u64,
+    /// Dropped: from a router that is no peer of a unicast group.
+    #[serde(default)]
+    pub peer_errors: u64,
+}
+
+impl GroupCounters {
+    /// Counts a packet that was dropped for this cause; the words are those of `LocalStatus::dropped_packets`.
+    pub fn count_dropped(&mut self, cause: &str) {
+        self.packets_dropped += 1;
+        let counter = match cause {
+            "checksum" => &mut self.checksum_errors,
+            "version" => &mut self.version_errors,
+            "ttl" => &mut self.ip_ttl_errors,
+            "type" => &mut self.invalid_type_packets_received,
+            "length" => &mut self.packet_length_errors,
+            "interval" => &mut self.interval_errors,
+            "address_list" => &mut self.address_list_errors,
+            "auth" => &mut self.authentication_errors,
+            "peer" => &mut self.peer_errors,
+            _ => return,
+        };
+        *counter += 1;
+    }
+}
+
+/// A router that a member has heard, as it last spoke.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeardRouter {
+    /// The address of its advertisements.
+    pub source: IpAddr,
+    /// What it claimed: its priority, 0 for a resignation.
+    #[serde(with = "crate::transition::priority_octet")]
+    pub priority: Claim,
+    /// The form of its checksum where that tells.
+    pub checksum: Option<Checksum>,
+    /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`.
+    pub at_boottime_ns: u64,
+    /// What was odd about it: `interval`, `address_list`, `equal_priority`, `duplicate_source`, `owners_addresses`.
+    pub discrepancies: Vec<String>,
 }

@@ -177,16 +177,16 @@ pub struct Transition {
 }
 
 /// A claim as the number that an advertisement carries: 0 to 255.
-mod priority_octet {
+pub(crate) mod priority_octet {
     use serde::de::Error;
     use serde::{Deserialize, Deserializer, Serializer};
     use vrrp::Claim;
 
-    pub(super) fn serialize<S: Serializer>(claim: &Claim, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<S: Serializer>(claim: &Claim, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_u8(claim.octet())
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Claim, D::Error> {
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Claim, D::Error> {
         let number = i64::deserialize(deserializer)?;
         u8::try_from(number).map(Claim::from_octet).map_err(|_| {
             D::Error::custom(format_args!(

@@ -7,8 +7,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use api_types::VirtualAddress;
-use api_types::agent_status::{GroupCounters, RealtimeStatus};
+use api_types::agent_status::{GroupCounters, HeardRouter, RealtimeStatus};
 use api_types::channel::{DesiredGroup, Revision};
+use api_types::group::Checksum;
 use api_types::node::{Interface, RejectionReason};
 use api_types::transition::{AdvertisementHeard, State, TransitionReason};
 use uuid::Uuid;
@@ -95,9 +96,20 @@ pub struct Snapshot {
     pub groups: Vec<GroupSnapshot>,
     /// What the thread was granted.
     pub realtime: Option<RealtimeStatus>,
-    /// Packets that were dropped before they reached a group, by cause; the words are those of RFC 8347's
-    /// counters: `checksum`, `version`, `vrid`, `ttl`, `length`, `type`, `interval`, `address_list`, `family`.
-    pub dropped_packets: Vec<(&'static str, u64)>,
+    /// Packets that were dropped, by interface and cause: `checksum`, `version`, `vrid`, `ttl`, `length`, `type`,
+    /// `interval`, `address_list`, `auth`, `family`, `peer`.
+    pub dropped_packets: Vec<DroppedPackets>,
+}
+
+/// Packets that were dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DroppedPackets {
+    /// The interface they came in on; empty when it is gone.
+    pub interface: String,
+    /// Why.
+    pub cause: &'static str,
+    /// How many since the worker started.
+    pub count: u64,
 }
 
 /// How one group stands.
@@ -123,4 +135,8 @@ pub struct GroupSnapshot {
     pub fault: Option<String>,
     /// What was sent, heard and dropped.
     pub counters: GroupCounters,
+    /// The routers that it has heard, by address.
+    pub heard: Vec<HeardRouter>,
+    /// The form of the checksum that it sends.
+    pub checksum: Checksum,
 }

@@ -22,7 +22,7 @@ use tokio::net::TcpListener;
 
 use super::clock;
 use super::overview::{LastTransition, Overview};
-use crate::messages::GroupSnapshot;
+use crate::messages::{DroppedPackets, GroupSnapshot};
 
 /// How long a client may take to send its request.
 const REQUEST: Duration = Duration::from_secs(5);
@@ -93,8 +93,9 @@ pub(crate) fn render(overview: &Overview, journal: &JournalStatus) -> String {
     let recorder = PrometheusBuilder::new().build_recorder();
     with_local_recorder(&recorder, || {
         agent(overview, journal);
-        for (reason, dropped) in &overview.snapshot.dropped_packets {
-            counter!("baton_vrrp_invalid_packets_total", "reason" => *reason).absolute(*dropped);
+        for DroppedPackets { interface, cause, count } in &overview.snapshot.dropped_packets {
+            let labels = [("interface", interface.clone()), ("reason", (*cause).to_owned())];
+            counter!("baton_vrrp_invalid_packets_total", &labels).absolute(*count);
         }
         for (kind, number) in &overview.transitions {
             let labels = vec![
@@ -179,6 +180,16 @@ fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
         ("baton_announcements_sent_total", counters.announcements_sent),
         ("baton_addresses_restored_total", counters.addresses_restored),
         ("baton_vrrp_packets_dropped_total", counters.packets_dropped),
+        ("baton_vrrp_active_transitions_total", counters.active_transitions),
+        ("baton_vrrp_checksum_errors_total", counters.checksum_errors),
+        ("baton_vrrp_version_errors_total", counters.version_errors),
+        ("baton_vrrp_ip_ttl_errors_total", counters.ip_ttl_errors),
+        ("baton_vrrp_invalid_type_packets_received_total", counters.invalid_type_packets_received),
+        ("baton_vrrp_packet_length_errors_total", counters.packet_length_errors),
+        ("baton_vrrp_interval_errors_total", counters.interval_errors),
+        ("baton_vrrp_address_list_errors_total", counters.address_list_errors),
+        ("baton_vrrp_authentication_errors_total", counters.authentication_errors),
+        ("baton_vrrp_peer_errors_total", counters.peer_errors),
     ] {
         counter!(name, labels.clone()).absolute(value);
     }
@@ -246,9 +257,14 @@ mod tests {
             active_down_interval: Some(Duration::from_micros(306_250)),
             fault: None,
             counters: api_types::agent_status::GroupCounters { advertisements_sent: 7, ..Default::default() },
+            heard: Vec::new(),
+            checksum: api_types::group::Checksum::Rfc5798,
         };
-        let snapshot =
-            Snapshot { groups: vec![group], dropped_packets: vec![("ttl", 3)], ..Snapshot::default() };
+        let snapshot = Snapshot {
+            groups: vec![group],
+            dropped_packets: vec![DroppedPackets { interface: "eth0".to_owned(), cause: "ttl", count: 3 }],
+            ..Snapshot::default()
+        };
         let kind = TransitionKind {
             group: "web".to_owned(),
             vrid: Vrid::new(51).unwrap(),
@@ -278,7 +294,7 @@ mod tests {
             format!("baton_address_present{{{labels},address=\"192.0.2.10/24\"}} 1"),
             format!("baton_vrrp_effective_priority{{{labels}}} 240"),
             format!("baton_vrrp_active_down_interval_seconds{{{labels}}} 0.30625"),
-            "baton_vrrp_invalid_packets_total{reason=\"ttl\"} 3".to_owned(),
+            "baton_vrrp_invalid_packets_total{interface=\"eth0\",reason=\"ttl\"} 3".to_owned(),
             "baton_agent_connected 1".to_owned(),
             "baton_agent_applied_counter 12".to_owned(),
             "baton_agent_journal_unacknowledged 4".to_owned(),

@@ -15,7 +15,7 @@ use vrrp::{Family, Vrid};
 
 use super::clock;
 use super::identity::Origin;
-use crate::messages::{GroupSnapshot, ObservedTransition, Snapshot};
+use crate::messages::{DroppedPackets, GroupSnapshot, ObservedTransition, Snapshot};
 
 /// What does not change while the process lives.
 #[derive(Debug, Clone)]
@@ -112,6 +112,7 @@ impl Overview {
         for group in &mut snapshot.groups {
             group.counters = GroupCounters::default();
             group.last_heard_boottime_ns = None;
+            group.heard.iter_mut().for_each(|router| router.at_boottime_ns = 0);
         }
         snapshot
     }
@@ -151,9 +152,14 @@ impl Overview {
             active_source: group.active_source,
             fault: group.fault.clone(),
             counters: group.counters,
+            heard: group.heard.clone(),
+            checksum: group.checksum,
         };
-        let dropped = self.snapshot.dropped_packets.iter();
-        let dropped = dropped.map(|(cause, count)| ((*cause).to_owned(), *count));
+        let (mut dropped, mut by_interface) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
+        for DroppedPackets { interface, cause, count } in &self.snapshot.dropped_packets {
+            *dropped.entry((*cause).to_owned()).or_default() += count;
+            by_interface.entry(interface.clone()).or_default().insert((*cause).to_owned(), *count);
+        }
         LocalStatus {
             node: self.node.clone(),
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -173,7 +179,8 @@ impl Overview {
             realtime: self.snapshot.realtime.clone().unwrap_or_else(not_known_yet),
             interfaces: self.snapshot.interfaces.clone(),
             groups: self.snapshot.groups.iter().map(group).collect(),
-            dropped_packets: dropped.collect(),
+            dropped_packets: dropped,
+            dropped_packets_by_interface: by_interface,
         }
     }
 }

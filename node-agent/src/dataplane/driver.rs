@@ -8,7 +8,7 @@
 mod desired;
 mod sending;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Duration;
 
@@ -23,12 +23,13 @@ use super::address_table::HostAddress;
 use super::announce::Announcements;
 use super::announcement::Announcer;
 use super::binder::{Binder, Event};
+use super::drops::Drops;
 use super::group::Effects;
 use super::handover::Predecessor;
 use super::instances::Instances;
 use super::link_monitor::{Change, LinkMonitor};
 use super::outbox::Outbox;
-use super::receive;
+use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
 use crate::messages::{Command, Report};
@@ -73,7 +74,7 @@ pub(super) struct Driver {
     announcements: Announcements,
     effects: Effects,
     joined: BTreeSet<(u32, Family)>,
-    dropped_packets: BTreeMap<&'static str, u64>,
+    drops: Drops,
     refused: Option<Refused>,
     interfaces_changed: bool,
     commands_ended: bool,
@@ -105,7 +106,7 @@ impl Driver {
             announcements: Announcements::default(),
             effects: Effects::default(),
             joined: BTreeSet::new(),
-            dropped_packets: BTreeMap::new(),
+            drops: Drops::default(),
             refused: None,
             interfaces_changed: false,
             commands_ended: false,
@@ -222,19 +223,24 @@ impl Driver {
             let octets = &self.buffer[..packet.length];
             let family = packet.family;
             let demands_of = |vrid| self.instances.demands(packet.ifindex, family, vrid);
-            let outcome = match receive::advertisement(family, octets, demands_of) {
+            let now = clock::boottime();
+            let dropped = match receive::advertisement(family, octets, demands_of) {
                 Ok(advertisement) => {
-                    self.instances.hear(packet.ifindex, &advertisement, clock::boottime(), &mut self.effects)
+                    let about = (Some(advertisement.source), Some(advertisement.vrid));
+                    let heard = self.instances.hear(packet.ifindex, &advertisement, now, &mut self.effects);
+                    heard.err().map(|cause| (cause, about))
                 }
-                Err(dropped) => {
-                    if let Some(vrid) = dropped.vrid {
-                        self.instances.count_dropped(packet.ifindex, family, vrid);
+                Err(Dropped { cause, vrid, source }) => {
+                    if let Some(vrid) = vrid {
+                        self.instances.count_dropped(packet.ifindex, family, vrid, cause);
                     }
-                    Err(dropped.cause)
+                    Some((cause, (source, vrid)))
                 }
             };
-            if let Err(cause) = outcome {
-                *self.dropped_packets.entry(cause).or_default() += 1;
+            if let Some((cause, about)) = dropped
+                && let Some(text) = self.drops.count(packet.ifindex, cause, about, now)
+            {
+                self.parts.outbox.notice(format!("{}: {text}", self.interface(packet.ifindex)));
             }
         }
         self.turns_behind = self.turns_behind.saturating_add(1);
@@ -275,8 +281,13 @@ impl Driver {
 
     /// An address and its interface, for people.
     fn name(&self, HostAddress { ifindex, address }: HostAddress) -> String {
-        let interface = self.parts.monitor.interfaces().get(ifindex).map(|state| state.name.as_str());
-        format!("{address} on interface {}", interface.unwrap_or("that is gone"))
+        format!("{address} on {}", self.interface(ifindex))
+    }
+
+    /// An interface, for people.
+    fn interface(&self, ifindex: u32) -> String {
+        let state = self.parts.monitor.interfaces().get(ifindex);
+        format!("interface {}", state.map_or("that is gone", |state| state.name.as_str()))
     }
 
     fn follow_kernel(&mut self, change: Change) {
@@ -322,7 +333,7 @@ impl Driver {
                 monitor.interfaces(),
                 binder,
                 realtime,
-                &self.dropped_packets,
+                &self.drops,
             ));
             self.snapshot_at = now + SNAPSHOT_EVERY;
         }

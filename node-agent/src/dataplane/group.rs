@@ -12,11 +12,12 @@ use std::sync::Arc;
 use api_types::agent_status::GroupCounters;
 use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
-use vrrp::{Action, Advertisement, Change, Claim, Instance, Instant, Role};
+use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant, Role};
 
 use super::address_table::{AddressError, HostAddress};
 use super::binder::{GroupHandle, Wish};
 use super::fault::Fault;
+use super::heard::Heard;
 use super::transition_log::{TransitionLog, WaitsFor};
 use super::translate;
 use super::transmit::{self, PeerMessage, PrebuiltAdvertisement, Saying};
@@ -76,6 +77,9 @@ pub(super) struct Group {
     frame: Option<PrebuiltAdvertisement>,
     /// Whom it speaks to one by one.
     peers: Option<Vec<IpAddr>>,
+    heard: Heard,
+    /// The form of the checksum that it sends.
+    checksum: ChecksumForm,
     transitions: TransitionLog,
     /// What was sent, heard and dropped.
     pub(super) counters: GroupCounters,
@@ -87,6 +91,8 @@ impl Group {
         Self {
             handle,
             peers: translate::unicast_peers(&desired),
+            heard: Heard::default(),
+            checksum: translate::checksum_form(&desired, &Heard::default()),
             desired,
             footing: None,
             instance: None,
@@ -107,8 +113,7 @@ impl Group {
         let footing = self.footing.filter(|_| self.peers.is_none())?;
         if self.frame.as_ref().is_none_or(|frame| frame.saying != saying) {
             let config = self.instance.as_ref()?.config();
-            let checksum = translate::checksum_form(self.desired.checksum);
-            self.frame = PrebuiltAdvertisement::build(config, saying, checksum, footing.mac);
+            self.frame = PrebuiltAdvertisement::build(config, saying, self.checksum, footing.mac);
         }
         Some((footing.ifindex, Arc::clone(&self.frame.as_ref()?.octets)))
     }
@@ -117,8 +122,7 @@ impl Group {
     /// LAN.
     pub(super) fn messages(&self, saying: Saying) -> Option<(Footing, Vec<PeerMessage>)> {
         let config = self.instance.as_ref()?.config();
-        let checksum = translate::checksum_form(self.desired.checksum);
-        Some((self.footing?, transmit::messages(config, saying, checksum, self.peers.as_ref()?)))
+        Some((self.footing?, transmit::messages(config, saying, self.checksum, self.peers.as_ref()?)))
     }
 
     /// Whether the group listens to this router: to any, unless it speaks to each of its peers alone.
@@ -136,7 +140,9 @@ impl Group {
         let Some(instance) = &mut self.instance else { return Ok(()) };
         instance
             .handle_advertisement(advertisement, now)
-            .inspect_err(|_| self.counters.packets_dropped += 1)?;
+            .inspect_err(|refusal| self.counters.count_dropped(refusal.cause()))?;
+        self.heard.remember(advertisement, instance.config(), now);
+        self.choose_checksum();
         self.counters.advertisements_received += 1;
         if advertisement.claim == Claim::Resigns {
             self.counters.priority_zero_received += 1;
@@ -216,6 +222,13 @@ impl Group {
         self.transitions.take_complete()
     }
 
+    fn choose_checksum(&mut self) {
+        let checksum = translate::checksum_form(&self.desired, &self.heard);
+        if std::mem::replace(&mut self.checksum, checksum) != checksum {
+            self.frame = None;
+        }
+    }
+
     /// Carries out what the instance asks for.
     fn drain(&mut self, now: Instant, effects: &mut Effects) {
         while let Some(action) = self.instance.as_mut().and_then(Instance::poll_action) {
@@ -273,6 +286,7 @@ impl Group {
             return;
         }
         (self.state, self.since) = (to, now);
+        self.counters.active_transitions += u64::from(to == State::Active);
         let bound_at = self.bound_at.filter(|_| to == State::Active);
         let transition = ObservedTransition {
             group_id: self.desired.id,

@@ -110,7 +110,7 @@ impl Instances {
         let mut outcome = Ok(());
         self.update(handle, |group| {
             if !group.listens_to(advertisement.source) {
-                group.counters.packets_dropped += 1;
+                group.counters.count_dropped("peer");
                 outcome = Err("peer");
                 return;
             }
@@ -128,10 +128,10 @@ impl Instances {
     }
 
     /// Counts a packet that named this virtual router and was dropped before it could be heard.
-    pub(super) fn count_dropped(&mut self, ifindex: u32, family: Family, vrid: Vrid) {
+    pub(super) fn count_dropped(&mut self, ifindex: u32, family: Family, vrid: Vrid, cause: &str) {
         let handle = self.routers.get(&(ifindex, family, vrid));
         if let Some(group) = handle.and_then(|handle| self.groups.get_mut(handle)) {
-            group.counters.packets_dropped += 1;
+            group.counters.count_dropped(cause);
         }
     }
 

@@ -1,15 +1,18 @@
 //! How the dataplane stands, for control.
 
-use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use api_types::VirtualAddress;
-use api_types::agent_status::RealtimeStatus;
+use api_types::agent_status::{HeardRouter, RealtimeStatus};
 
 use super::binder::{Binder, GroupHandle};
+use super::drops::Drops;
 use super::group::Group;
+use super::heard::Router;
 use super::instances::Instances;
 use super::interfaces::Interfaces;
-use crate::messages::{GroupSnapshot, Snapshot};
+use super::translate;
+use crate::messages::{DroppedPackets, GroupSnapshot, Snapshot};
 use crate::sys::clock;
 
 /// Everything that control may want to know, groups by name.
@@ -18,7 +21,7 @@ pub(super) fn take(
     interfaces: &Interfaces,
     binder: &Binder,
     realtime: &RealtimeStatus,
-    dropped_packets: &BTreeMap<&'static str, u64>,
+    drops: &Drops,
 ) -> Snapshot {
     let mut groups: Vec<_> = instances
         .iter()
@@ -30,7 +33,13 @@ pub(super) fn take(
         interfaces: interfaces.to_contract(&instances.virtual_addresses()),
         groups,
         realtime: Some(realtime.clone()),
-        dropped_packets: dropped_packets.iter().map(|(cause, count)| (*cause, *count)).collect(),
+        dropped_packets: drops
+            .counts()
+            .map(|(ifindex, cause, count)| {
+                let name = interfaces.get(ifindex).map(|state| state.name.clone());
+                DroppedPackets { interface: name.unwrap_or_default(), cause, count }
+            })
+            .collect(),
     }
 }
 
@@ -53,5 +62,18 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         active_down_interval: group.active_down_interval(),
         fault: group.fault().map(|fault| fault.describe(&desired.interface)),
         counters: group.counters,
+        heard: group.heard().iter().map(|(source, router)| heard_router(source, router)).collect(),
+        checksum: translate::checksum_word(group.checksum()),
+    }
+}
+
+fn heard_router(source: IpAddr, router: &Router) -> HeardRouter {
+    let words = router.discrepancies.iter().map(|one| translate::discrepancy_word(*one).to_owned());
+    HeardRouter {
+        source,
+        priority: router.claim,
+        checksum: router.checksum.map(translate::checksum_word),
+        at_boottime_ns: clock::nanoseconds(router.at),
+        discrepancies: words.collect(),
     }
 }

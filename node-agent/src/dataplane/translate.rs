@@ -7,7 +7,7 @@ use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
 use api_types::protocol;
 use api_types::transition::{AdvertisementHeard, TransitionReason};
-use vrrp::{Authentication, ChecksumForm, Config, Demands, Family, Heard, Reason, Settings};
+use vrrp::{Authentication, ChecksumForm, Config, Demands, Discrepancy, Family, Heard, Reason, Settings};
 
 use super::fault::Fault;
 use super::group::Departure;
@@ -70,11 +70,34 @@ pub(super) fn config(desired: &DesiredGroup, source: IpAddr) -> Option<Config> {
     Config::new(settings(desired, source)).ok()
 }
 
-/// The form of the checksum that a group sends.
-pub(super) const fn checksum_form(checksum: Checksum) -> ChecksumForm {
-    match checksum {
-        Checksum::Auto | Checksum::Rfc5798 => ChecksumForm::Rfc5798,
+/// The form of the checksum that a group sends, by what it was told and what it has heard.
+pub(super) fn checksum_form(desired: &DesiredGroup, heard: &super::heard::Heard) -> ChecksumForm {
+    match desired.checksum {
+        Checksum::Rfc5798 => ChecksumForm::Rfc5798,
         Checksum::Rfc9568 => ChecksumForm::Rfc9568,
+        Checksum::Auto => {
+            let members: Vec<_> = desired.peers.iter().filter_map(|peer| peer.address).collect();
+            heard.common_form(&members)
+        }
+    }
+}
+
+/// A form as the contract writes it.
+pub(super) const fn checksum_word(form: ChecksumForm) -> Checksum {
+    match form {
+        ChecksumForm::Rfc5798 => Checksum::Rfc5798,
+        ChecksumForm::Rfc9568 => Checksum::Rfc9568,
+    }
+}
+
+/// What is odd about a router, as the contract writes it.
+pub(super) const fn discrepancy_word(discrepancy: Discrepancy) -> &'static str {
+    match discrepancy {
+        Discrepancy::Interval => "interval",
+        Discrepancy::AddressList => "address_list",
+        Discrepancy::EqualPriority => "equal_priority",
+        Discrepancy::DuplicateSource => "duplicate_source",
+        Discrepancy::OwnersAddresses => "owners_addresses",
     }
 }
 

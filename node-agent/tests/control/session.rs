@@ -5,7 +5,7 @@ use std::time::Duration;
 use api_types::channel::{AgentMessage, MAX_MESSAGE_OCTETS};
 use api_types::enrolment::{AGENT_AUDIENCE, AgentClaims};
 use api_types::node::Interface;
-use baton_agent::messages::{Report, Snapshot};
+use baton_agent::messages::{DroppedPackets, Report, Snapshot};
 use chrono::{TimeDelta, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use tempfile::tempdir;
@@ -166,7 +166,10 @@ async fn a_change_of_status_is_told_at_once_and_counters_alone_are_not() {
     assert!(matches!(first, AgentMessage::Status(_)), "{first:?}");
 
     agent
-        .report(Report::Snapshot(Snapshot { dropped_packets: vec![("ttl", 9)], ..Snapshot::default() }))
+        .report(Report::Snapshot(Snapshot {
+            dropped_packets: vec![DroppedPackets { interface: "eth0".to_owned(), cause: "ttl", count: 9 }],
+            ..Snapshot::default()
+        }))
         .await;
     let eth0 =
         Interface { name: "eth0".to_owned(), mac: None, up: true, carrier: true, addresses: Vec::new() };

@@ -1,10 +1,13 @@
 //! Which checksum a group's packets carry, by a sum of the test's own.
 
-use api_types::channel::DesiredGroup;
+use api_types::channel::{DesiredGroup, DesiredPeer};
 use api_types::group::Checksum;
 use api_types::transition::State;
 
-use crate::lab::Lab;
+use vrrp::Priority;
+
+use crate::eventually::eventually;
+use crate::lab::{Lab, own_address};
 use crate::router::{Router, group};
 use crate::wire::Receiver;
 
@@ -55,4 +58,35 @@ fn a_group_carries_the_checksum_that_it_is_told_to() {
         let resignation = resignation.expect("it comes before the receiver gives up");
         assert_eq!(right_forms(&resignation), (without, with), "{checksum:?}: {resignation:02x?}");
     }
+}
+
+#[test]
+fn a_group_that_may_choose_speaks_the_form_that_all_its_members_speak() {
+    let lab = Lab::new(2);
+    let member = |host: u8| DesiredPeer {
+        name: format!("host-{host}").parse().expect("a name"),
+        address: Some(own_address(host).parse().expect("an address")),
+        priority: Priority::MIN,
+        external: false,
+    };
+    let with =
+        |priority, checksum, host| DesiredGroup { checksum, peers: vec![member(host)], ..group(priority) };
+    // It does not know the other yet: it begins with the form that everybody understands.
+    let chooses = Router::running(&lab, 1, with(200, Checksum::Auto, 2));
+    chooses.reaches(State::Active, 1);
+    let mut receiver = Receiver::on_2(&lab);
+    assert_eq!(right_forms(&receiver.next()), (false, true));
+
+    let insists = Router::running(&lab, 2, with(240, Checksum::Rfc9568, 1));
+    insists.reaches(State::Active, 1);
+    chooses.reaches(State::Backup, 2);
+    eventually(
+        "it tells what the other speaks",
+        || chooses.group().and_then(|group| group.heard.first()?.checksum),
+        |form| *form == Some(Checksum::Rfc9568),
+    );
+    insists.stop();
+    chooses.reaches(State::Active, 2);
+    let mut receiver = Receiver::on_2(&lab);
+    assert_eq!(right_forms(&receiver.next()), (true, false));
 }

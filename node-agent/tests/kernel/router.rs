@@ -120,8 +120,9 @@ impl Router {
             seen.snapshot
                 .dropped_packets
                 .iter()
-                .find(|(known, _)| *known == cause)
-                .map_or(0, |(_, count)| *count)
+                .filter(|dropped| dropped.cause == cause)
+                .map(|dropped| dropped.count)
+                .sum()
         })
     }
 

@@ -65,6 +65,7 @@ impl Group {
             self.succeed(desired, now);
         }
         self.peers = translate::unicast_peers(&self.desired);
+        self.choose_checksum();
         if let Ok(footing) = footing
             && self.footing.is_some_and(|old| old.ifindex == footing.ifindex)
         {
@@ -177,6 +178,7 @@ impl Group {
         let (Some(footing), Some(instance)) = (self.footing, &mut self.instance) else { return };
         let Some(config) = translate::config(&self.desired, footing.source) else { return };
         let same_router = instance.reconfigure(config, now);
+        self.heard.judge_by(instance.config());
         debug_assert!(same_router.is_ok(), "a group keeps its VRID, family and version while it runs");
         self.drain(now, effects);
     }

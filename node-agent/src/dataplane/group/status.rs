@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::transition::State;
-use vrrp::{Instance, Instant, Role};
+use vrrp::{ChecksumForm, Instance, Instant, Role};
 
 use super::{Departure, Footing, Group};
 use crate::dataplane::fault::Fault;
+use crate::dataplane::heard::Heard;
 
 impl Group {
     /// What it was told to be.
@@ -49,6 +50,16 @@ impl Group {
     /// When its last advertisement left.
     pub(in super::super) const fn last_sent(&self) -> Option<Instant> {
         self.last_sent
+    }
+
+    /// The routers it has heard.
+    pub(in super::super) const fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
+    /// The form of the checksum that it sends.
+    pub(in super::super) const fn checksum(&self) -> ChecksumForm {
+        self.checksum
     }
 
     /// The router it waits behind.

@@ -1,0 +1,68 @@
+//! Packets that were dropped before any group heard them: counted by interface and cause, and told at a measured pace.
+//!
+//! Pure. What floods the LAN must not flood the log.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use vrrp::{Instant, Vrid};
+
+/// How long nothing more is said about the same cause on the same interface.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How many packets were dropped.
+#[derive(Debug, Default)]
+pub(super) struct Drops {
+    counts: BTreeMap<(u32, &'static str), u64>,
+    told: BTreeMap<(u32, &'static str), (Instant, u64)>,
+}
+
+impl Drops {
+    /// Counts one packet. What people should read about it, if it is time to say something.
+    pub(super) fn count(
+        &mut self,
+        ifindex: u32,
+        cause: &'static str,
+        (source, vrid): (Option<IpAddr>, Option<Vrid>),
+        now: Instant,
+    ) -> Option<String> {
+        let count = self.counts.entry((ifindex, cause)).or_default();
+        *count += 1;
+        let told = self.told.get(&(ifindex, cause)).copied();
+        if told.is_some_and(|(at, _)| now < at + SILENCE) {
+            return None;
+        }
+        let new = *count - told.map_or(0, |(_, told)| told);
+        self.told.insert((ifindex, cause), (now, *count));
+        let source = source.map_or_else(|| "somebody".to_owned(), |source| source.to_string());
+        let about = vrid.map_or_else(String::new, |vrid| format!(" about VRID {vrid}"));
+        Some(format!("dropped {new} VRRP packets for their {cause}, the last one from {source}{about}"))
+    }
+
+    /// By interface and cause.
+    pub(super) fn counts(&self) -> impl Iterator<Item = (u32, &'static str, u64)> {
+        self.counts.iter().map(|((ifindex, cause), count)| (*ifindex, *cause, *count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_told_once_and_then_summed_up() {
+        let mut drops = Drops::default();
+        let at = |seconds: u64| Instant::from_origin(Duration::from_secs(1_000 + seconds));
+        let from = (Some(IpAddr::from([192, 0, 2, 9])), Vrid::new(51));
+        let first = drops.count(3, "ttl", from, at(0)).unwrap();
+        assert_eq!(first, "dropped 1 VRRP packets for their ttl, the last one from 192.0.2.9 about VRID 51");
+        assert!((0..1_000).all(|_| drops.count(3, "ttl", from, at(9)).is_none()));
+        assert!(
+            drops.count(4, "ttl", (None, None), at(9)).unwrap().contains("from somebody"),
+            "elsewhere is news"
+        );
+        assert!(drops.count(3, "ttl", from, at(10)).unwrap().starts_with("dropped 1001 "));
+        assert_eq!(drops.counts().collect::<Vec<_>>(), [(3, "ttl", 1_002), (4, "ttl", 1)]);
+    }
+}

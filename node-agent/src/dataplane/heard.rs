@@ -1,0 +1,148 @@
+//! The routers that a group has heard, and what their checksums say about the form to send.
+//!
+//! Pure. Version 3 over IPv4 has two forms of the checksum in the field. Whoever knows only the older one drops the newer,
+//! and the other way round; this agent accepts both and must choose one to send.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use vrrp::{Advertisement, ChecksumForm, Claim, Config, Discrepancy, Instant};
+
+/// How many routers are remembered. A group has 32 members at most and rarely three; what is beyond is noise.
+const MAX_ROUTERS: usize = 16;
+
+/// A router as it last spoke.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Router {
+    /// What it claimed.
+    pub(super) claim: Claim,
+    /// The form of its checksum, once that told.
+    pub(super) checksum: Option<ChecksumForm>,
+    /// When.
+    pub(super) at: Instant,
+    /// What was odd about it.
+    pub(super) discrepancies: Vec<Discrepancy>,
+    last: Advertisement,
+}
+
+/// The routers by their addresses.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    routers: BTreeMap<IpAddr, Router>,
+}
+
+impl Heard {
+    /// Remembers what a router said; the one that was silent for longest makes room.
+    pub(super) fn remember(&mut self, advertisement: &Advertisement, config: &Config, now: Instant) {
+        let Advertisement { source, claim, checksum, .. } = *advertisement;
+        if let Some(known) = self.routers.get_mut(&source) {
+            known.at = now;
+            if known.last == *advertisement {
+                return;
+            }
+            known.claim = claim;
+            known.checksum = checksum.or(known.checksum);
+            known.discrepancies = config.discrepancies(advertisement);
+            known.last = advertisement.clone();
+            return;
+        }
+        if self.routers.len() >= MAX_ROUTERS
+            && let Some(oldest) =
+                self.routers.iter().min_by_key(|(_, router)| router.at).map(|(source, _)| *source)
+        {
+            self.routers.remove(&oldest);
+        }
+        let discrepancies = config.discrepancies(advertisement);
+        let last = advertisement.clone();
+        self.routers.insert(source, Router { claim, checksum, at: now, discrepancies, last });
+    }
+
+    /// Judges anew by changed settings.
+    pub(super) fn judge_by(&mut self, config: &Config) {
+        for router in self.routers.values_mut() {
+            router.discrepancies = config.discrepancies(&router.last);
+        }
+    }
+
+    /// The form to send where the choice is ours: the older one, which everybody in the field understands, until every
+    /// one of `members` that was heard speaks the newer one.
+    pub(super) fn common_form(&self, members: &[IpAddr]) -> ChecksumForm {
+        let mut forms = members.iter().filter_map(|member| self.routers.get(member)?.checksum).peekable();
+        let all_are_new = forms.peek().is_some() && forms.all(|form| form == ChecksumForm::Rfc9568);
+        if all_are_new { ChecksumForm::Rfc9568 } else { ChecksumForm::Rfc5798 }
+    }
+
+    /// All of them.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (IpAddr, &Router)> {
+        self.routers.iter().map(|(source, router)| (*source, router))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::dataplane::test_data::desired;
+    use crate::dataplane::translate;
+
+    fn config() -> Config {
+        translate::config(&desired(240), "192.0.2.1".parse().unwrap()).unwrap()
+    }
+
+    fn says(last: u8, checksum: Option<ChecksumForm>) -> Advertisement {
+        let config = config();
+        Advertisement {
+            version: config.version(),
+            family: config.family(),
+            vrid: config.vrid(),
+            claim: Claim::Resigns,
+            interval: config.interval(),
+            authentication: config.authentication(),
+            addresses: config.advertised().to_vec(),
+            source: IpAddr::from([192, 0, 2, last]),
+            checksum,
+        }
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_origin(Duration::from_secs(seconds))
+    }
+
+    #[test]
+    fn the_newer_form_is_sent_once_every_member_that_was_heard_speaks_it() {
+        let members = [2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
+        let mut heard = Heard::default();
+        let mut after = |last, checksum| {
+            heard.remember(&says(last, checksum), &config(), at(u64::from(last)));
+            heard.common_form(&members)
+        };
+        assert_eq!(after(9, Some(ChecksumForm::Rfc9568)), ChecksumForm::Rfc5798, "no member of ours");
+        assert_eq!(after(2, None), ChecksumForm::Rfc5798, "it did not tell");
+        assert_eq!(after(2, Some(ChecksumForm::Rfc9568)), ChecksumForm::Rfc9568);
+        assert_eq!(after(2, None), ChecksumForm::Rfc9568, "what it told before holds");
+        assert_eq!(after(3, Some(ChecksumForm::Rfc5798)), ChecksumForm::Rfc5798, "one would not understand");
+    }
+
+    #[test]
+    fn the_router_that_was_silent_for_longest_makes_room() {
+        let mut heard = Heard::default();
+        for last in 1..=20_u8 {
+            heard.remember(&says(last, None), &config(), at(u64::from(last)));
+        }
+        let sources: Vec<_> = heard.iter().map(|(source, _)| source).collect();
+        assert_eq!((sources.len(), sources[0]), (MAX_ROUTERS, IpAddr::from([192, 0, 2, 5])));
+    }
+
+    #[test]
+    fn changed_settings_make_other_things_odd() {
+        let mut heard = Heard::default();
+        heard.remember(&says(2, None), &config(), at(1));
+        assert!(heard.iter().all(|(_, router)| router.discrepancies.is_empty()));
+        let mut other = desired(240);
+        other.virtual_addresses = vec!["192.0.2.99/24".parse().unwrap()];
+        heard.judge_by(&translate::config(&other, "192.0.2.1".parse().unwrap()).unwrap());
+        let odd: Vec<_> = heard.iter().flat_map(|(_, router)| router.discrepancies.clone()).collect();
+        assert_eq!(odd, [Discrepancy::AddressList]);
+    }
+}
