@@ -1,7 +1,7 @@
 #!/bin/bash
 # The whole judgement: style, lints, committed artefacts, then every test of the workspace.
 #
-# Ends with one line, `N passed, N failed, N skipped`, over every test program, and fails if anything did.
+# Ends as cargo test does, with one line `test result: …`; see sum-tests.sh. Fails if anything did.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -36,10 +36,6 @@ slowest_ten() {
     sed -nE 's/^test (.*) \.\.\. .*<([0-9.]+)s>.*$/\2 s  \1/p' "$1" | sort -rn | head -10
 }
 
-sum() {
-    sed -nE "s/^test result: .* ([0-9]+) $2[;.].*/\1/p" "$1" | awk '{ total += $1 } END { print total + 0 }'
-}
-
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 
@@ -48,16 +44,11 @@ step "format" cargo fmt --all --check
 step "lints, checked queries" lints_and_queries
 if command -v cargo-deny >/dev/null 2>&1; then
     step "licences, bans, sources" cargo deny --offline --log-level error check licenses bans sources
+else
+    echo "== licences, bans, sources: cargo-deny is not installed; the tests check them (tests/arrows)"
 fi
 step "tests" every_test "$log"
 
 echo "== the slowest ten"
 slowest_ten "$log"
-passed=$(sum "$log" passed)
-failed=$(($(sum "$log" failed)))
-skipped=$(sum "$log" ignored)
-for name in "${failed_steps[@]}"; do
-    echo "FAILED: $name"
-done
-echo "$passed passed, $failed failed, $skipped skipped"
-[ "${#failed_steps[@]}" -eq 0 ] && [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+scripts/sum-tests.sh "$log" "${failed_steps[@]}"

@@ -21,3 +21,4 @@ mod priority_edit;
 mod push;
 mod rejected_config;
 mod server_is_down;
+mod test_summary;
