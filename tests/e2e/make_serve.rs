@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, ensure};
 use e2e::{binaries, eventually};
 use nix::fcntl::{Flock, FlockArg};
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 
 const TIME_TO_START: Duration = Duration::from_secs(90);
@@ -78,10 +78,22 @@ impl Drop for Checkout {
     }
 }
 
-/// Sends `signal` to make and all it runs, as a terminal does, and waits for make. Whatever has been started
-/// holds the lock, so a lock that is free at once means that nothing is left.
-fn stop(checkout: &Checkout, running: &mut Child, signal: Signal) -> Result<()> {
-    killpg(Pid::from_raw(i32::try_from(running.id())?), signal)?;
+/// Whom a signal is sent to.
+enum To {
+    /// Make and all it runs, as a terminal does.
+    All,
+    /// Make, and nobody else.
+    Make,
+}
+
+/// Sends `signal` and waits for make. Whatever has been started holds the lock, so a lock that is free at once
+/// means that nothing is left.
+fn stop(checkout: &Checkout, running: &mut Child, signal: Signal, to: To) -> Result<()> {
+    let make = Pid::from_raw(i32::try_from(running.id())?);
+    match to {
+        To::All => killpg(make, signal)?,
+        To::Make => kill(make, signal)?,
+    }
     eventually("make ends", TIME_TO_STOP, || running.try_wait()?.context("it runs on"))?;
     let lock = File::open(checkout.directory().join(".lock"))?;
     Flock::lock(lock, FlockArg::LockExclusiveNonblock)
@@ -106,9 +118,52 @@ fn a_second_one_is_refused_and_the_first_one_ends_before_make_does() -> Result<(
         ensure!(!second.status.success() && said.contains("another `make serve` runs (pid "), "{said}");
     }
     ensure!(checkout.written()? == written, "the second one has changed what the first one wrote");
-    stop(&checkout, &mut running, Signal::SIGINT)?;
+    stop(&checkout, &mut running, Signal::SIGINT, To::All)?;
     let mut running = checkout.start(port)?;
-    stop(&checkout, &mut running, Signal::SIGTERM)
+    stop(&checkout, &mut running, Signal::SIGTERM, To::All)
+}
+
+/// Asks who one is, as the README does: with nothing but what `make serve` has written. Answers the status.
+fn whoami(checkout: &Checkout, trusted: &str, token: &str) -> Result<String> {
+    let read = |file: &str| fs::read_to_string(checkout.directory().join(file));
+    let mut curl = Command::new("curl");
+    curl.args(["--silent", "--noproxy", "*", "--max-time", "10", "--output", "/dev/null"]);
+    curl.args(["--write-out", "%{http_code}", "--cacert", trusted]).current_dir(checkout.directory());
+    curl.arg("--header").arg(format!("Authorization: Bearer {token}"));
+    let output = curl.arg(format!("{}/api/v1/auth/self", read("url")?.trim())).output()?;
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+fn mode(path: &Path) -> Result<u32> {
+    Ok(fs::metadata(path)?.permissions().mode() & 0o777)
+}
+
+#[test]
+fn what_it_writes_is_enough_to_be_let_in_and_the_token_is_for_its_owner_alone() -> Result<()> {
+    let checkout = Checkout::make("written", 0o755)?;
+    let mut running = checkout.start(free_port()?)?;
+    let token = fs::read_to_string(checkout.directory().join("token"))?;
+    ensure!(whoami(&checkout, "ca.pem", token.trim())? == "200", "the token is refused");
+    ensure!(whoami(&checkout, "ca.pem", "nonsense")? == "401", "anybody is let in");
+    let any = "/etc/ssl/certs/ca-certificates.crt";
+    ensure!(whoami(&checkout, any, token.trim())? == "000", "ca.pem is not needed");
+    for secret in ["token", "state/admin-token"] {
+        let mode = mode(&checkout.directory().join(secret))?;
+        ensure!(mode == 0o600, "{secret} has mode {mode:o}");
+    }
+    stop(&checkout, &mut running, Signal::SIGTERM, To::All)?;
+    ensure!(!checkout.directory().join("token").exists(), "the token is left");
+    Ok(())
+}
+
+#[test]
+fn a_signal_to_make_alone_ends_all_it_runs() -> Result<()> {
+    let checkout = Checkout::make("alone", 0o755)?;
+    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+        let mut running = checkout.start(free_port()?)?;
+        stop(&checkout, &mut running, signal, To::Make)?;
+    }
+    Ok(())
 }
 
 #[test]
@@ -119,7 +174,7 @@ fn its_state_lasts_where_postgres_cannot_enter_the_checkout() -> Result<()> {
     for _ in 0..2 {
         let mut running = checkout.start(port)?;
         tokens.push(fs::read_to_string(checkout.directory().join("token"))?);
-        stop(&checkout, &mut running, Signal::SIGTERM)?;
+        stop(&checkout, &mut running, Signal::SIGTERM, To::All)?;
     }
     ensure!(tokens[0] == tokens[1], "the second start knew nothing of the first one");
     let state = fs::read_link(checkout.directory().join("state"))?;
