@@ -7,8 +7,8 @@
 //! ```
 //!
 //! The LAN carries adverts, ARP and clients; the management bridge carries what agents and server say to each
-//! other. Nothing exists outside the namespaces. Laboratories take turns, also between processes, because
-//! they measure time on a machine that they share.
+//! other. Nothing exists outside the namespaces. Laboratories take turns, also between processes and between
+//! checkouts, because they measure time on a machine that they share.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -21,7 +21,6 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::binaries;
 use crate::capture::Capture;
 use crate::clock::Moment;
 use crate::command::output_of;
@@ -33,6 +32,8 @@ use crate::namespace::Namespace;
 
 const LAN: &str = "lan";
 const MANAGEMENT: &str = "mgmt";
+/// A directory that every machine has once, whatever checkouts there are.
+const TURNS: &str = "/run";
 
 /// Drops what enters from and what would leave to the ports in the set, with their carrier kept.
 const SWITCH_RULES: &str = "
@@ -318,9 +319,9 @@ fn ports_of(host: &Host) -> String {
     format!("\"{LAN}-{0}\", \"{MANAGEMENT}-{0}\"", host.name)
 }
 
+/// A turn is a lock on [`TURNS`] itself, so that no file is left behind.
 fn take_turn() -> Result<Flock<File>> {
-    let sources = binaries::workspace().join("tests");
-    let directory = File::open(sources).context("the sources of the tests are not there")?;
+    let directory = File::open(TURNS).with_context(|| format!("{TURNS} cannot be opened"))?;
     let waiting = match Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
         Ok(turn) => return Ok(turn),
         Err((directory, Errno::EWOULDBLOCK)) => directory,

@@ -1,11 +1,12 @@
 //! The laboratory itself, tried on programs whose behaviour is known: Debian's keepalived and HAProxy.
 
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::{
-    ArpProber, Haproxy, Keepalived, Lab, Moment, Namespace, Ports, VrrpInstance, eventually, http_prober,
-    ping_prober,
+    ArpProber, Haproxy, Keepalived, Lab, Moment, Namespace, Ports, Subnets, VrrpInstance, eventually,
+    http_prober, ping_prober,
 };
 
 const BOUND: Duration = Duration::from_secs(15);
@@ -74,5 +75,14 @@ fn nothing_of_a_laboratory_is_left_after_it() -> Result<()> {
     ensure!(failed.is_err_and(|error| error.to_string().contains("on purpose")), "the panic is the failure");
     ensure!(Namespace::with_prefix(&prefix).is_empty(), "namespaces are left");
     ensure!(!std::env::temp_dir().join(&prefix).exists(), "files are left");
+    Ok(())
+}
+
+#[test]
+fn laboratories_of_one_machine_take_turns_whatever_checkout_they_are_of() -> Result<()> {
+    // Another process than this one, in another directory.
+    let ask = || Command::new("flock").args(["--nonblock", "/run", "true"]).current_dir("/").status();
+    let free_for_others = Lab::run_on(Subnets::default(), |_| Ok(ask()?.success()))?;
+    ensure!(!free_for_others, "another laboratory could have been built at the same time");
     Ok(())
 }
