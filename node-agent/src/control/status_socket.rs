@@ -1,7 +1,7 @@
 //! The local socket behind `baton-agent status`: whoever connects is sent one [`LocalStatus`] as JSON.
 //!
 //! The agent's user and group may connect (mode 0660). Nothing is read from the socket, so there is nothing
-//! to parse.
+//! to parse. The directory may lie on a disk that hangs: nothing but the status waits for that.
 
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt};
@@ -18,6 +18,8 @@ use super::error_chain::chain;
 
 /// How long a client may take to read the answer.
 const READER: Duration = Duration::from_secs(5);
+/// How long the end of the agent waits until the socket is removed.
+const REMOVAL: Duration = Duration::from_millis(500);
 /// How often a socket that could not be made is tried again.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -44,9 +46,13 @@ pub enum SocketError {
 /// reported and tried again.
 pub(crate) async fn serve(path: &Path, status: impl Fn() -> LocalStatus) {
     let listener = loop {
-        match bind(path) {
-            Ok(listener) => break listener,
-            Err(error) => tracing::error!(error = chain(&error), "`baton-agent status` cannot be answered"),
+        let path = path.to_owned();
+        match tokio::task::spawn_blocking(move || bind(&path)).await {
+            Ok(Ok(listener)) => break listener,
+            Ok(Err(error)) => {
+                tracing::error!(error = chain(&error), "`baton-agent status` cannot be answered");
+            }
+            Err(error) => tracing::error!(%error, "`baton-agent status` cannot be answered"),
         }
         tokio::time::sleep(RETRY).await;
     };
@@ -104,6 +110,8 @@ struct RemoveOnDrop<'a>(&'a Path);
 impl Drop for RemoveOnDrop<'_> {
     fn drop(&mut self) {
         // A socket that is left behind is stale, and the next start replaces it.
-        let _ = std::fs::remove_file(self.0);
+        let (path, (done, removed)) = (self.0.to_owned(), std::sync::mpsc::channel());
+        let _ = std::thread::Builder::new().spawn(move || done.send(std::fs::remove_file(path)));
+        let _ = removed.recv_timeout(REMOVAL);
     }
 }

@@ -145,6 +145,34 @@ fn an_agent_whose_disk_hangs_hands_over_and_ends_within_a_bound() {
 }
 
 #[test]
+fn an_agent_whose_socket_lies_on_a_disk_that_hangs_hands_over_all_the_same() {
+    for worker_is_new in [false, true] {
+        let lab = Lab::new(1);
+        let mut disk = None;
+        let mut agent = Agent::start_with(&lab, 1, 240, |command, directory| {
+            let mounted = directory.join("hangs");
+            disk = Some(Freezer::mount(&directory.join("image"), &mounted));
+            command.env("BATON_AGENT_SOCKET", mounted.join("agent.sock"));
+        });
+        let disk = disk.expect("mounted");
+        let socket = agent.directory.path().join("hangs/agent.sock");
+        eventually("it holds and answers", || lab.has(1, VIP) && socket.exists(), |ready| *ready);
+        disk.freeze();
+        if worker_is_new {
+            let killed = agent.kill_worker();
+            let other = |worker: &Option<i32>| worker.is_some_and(|worker| worker != killed);
+            eventually("another worker", || agent.worker(), other);
+            let begun = |log: &String| log.matches("starting from the stored").count() == 2;
+            eventually("its control has begun", || agent.log(), begun);
+        }
+        assert_eq!(agent.stop(Signal::SIGTERM).code(), Some(0), "{}", agent.log());
+        assert!(!lab.has(1, VIP), "{}", lab.addresses(1));
+        disk.thaw();
+        eventually("the worker ends", || agent.worker(), Option::is_none);
+    }
+}
+
+#[test]
 fn two_agents_on_one_host_leave_each_others_addresses_alone() {
     let lab = Lab::new(1);
     let mut other_group = group(240);
