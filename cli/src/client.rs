@@ -214,8 +214,8 @@ impl Client {
     ///
     /// # Errors
     /// [`RequestError`]; a missing object is one with status 404.
-    pub(crate) async fn delete(&self, path: &[&str]) -> Result<(), RequestError> {
-        self.accepted(Method::DELETE, &self.url(path, &[]), None::<&()>, None).await.map(drop)
+    pub(crate) async fn delete(&self, path: &[&str], query: &[(&str, &str)]) -> Result<(), RequestError> {
+        self.accepted(Method::DELETE, &self.url(path, query), None::<&()>, None).await.map(drop)
     }
 
     /// The URL of `path` below `/api/v1/`; what people typed is escaped, segment by segment.

@@ -63,6 +63,8 @@ pub(crate) enum Failure {
     NoSuch { kind: &'static str, name: String },
     #[error("{detail}")]
     NoSuchName { detail: String },
+    #[error("--force is for nodes only: a {kind} is removed or it is not")]
+    ForceIsForNodes { kind: &'static str },
     #[error("the token was made, but the server did not show it")]
     NoSecret,
     #[error("the answer of the server cannot be written as {format}")]
@@ -86,9 +88,11 @@ pub(crate) enum Failure {
 impl Failure {
     fn exit_status(&self) -> ExitStatus {
         match self {
-            Self::Config(_) | Self::Manifest(_) | Self::Runtime { .. } | Self::Format { .. } => {
-                ExitStatus::Usage
-            }
+            Self::Config(_)
+            | Self::Manifest(_)
+            | Self::ForceIsForNodes { .. }
+            | Self::Runtime { .. }
+            | Self::Format { .. } => ExitStatus::Usage,
             Self::Login(error) => error.request().map_or(ExitStatus::Usage, of_request),
             Self::Request(error) => of_request(error),
             Self::Apply(error) => of_request(error.request()),
@@ -108,6 +112,7 @@ impl Failure {
             Self::NoSuch { kind, .. } => Some(format!("`baton get {kind}s` lists them")),
             Self::NoSecret => Some("remove it with `baton delete` and make another".to_owned()),
             Self::NoSuchName { .. }
+            | Self::ForceIsForNodes { .. }
             | Self::Manifest(_)
             | Self::Format { .. }
             | Self::Output { .. }

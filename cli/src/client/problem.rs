@@ -79,6 +79,9 @@ impl Refusal {
             StatusCode::SERVICE_UNAVAILABLE => {
                 "the server cannot reach its database: VIPs go on being served; try again when it is back"
             }
+            _ if self.code() == Some("agent_behind") => {
+                "`baton get node NAME` shows whether its agent is connected; --force removes the node all the same"
+            }
             _ => return None,
         };
         Some(hint.to_owned())

@@ -16,14 +16,19 @@ Examples:
   baton delete node lb3
   baton delete token terraform
 
-A group that is removed lets go of its addresses. A segment or node that a group
-names cannot be removed before the group.")]
+The members of a group that is removed let go of its addresses as soon as their
+agents hear of it. A segment or node that a group names cannot be removed before
+the group, nor a node whose agent has not heard of it yet: see APPLIED in
+`baton status -o wide`.")]
 pub(crate) struct Args {
     /// What to remove
     #[arg(value_enum)]
     kind: Removable,
     /// Its name or id
     name: String,
+    /// Remove a node although its agent may hold addresses, and nobody can tell it to let go afterwards
+    #[arg(long)]
+    force: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,6 +60,9 @@ impl Removable {
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
+    if args.force && args.kind != Removable::Node {
+        return Err(Failure::ForceIsForNodes { kind: args.kind.kind().singular() });
+    }
     let client = super::client()?;
     let kind = args.kind.kind();
     let name = args.name;
@@ -62,7 +70,8 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
         Removable::Token => token_id(&client, &name).await?,
         Removable::Segment | Removable::Node | Removable::Group | Removable::JoinToken => name.clone(),
     };
-    client.delete(&[kind.path(), &key]).await.map_err(|error| not_found(error, kind, &name))?;
+    let query: &[_] = if args.force { &[("force", "true")] } else { &[] };
+    client.delete(&[kind.path(), &key], query).await.map_err(|error| not_found(error, kind, &name))?;
     output::print(&output::clean(&format!("{}/{name}  deleted\n", kind.singular())))?;
     Ok(ExitStatus::Done)
 }

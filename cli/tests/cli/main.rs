@@ -7,6 +7,7 @@
 
 mod applied;
 mod apply;
+mod delete;
 mod forms;
 mod lists;
 mod login;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use api_types::Name;
+use api_types::channel::Revision;
 use vrrp::{Family, Vrid};
 
 /// The kinds of objects that operators write.
@@ -83,6 +84,15 @@ pub enum Conflict {
         /// The groups that refer to it, by name; not empty.
         groups: Vec<Name>,
     },
+    /// The node cannot be deleted, because its agent has not applied that it is a member of nothing.
+    AgentBehind {
+        /// Its name.
+        name: Name,
+        /// What it shall run.
+        desired: Revision,
+        /// What it runs, as far as it has said.
+        applied: Option<Revision>,
+    },
     /// The new prefixes of a segment leave out an address that a group on it has.
     PrefixInUse {
         /// The addresses that would fall outside, each with its group; not empty.
@@ -98,7 +108,7 @@ impl Conflict {
             Self::NameTaken { .. } | Self::ExternalNameTaken { .. } => Some("/name".to_owned()),
             Self::VridTaken { .. } => Some("/vrid".to_owned()),
             Self::AddressTaken { position, .. } => Some(format!("/virtual_addresses/{position}")),
-            Self::InUse { .. } => None,
+            Self::InUse { .. } | Self::AgentBehind { .. } => None,
             Self::PrefixInUse { .. } => Some("/prefixes".to_owned()),
         }
     }
@@ -126,6 +136,20 @@ impl fmt::Display for Conflict {
             ),
             Self::InUse { kind, name, groups } => {
                 write!(f, "{kind} {name} is used by {}: change or delete them first", Listed(groups))
+            }
+            Self::AgentBehind { name, desired, applied } => {
+                match applied {
+                    Some(applied) => {
+                        write!(f, "the agent of node {name} runs revision {applied}, not {desired}")?
+                    }
+                    None => {
+                        write!(f, "the agent of node {name} has not said that it runs revision {desired}")?
+                    }
+                }
+                f.write_str(
+                    ": it may hold addresses, and once the node is gone nobody can tell it to let go. Wait until it is \
+                     connected and has applied it; or delete the node with ?force=true",
+                )
             }
             Self::PrefixInUse { left_out } => {
                 let addresses: Vec<_> =

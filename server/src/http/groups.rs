@@ -121,6 +121,9 @@ async fn put_group(
 }
 
 /// Deletes a group. Its members release the addresses.
+///
+/// Agents do so when they hear of it: one without a session keeps what it holds until it has one again. Until then
+/// the `applied_revision` of its node is behind the `desired_revision`.
 #[utoipa::path(delete, path = "/api/v1/groups/{group}", tag = "groups",
     params(
         ("group" = String, Path, description = "The name or id of the group", example = "web"),

@@ -5,6 +5,7 @@ use api_types::node::{Node, NodeSpec};
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use serde_json::json;
 use sqlx::PgConnection;
 use utoipa_axum::routes;
 use uuid::Uuid;
@@ -17,7 +18,7 @@ use super::intent::{Attempt, Written, check_creation, key_of, name_in};
 use super::page::PageQuery;
 use super::path::{NameOrId, Path};
 use super::problem::Problem;
-use super::query::{NoQuery, Query};
+use super::query::{FromParams, NoQuery, Params, Query};
 use super::routes::Routes;
 use super::versions::{Created, Preconditions, Versioned};
 use crate::app::App;
@@ -46,6 +47,17 @@ impl FromFields for NodeSpec {
         let description = fields.optional("description", String::new);
         fields.refuse_all(node::faults_of(description.as_deref()));
         Some(Self { name: name?, description: description? })
+    }
+}
+
+/// How a node is to be deleted.
+struct DeleteQuery {
+    force: bool,
+}
+
+impl FromParams for DeleteQuery {
+    fn from_params(params: &mut Params) -> Option<Self> {
+        Some(Self { force: params.optional("force")?.unwrap_or_default() })
     }
 }
 
@@ -131,21 +143,26 @@ async fn put_node(
 }
 
 /// Deletes a node that is a member of no group, and ends the session of its agent.
+///
+/// An agent whose node is gone goes on with what it runs, and nobody can tell it to let go of an address. So a node
+/// whose agent has not applied its desired revision is deleted only by force.
 #[utoipa::path(delete, path = "/api/v1/nodes/{node}", tag = "nodes",
     params(
         ("node" = String, Path, description = "The name or id of the node", example = "lb1"),
+        ("force" = Option<bool>, Query,
+            description = "Also when its agent has not applied its desired revision; false by default"),
         ("If-Match" = Option<String>, Header, description = "Only if its ETag is this one"),
     ),
     responses((status = 204, description = "Deleted")))]
 async fn delete_node(
     State(app): State<App>,
     caller: Caller,
-    _: Query<NoQuery>,
+    Query(query): Query<DeleteQuery>,
     Path(path): Path<NameOrId>,
     preconditions: Preconditions,
 ) -> Result<StatusCode, Problem> {
     let attempt = Attempt::new(&app, &caller, "node.delete", Kind::Node.as_str(), Some(path.to_string()));
-    attempt.outcome(delete(&app, &caller, &path, &preconditions)).await
+    attempt.outcome(delete(&app, &caller, &path, query.force, &preconditions)).await
 }
 
 async fn create(app: &App, caller: &Caller, spec: &NodeSpec) -> Result<Created<Node>, Problem> {
@@ -197,6 +214,7 @@ async fn delete(
     app: &App,
     caller: &Caller,
     path: &NameOrId,
+    force: bool,
     preconditions: &Preconditions,
 ) -> Result<StatusCode, Problem> {
     let key = key_of(Kind::Node, path)?;
@@ -208,12 +226,19 @@ async fn delete(
     if !groups.is_empty() {
         return Err(Conflict::InUse { kind: Kind::Node, name: before.name, groups }.into());
     }
+    let is_behind = node::is_behind(&before.status);
+    if is_behind && !force {
+        let (desired, applied) = (before.status.desired_revision, before.status.applied_revision);
+        return Err(Conflict::AgentBehind { name: before.name, desired, applied }.into());
+    }
     let now = app.clock.now();
     intent::touch_nodes(&mut tx, &[before.id]).await?;
     conditions::settle(&mut tx, Subject::Node(before.id), &[], now).await?;
     nodes::delete(&mut tx, before.id).await?;
     let target = Target::new(Kind::Node.as_str(), before.id, &before.name);
-    audit::record(&mut tx, now, &caller.did("node.delete", target).before(&before)).await?;
+    let entry = caller.did("node.delete", target).before(&before);
+    let entry = if is_behind { entry.after(&json!({"forced": true})) } else { entry };
+    audit::record(&mut tx, now, &entry).await?;
     tx.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -36,6 +36,7 @@ enum Kind {
     VridTaken,
     AddressTaken,
     InUse,
+    AgentBehind,
     PreconditionFailed,
     TooLarge,
     TooSlow,
@@ -61,6 +62,9 @@ impl Kind {
             Self::VridTaken => (StatusCode::CONFLICT, "vrid_taken", "The VRID is taken"),
             Self::AddressTaken => (StatusCode::CONFLICT, "address_taken", "The address is taken"),
             Self::InUse => (StatusCode::CONFLICT, "in_use", "The object is in use"),
+            Self::AgentBehind => {
+                (StatusCode::CONFLICT, "agent_behind", "The agent does not run what it shall")
+            }
             Self::PreconditionFailed => {
                 (StatusCode::PRECONDITION_FAILED, "precondition_failed", "The object is not as expected")
             }
@@ -308,6 +312,7 @@ impl From<Vec<conflict::Conflict>> for Problem {
             Some(conflict::Conflict::NameTaken { .. } | conflict::Conflict::ExternalNameTaken { .. }) => {
                 Kind::NameTaken
             }
+            Some(conflict::Conflict::AgentBehind { .. }) => Kind::AgentBehind,
             Some(conflict::Conflict::InUse { .. } | conflict::Conflict::PrefixInUse { .. }) | None => {
                 Kind::InUse
             }

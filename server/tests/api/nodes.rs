@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use crate::agent::Agent;
 use crate::harness::TestApp;
 use crate::intent::{external_member, group, node_member, with, written};
+use crate::listening::{Server, conditions, eventually_shows, make_group};
 
 #[tokio::test]
 async fn a_node_is_created_shown_replaced_and_deleted() {
@@ -56,6 +58,53 @@ async fn a_member_of_a_group_cannot_be_deleted() {
     assert_eq!(api.everything().await, before, "nothing changed");
     api.delete("/api/v1/groups/web").await.is(204);
     api.delete("/api/v1/nodes/lb1").await.is(204);
+}
+
+#[tokio::test]
+async fn a_node_whose_agent_may_hold_addresses_is_deleted_only_by_force() {
+    let server = Server::start().await;
+    let (cut_off, back) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    make_group(&server, "web", 51, &["lb1", "lb2"]).await;
+    for agent in [&cut_off, &back] {
+        let mut channel = agent.connect(&server, "192.0.2.1").await;
+        let state = channel.desired().await;
+        channel.applied(state.revision, &state.digest).await;
+        let path = format!("/api/v1/nodes/{}", agent.node);
+        let runs = json!(state.revision);
+        eventually_shows(&server, &path, |node| node["status"]["applied_revision"] == runs).await;
+        channel.drop_dead();
+        eventually_shows(&server, &path, |node| node["status"]["connected"] == false).await;
+    }
+    server.delete("/api/v1/groups/web").await;
+
+    let path = "/api/v1/nodes/lb1";
+    let node = server.get(path).await;
+    assert_ne!(node["status"]["applied_revision"], node["status"]["desired_revision"]);
+    assert_eq!(conditions(&node), ["agent_disconnected"], "that it has not heard of it is there to be seen");
+    for way in ["", "?force=false"] {
+        let refused = server.request("DELETE", &format!("{path}{way}")).send().await;
+        let refused = refused.refused_as(409, "agent_behind");
+        assert!(refused.said().contains("force=true"), "{}", refused.said());
+        assert_eq!(server.audit().await[0]["outcome"], "refused");
+    }
+    let unread = server.request("DELETE", &format!("{path}?force=yes")).send().await;
+    assert_eq!(unread.refused_as(400, "invalid_query").pointers(), ["?force"]);
+    server.get(path).await;
+
+    server.delete(&format!("{path}?force=true")).await;
+    let entry = &server.audit().await[0];
+    assert_eq!((&entry["action"], &entry["after"]), (&json!("node.delete"), &json!({"forced": true})));
+    assert_eq!(entry["before"]["status"]["applied_revision"], node["status"]["applied_revision"]);
+
+    let mut channel = back.connect(&server, "192.0.2.2").await;
+    let state = channel.desired().await;
+    assert_eq!(state.groups, []);
+    channel.applied(state.revision, &state.digest).await;
+    let runs = json!(state.revision);
+    let let_go = |node: &serde_json::Value| node["status"]["applied_revision"] == runs;
+    eventually_shows(&server, "/api/v1/nodes/lb2", let_go).await;
+    server.delete("/api/v1/nodes/lb2").await;
+    assert_eq!(server.audit().await[0]["after"], json!(null), "no force was needed");
 }
 
 #[tokio::test]
