@@ -19,8 +19,12 @@ fn the_address_is_held_again_by_a_node_that_was_deleted_and_enrolled_anew() -> R
 
         let deleted = site.api.send(Method::DELETE, "groups/web", None)?;
         ensure!(deleted.status.is_success(), "{deleted:?}");
-        let deleted = site.api.send(Method::DELETE, "nodes/n1", None)?;
-        ensure!(deleted.status.is_success(), "{deleted:?}");
+        // Refused until its agent has let go.
+        eventually("the node is deleted", BOUND, || {
+            let deleted = site.api.send(Method::DELETE, "nodes/n1", None)?;
+            ensure!(deleted.status.is_success(), "{deleted:?}");
+            Ok(())
+        })?;
         let token: JoinToken = site.api.create("join-tokens", &json!({"node": "n1"}))?;
         let node = site.node("n1")?;
         let file = node.host.directory.join("second-join-token");
