@@ -11,9 +11,10 @@ help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/make \1	\2/p' Makefile | expand -t 16
 
 demo: root dependencies ## Show a real failover in namespaces (root); writes target/demo/report.json
-	cargo build --workspace --bins
-	@BATON_BIN_DIR="$${CARGO_TARGET_DIR:-$$PWD/target}/debug"; export BATON_BIN_DIR; \
-		exec "$$BATON_BIN_DIR/baton-demo"
+	@if [ -z "$$BATON_BIN_DIR" ]; then \
+		echo "cargo build --workspace --bins" && cargo build --workspace --bins || exit; \
+		BATON_BIN_DIR="$${CARGO_TARGET_DIR:-$$PWD/target}/debug"; export BATON_BIN_DIR; \
+	fi; exec "$$BATON_BIN_DIR/baton-demo"
 
 test: root ## Check style, lints and generated files, then run every test (root)
 	@scripts/test.sh

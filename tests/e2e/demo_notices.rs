@@ -1,9 +1,10 @@
 //! The demo is believed because it fails with an agent that does not do its work, and removes what it made.
 
+use std::fs;
 use std::io::{PipeReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, Result, ensure};
 use e2e::{Namespace, binaries, eventually, is_alive, prefix_owned_by};
@@ -44,13 +45,18 @@ fn with_agent(example: &str) -> Result<Output> {
 }
 
 #[test]
-fn it_succeeds_and_reports_with_the_agent_as_it_is() -> Result<()> {
-    let report = std::env::temp_dir().join(format!("baton-demo-{}.json", std::process::id()));
-    let output = demo(&report)?.output()?;
+fn make_demo_succeeds_and_reports_with_the_agent_as_it_is() -> Result<()> {
+    let server = binaries::program("baton-server")?;
+    let mut make = Command::new("make");
+    make.arg("demo").current_dir(binaries::workspace());
+    make.env(binaries::READY, server.parent().context("a program without a directory")?);
+    let begun = SystemTime::now();
+    let output = make.output()?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     ensure!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
-    let written: serde_json::Value = serde_json::from_slice(&std::fs::read(&report)?)?;
-    std::fs::remove_file(&report)?;
+    let report = binaries::workspace().join("target/demo/report.json");
+    ensure!(fs::metadata(&report)?.modified()? >= begun, "the report is an older run's");
+    let written: serde_json::Value = serde_json::from_slice(&fs::read(&report)?)?;
     let fields: Vec<&str> = written.as_object().context("no object")?.keys().map(String::as_str).collect();
     ensure!(fields.len() == REPORT_FIELDS.len(), "{written}");
     for field in REPORT_FIELDS {
