@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use api_types::condition::ConditionKind;
 use api_types::failover::{FailoverCause, GapMethod};
-use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, http_prober, ping_prober};
+use api_types::node::Node as NodeResource;
+use e2e::{BOUND, Haproxy, Lab, Moment, Site, VIP, VRID, eventually, http_prober, ping_prober};
 
 /// `Active_Down_Interval` of n2 at 100 ms: 3 × 100 + (256 − 150)/256 × 100 = 341 ms; five times that, and
 /// more.
 const TAKEOVER_BOUND: Duration = Duration::from_millis(2_000);
+/// A server gives up an agent that it has not heard for 15 s; five times that.
+const TIME_TO_BE_MISSED: Duration = Duration::from_secs(75);
 
 #[test]
 fn the_best_backup_takes_over_and_the_failover_is_recorded() -> Result<()> {
@@ -51,6 +55,18 @@ fn the_best_backup_takes_over_and_the_failover_is_recorded() -> Result<()> {
         let witnessed = (announced[0].0 - *last_heard).as_secs_f64() * 1_000.0;
         let recorded = failover.gap_ms.context("no gap")?;
         ensure!((recorded - witnessed).abs() < 50.0, "recorded {recorded} ms, witnessed {witnessed} ms");
+
+        eventually("the server says that n1 is not there", TIME_TO_BE_MISSED, || {
+            let seen: NodeResource = site.api.get("nodes/n1")?;
+            let missed =
+                seen.status.conditions.iter().any(|one| one.kind == ConditionKind::AgentDisconnected);
+            ensure!(missed && !seen.status.connected, "{:?}", seen.status);
+            Ok(())
+        })?;
+        for name in ["n2", "n3"] {
+            let seen: NodeResource = site.api.get(&format!("nodes/{name}"))?;
+            ensure!(seen.status.connected && seen.status.conditions.is_empty(), "{name}: {:?}", seen.status);
+        }
         Ok(())
     })
 }
