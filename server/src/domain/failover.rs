@@ -16,8 +16,10 @@
 //! yielded to it, that resigned and heard it follow, or that waited behind it. Such a move is known by the
 //! transition that shows it first.
 //!
-//! # What is no failover
-//! A split that heals: the holder that stays has never ceased to hold.
+//! # A holder that never let go
+//! A member that was cut off, or did nothing for a while, holds on while another takes over. When they hear each other
+//! again the other yields to it, and it has nothing to report, for to itself it has been Active all along. That is a move
+//! back, and the transition of the one that yields shows it.
 
 mod cause;
 mod gap;
@@ -31,7 +33,7 @@ use std::net::IpAddr;
 
 use api_types::Timestamp;
 use api_types::failover::{FailoverCause, GapMethod};
-use api_types::transition::{State, TransitionRecord};
+use api_types::transition::{State, TransitionReason, TransitionRecord};
 use uuid::Uuid;
 use vrrp::{Claim, Priority};
 
@@ -93,6 +95,8 @@ pub enum Evidence {
     TakenOver,
     /// The transition of a member that heard an external one hold.
     ExternalHeard,
+    /// The transition of a holder that yielded to a node that had never let go.
+    YieldedBack,
 }
 
 impl Evidence {
@@ -102,6 +106,7 @@ impl Evidence {
         match self {
             Self::TakenOver => "taken_over",
             Self::ExternalHeard => "external_heard",
+            Self::YieldedBack => "yielded_back",
         }
     }
 }
@@ -153,11 +158,13 @@ const CLOCK_DOUBT_S: i64 = 5;
 #[must_use]
 pub fn join(earlier: &[Recorded], transitions: &[Recorded], addresses: &Addresses) -> Vec<Move> {
     let mut walk = Walk { addresses, names: HashMap::new(), holder: None, own: HashMap::new() };
-    for transition in timeline::in_order(earlier) {
-        walk.names.insert(transition.node_id, &transition.node);
-        walk.follow(transition);
-    }
     let ordered = timeline::in_order(transitions);
+    let before = timeline::in_order(earlier);
+    let all: Vec<_> = before.iter().chain(&ordered).copied().collect();
+    for transition in before {
+        walk.names.insert(transition.node_id, &transition.node);
+        walk.follow(transition, &all);
+    }
     for transition in &ordered {
         walk.names.insert(transition.node_id, &transition.node);
     }
@@ -166,7 +173,8 @@ pub fn join(earlier: &[Recorded], transitions: &[Recorded], addresses: &Addresse
     for transition in &ordered {
         moves.extend(walk.external_move(transition, &ordered));
         moves.extend(walk.takeover(transition, &ordered));
-        walk.follow(transition);
+        moves.extend(walk.move_back(transition, &all));
+        walk.follow(transition, &all);
     }
     moves
 }
@@ -259,9 +267,56 @@ impl<'a> Walk<'a> {
         })
     }
 
-    /// Remembers what the transition says about who holds.
-    fn follow(&mut self, transition: &Recorded) {
+    /// The move back to a node that never let go, if this transition shows one.
+    fn move_back(&self, transition: &Recorded, all: &[&Recorded]) -> Option<Move> {
+        let returned = self.yielded_back_to(transition, all)?;
         let record = &transition.record;
+        Some(Move {
+            transition: transition.id,
+            evidence: Evidence::YieldedBack,
+            group_id: record.group_id,
+            group: record.group.clone(),
+            at: record.at,
+            from: transition.node.clone(),
+            to: self.name_of(&Router::Node(returned)),
+            cause: FailoverCause::Preempting,
+            last_advertisement_at: None,
+            bound_at: None,
+            announced_at: None,
+            gap_ms: None,
+            gap_method: GapMethod::Unknown,
+            transitions: vec![transition.id],
+        })
+    }
+
+    /// The node that the holder yields to with this transition, when that node has no takeover of its own to report.
+    fn yielded_back_to(&self, transition: &Recorded, all: &[&Recorded]) -> Option<Uuid> {
+        let record = &transition.record;
+        let holder =
+            self.holder.as_ref().filter(|holder| holder.router == Router::Node(transition.node_id))?;
+        if record.from != State::Active || record.reason != TransitionReason::HigherPriorityHeard {
+            return None;
+        }
+        let heard = timeline::heard(transition)?;
+        let Router::Node(other) = self.addresses.heard_by(transition.node_id, heard.source)? else {
+            return None;
+        };
+        let doubt = timeline::seconds(CLOCK_DOUBT_S);
+        let explains = |each: &&&Recorded| {
+            each.node_id == *other
+                && each.record.to == State::Active
+                && timeline::seconds_between(holder.since, each.record.at) >= -doubt
+                && timeline::seconds_between(each.record.at, record.at) >= -doubt
+        };
+        all.iter().find(explains).is_none().then_some(*other)
+    }
+
+    /// Remembers what the transition says about who holds.
+    fn follow(&mut self, transition: &Recorded, all: &[&Recorded]) {
+        let record = &transition.record;
+        if let Some(returned) = self.yielded_back_to(transition, all) {
+            self.holder = Some(Holder { router: Router::Node(returned), since: record.at });
+        }
         if let Some((external, heard)) = self.external_seen(transition) {
             let is_news = match &self.holder {
                 None => true,

@@ -168,7 +168,7 @@ async fn recorded_since(
     }
     let mut by_key = HashMap::new();
     for key in keys {
-        let evidence = [Evidence::TakenOver, Evidence::ExternalHeard]
+        let evidence = [Evidence::TakenOver, Evidence::ExternalHeard, Evidence::YieldedBack]
             .into_iter()
             .find(|evidence| evidence.as_str() == key.evidence)
             .ok_or_else(|| StoreError::inconsistent("failovers", key.id, "its evidence"))?;

@@ -56,7 +56,11 @@ fn a_holder_that_dies_right_after_it_was_yielded_to_is_still_the_predecessor() {
         N2.yields(20_001).having_heard("192.0.2.1", 240, 20_000),
         N2.takes_over(20_320, Reason::NoResponse).having_heard("192.0.2.1", 240, 20_000),
     ];
-    assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
+    assert_eq!(
+        summary(&joined(&transitions)),
+        [("n2", "n1", Cause::Preempting), ("n1", "n2", Cause::NoResponse)],
+        "its own report of the takeover is lost with it, or comes later"
+    );
 }
 
 #[test]
@@ -102,13 +106,47 @@ fn an_advertisement_of_long_ago_gives_way_to_a_holder_since() {
 }
 
 #[test]
-fn a_split_that_heals_is_no_move_to_the_holder_that_never_ceased() {
+fn a_holder_that_never_let_go_is_moved_back_to_when_the_other_yields() {
     let transitions = [
         N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
         N2.takes_over(10_320, Reason::NoResponse).having_heard("192.0.2.1", 240, 10_000),
         N2.yields(30_000).having_heard("192.0.2.1", 240, 30_000),
+        N2.takes_over(60_320, Reason::NoResponse).having_heard("192.0.2.1", 240, 60_000),
     ];
-    assert_eq!(summary(&joined(&transitions)), [("n1", "n2", Cause::NoResponse)]);
+    let moves = joined(&transitions);
+    assert_eq!(
+        summary(&moves),
+        [("n1", "n2", Cause::NoResponse), ("n2", "n1", Cause::Preempting), ("n1", "n2", Cause::NoResponse)]
+    );
+    assert_eq!((moves[1].evidence, moves[1].gap_ms), (Evidence::YieldedBack, None), "nobody measured it");
+
+    // The window may begin between the two.
+    let later = join(&transitions[..2], &transitions[2..], &addresses());
+    assert_eq!(summary(&later), summary(&moves[1..]));
+}
+
+#[test]
+fn a_preemption_is_one_move_however_far_the_clocks_of_both_are_apart() {
+    for skew_ms in [-4_000, 0, 4_000] {
+        let n1 = N1.ahead(skew_ms);
+        let transitions = [
+            N2.takes_over(10_000, Reason::NoResponse).having_heard_nothing(),
+            n1.takes_over(60_000, Reason::Preempting).having_heard("192.0.2.2", 100, 59_990),
+            N2.yields(60_001).having_heard("192.0.2.1", 240, 60_001),
+        ];
+        assert_eq!(summary(&joined(&transitions)), [("n2", "n1", Cause::Preempting)], "{skew_ms} ms");
+    }
+}
+
+#[test]
+fn of_two_that_were_elected_at_once_the_one_that_yields_moves_nothing() {
+    let transitions = [
+        N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+        N2.takes_over(1_002, Reason::NoResponse).having_heard_nothing(),
+        N2.yields(1_003).having_heard("192.0.2.1", 240, 1_003),
+    ];
+    let moves = joined(&transitions);
+    assert!(moves.iter().all(|each| each.evidence == Evidence::TakenOver), "{moves:?}");
 }
 
 #[test]
