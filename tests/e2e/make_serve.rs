@@ -48,14 +48,14 @@ impl Checkout {
         Ok(command)
     }
 
-    fn start(&self, port: u16) -> Result<Child> {
+    fn start(&self, port: u16) -> Result<Running> {
         let log = self.0.join("log");
         let output = File::create(&log)?;
         let mut command = self.serve(&port.to_string())?;
-        let mut running = command.stdout(output.try_clone()?).stderr(output).spawn()?;
+        let mut running = Running(command.stdout(output.try_clone()?).stderr(output).spawn()?);
         eventually("the server is ready", TIME_TO_START, || {
             let says = || fs::read_to_string(&log).unwrap_or_default();
-            ensure!(running.try_wait()?.is_none(), "make ended:\n{}", says());
+            ensure!(running.0.try_wait()?.is_none(), "make ended:\n{}", says());
             ensure!(self.directory().join("url").exists(), "no url; make says:\n{}", says());
             Ok(())
         })?;
@@ -78,6 +78,29 @@ impl Drop for Checkout {
     }
 }
 
+/// A `make serve`; a test that fails leaves none behind.
+struct Running(Child);
+
+impl Running {
+    fn make(&self) -> Result<Pid> {
+        Ok(Pid::from_raw(i32::try_from(self.0.id())?))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Once make has been waited for, its number may be another's.
+        if let (Ok(None), Ok(make)) = (self.0.try_wait(), self.make()) {
+            let _ended_meanwhile = killpg(make, Signal::SIGTERM);
+            let ends = || self.0.try_wait()?.context("it runs on");
+            if eventually("make ends", TIME_TO_STOP, ends).is_err() {
+                let _ended_meanwhile = killpg(make, Signal::SIGKILL);
+                drop(self.0.wait());
+            }
+        }
+    }
+}
+
 /// Whom a signal is sent to.
 enum To {
     /// Make and all it runs, as a terminal does.
@@ -88,13 +111,13 @@ enum To {
 
 /// Sends `signal` and waits for make. Whatever has been started holds the lock, so a lock that is free at once
 /// means that nothing is left.
-fn stop(checkout: &Checkout, running: &mut Child, signal: Signal, to: To) -> Result<()> {
-    let make = Pid::from_raw(i32::try_from(running.id())?);
+fn stop(checkout: &Checkout, running: &mut Running, signal: Signal, to: To) -> Result<()> {
+    let make = running.make()?;
     match to {
         To::All => killpg(make, signal)?,
         To::Make => kill(make, signal)?,
     }
-    eventually("make ends", TIME_TO_STOP, || running.try_wait()?.context("it runs on"))?;
+    eventually("make ends", TIME_TO_STOP, || running.0.try_wait()?.context("it runs on"))?;
     let lock = File::open(checkout.directory().join(".lock"))?;
     Flock::lock(lock, FlockArg::LockExclusiveNonblock)
         .map_err(|(_, error)| anyhow!("something still runs after {signal}: {error}"))?;
