@@ -22,6 +22,7 @@ use tokio::sync::Mutex;
 pub(crate) use self::problem::Refusal;
 pub(crate) use self::transport::{RequestError, TrustError};
 use crate::config::{Context, Trust};
+use crate::server_url;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -84,7 +85,7 @@ impl Client {
     /// # Errors
     /// [`RequestError::Trust`] when the URL or the CA cannot be used.
     pub(crate) fn new(context: Context) -> Result<Self, RequestError> {
-        let base = transport::server_url(&context.server)?;
+        let base = server_url::parse(&context.server).map_err(TrustError::Url)?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("baton-cli/", env!("CARGO_PKG_VERSION")))
             .https_only(true)

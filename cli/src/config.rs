@@ -6,15 +6,18 @@
 //! nothing of the file, so that a token is never shown to another server.
 
 use std::ffi::OsString;
-use std::fmt::Display;
 use std::fs;
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+use crate::api_token::{ApiToken, TokenError};
+use crate::bounded_file::{self, Limit};
+use crate::server_url::{self, UrlError, normal};
 
 /// All that is needed to call one server.
 #[derive(Debug, Clone)]
@@ -24,22 +27,6 @@ pub(crate) struct Context {
     /// Which certificate authorities may vouch for it.
     pub(crate) trust: Trust,
     pub(crate) token: ApiToken,
-}
-
-/// An API token.
-#[derive(Debug, Clone)]
-pub(crate) struct ApiToken {
-    pub(crate) secret: SecretString,
-    /// Where it came from, for messages: `the API token in /etc/token`.
-    pub(crate) origin: String,
-}
-
-impl ApiToken {
-    /// The token in `text`, which may have white space around it.
-    pub(crate) fn new(text: &str, place: impl Display) -> Self {
-        let secret = SecretString::from(text.trim().to_owned());
-        Self { secret, origin: format!("the API token {place}") }
-    }
 }
 
 /// Which certificate authorities may vouch for the server.
@@ -61,6 +48,10 @@ pub(crate) enum Trust {
 pub(crate) enum ConfigError {
     #[error("not logged in: {} does not exist and BATON_SERVER is not set", .path.display())]
     NoServer { path: PathBuf },
+    #[error(transparent)]
+    Server(#[from] UrlError),
+    #[error(transparent)]
+    Token(#[from] TokenError),
     #[error("there is no API token for {server}")]
     NoToken { server: String },
     #[error("{} is not a configuration of baton", .path.display())]
@@ -102,7 +93,7 @@ impl ConfigError {
                     .to_owned(),
             ),
             Self::NoHome => Some("set BATON_CONFIG to the path of a file".to_owned()),
-            Self::Read { .. } | Self::Write { .. } => None,
+            Self::Server(_) | Self::Token(_) | Self::Read { .. } | Self::Write { .. } => None,
         }
     }
 }
@@ -169,6 +160,7 @@ fn load_from(environment: &Environment<'_>) -> Result<Context, ConfigError> {
     let Some(server) = asked.or_else(|| stored.as_ref().map(|stored| normal(&stored.server))) else {
         return Err(ConfigError::NoServer { path: path? });
     };
+    server_url::parse(&server)?;
     let kept = path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
     let (stored_ca, stored_token) = stored.map_or((None, None), |stored| (stored.ca, Some(stored.token)));
 
@@ -179,20 +171,11 @@ fn load_from(environment: &Environment<'_>) -> Result<Context, ConfigError> {
     };
     let token = match (environment.text("BATON_TOKEN"), environment.path("BATON_TOKEN_FILE"), stored_token) {
         (Some(token), _, _) => ApiToken::new(&token, "in BATON_TOKEN"),
-        (None, Some(path), _) => read_token(&path)?,
+        (None, Some(path), _) => ApiToken::read(&path)?,
         (None, None, Some(token)) => ApiToken::new(&token, format_args!("of the login in {kept}")),
         (None, None, None) => return Err(ConfigError::NoToken { server }),
     };
     Ok(Context { server, trust, token })
-}
-
-fn read_token(path: &Path) -> Result<ApiToken, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        what: "the API token",
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(ApiToken::new(&text, format_args!("in {}", path.display())))
 }
 
 /// The certificates in `path`, as the only ones to trust.
@@ -200,17 +183,12 @@ fn read_token(path: &Path) -> Result<ApiToken, ConfigError> {
 /// # Errors
 /// [`ConfigError::Read`] when the file cannot be read.
 pub(crate) fn read_ca(path: &Path) -> Result<Trust, ConfigError> {
-    let pem = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+    let pem = bounded_file::text_of(path, Limit::SETTINGS).map_err(|source| ConfigError::Read {
         what: "the CA certificate",
         path: path.to_owned(),
         source,
     })?;
     Ok(Trust::Only { pem, origin: path.display().to_string() })
-}
-
-/// One spelling for one server.
-pub(crate) fn normal(server: &str) -> String {
-    server.trim().trim_end_matches('/').to_owned()
 }
 
 /// The file.
@@ -224,7 +202,7 @@ struct Stored {
 }
 
 fn read(path: &Path) -> Result<Option<Stored>, ConfigError> {
-    match fs::read_to_string(path) {
+    match bounded_file::text_of(path, Limit::SETTINGS) {
         Ok(text) => match toml::from_str(&text) {
             Ok(stored) => Ok(Some(stored)),
             Err(source) => Err(ConfigError::Malformed { path: path.to_owned(), source }),
@@ -316,6 +294,14 @@ mod tests {
 
         let other = with(&[config, ("BATON_SERVER", "https://two:8443")]);
         assert!(matches!(other, Err(ConfigError::NoToken { server }) if server == "https://two:8443"));
+    }
+
+    #[test]
+    fn a_wrong_url_is_found_before_a_missing_token() {
+        for wrong in ["foo", "http://one:8443", "https://one:8443/api"] {
+            let refused = with(&[("BATON_SERVER", wrong)]);
+            assert!(matches!(refused, Err(ConfigError::Server(_))), "{wrong}: {refused:?}");
+        }
     }
 
     #[test]

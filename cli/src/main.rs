@@ -4,6 +4,8 @@
 //! and speaks the words of the API. Each command has one file in `commands/`; what it prints goes through
 //! `output/`, what it asks goes through `client.rs`, and every failure becomes an exit status in `errors.rs`.
 
+mod api_token;
+mod bounded_file;
 mod client;
 mod commands;
 mod config;
@@ -11,6 +13,7 @@ mod diff;
 mod errors;
 mod manifest;
 mod output;
+mod server_url;
 mod ttl;
 
 use std::process::ExitCode;

@@ -9,7 +9,7 @@ mod parse;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use api_types::manifest::Manifest;
 use thiserror::Error;
 
 pub(crate) use self::parse::SERVER_OWNED;
+use crate::bounded_file::{self, Limit};
 
 /// An object and where it was written.
 #[derive(Debug, Clone)]
@@ -100,7 +101,7 @@ impl Origin {
 /// The objects of `sources` in the order in which they can be applied: segments, nodes, groups.
 ///
 /// A source is a file, `-` for standard input, or a directory, whose files that end in `.yaml` or `.yml` are
-/// read in the order of their names, without those of directories in it.
+/// read in the order of their names, without those of directories in it. At most 4 MiB are read of a file.
 ///
 /// # Errors
 /// [`ManifestError`]; when documents are wrong, every one of them is named. Every source holds at least one.
@@ -181,8 +182,8 @@ fn name_of(source: &Path) -> String {
 fn texts(source: &Path) -> Result<Vec<Text>, ManifestError> {
     let refuse = |path: &Path, source| ManifestError::Read { source_name: name_of(path), source };
     if is_standard_input(source) {
-        let mut text = String::new();
-        io::stdin().lock().read_to_string(&mut text).map_err(|error| refuse(source, error))?;
+        let text = bounded_file::text_from(io::stdin().lock(), Limit::MANIFEST);
+        let text = text.map_err(|error| refuse(source, error))?;
         return Ok(vec![Text { file: name_of(source).into(), text: text.into() }]);
     }
     let mut files = vec![source.to_owned()];
@@ -193,7 +194,7 @@ fn texts(source: &Path) -> Result<Vec<Text>, ManifestError> {
         }
     }
     let named = |file: PathBuf| {
-        let text = fs::read_to_string(&file).map_err(|error| refuse(&file, error))?;
+        let text = bounded_file::text_of(&file, Limit::MANIFEST).map_err(|error| refuse(&file, error))?;
         Ok(Text { file: name_of(&file).into(), text: text.into() })
     };
     files.into_iter().map(named).collect()

@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::problem::Refusal;
 use crate::config::{Context, Trust};
+use crate::server_url::UrlError;
 
 /// Why a request brought no answer that could be used.
 #[derive(Debug, Error)]
@@ -42,10 +43,8 @@ fn not_known(refusal: &Refusal) -> String {
 /// Why no request can be made.
 #[derive(Debug, Error)]
 pub(crate) enum TrustError {
-    #[error("{server:?} is not the URL of a server: write it like https://baton.example:8443")]
-    Url { server: String },
-    #[error("{server:?} would send the API token in the clear: the URL must begin with https://")]
-    Clear { server: String },
+    #[error(transparent)]
+    Url(#[from] UrlError),
     #[error("{origin} holds no certificate: a CA file has one or more blocks -----BEGIN CERTIFICATE-----")]
     NoCertificate { origin: String },
     #[error("{origin} holds a certificate that cannot be read")]
@@ -151,17 +150,6 @@ impl Cause {
     }
 }
 
-/// The URL of a server, to which paths can be added.
-pub(super) fn server_url(server: &str) -> Result<Url, TrustError> {
-    let refuse = || TrustError::Url { server: server.to_owned() };
-    let url = Url::parse(server).map_err(|_| refuse())?;
-    match url.scheme() {
-        "https" if url.has_host() && url.query().is_none() && url.fragment().is_none() => Ok(url),
-        "http" => Err(TrustError::Clear { server: server.to_owned() }),
-        _ => Err(refuse()),
-    }
-}
-
 /// The certificates of a CA file; at least one.
 pub(super) fn certificates(pem: &str, origin: &str) -> Result<Vec<Certificate>, TrustError> {
     let certificates = Certificate::from_pem_bundle(pem.as_bytes())
@@ -260,15 +248,6 @@ fn bare(name: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_url_that_would_send_the_token_in_the_clear_is_refused() {
-        assert!(matches!(server_url("http://baton.example:8443"), Err(TrustError::Clear { .. })));
-        for bad in ["baton.example:8443", "baton", "", "ftp://baton.example", "https://"] {
-            assert!(matches!(server_url(bad), Err(TrustError::Url { .. })), "{bad}");
-        }
-        assert!(server_url("https://[2001:db8::1]:8443").is_ok());
-    }
 
     #[test]
     fn a_ca_file_without_a_certificate_is_refused_by_name() {

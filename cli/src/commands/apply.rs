@@ -37,7 +37,7 @@ The first object that the server refuses ends the run, and what was applied
 before it stays. Running it again is safe: what is as the files say is left
 alone, and what somebody else changed in between is not overwritten.")]
 pub(crate) struct Args {
-    /// A YAML file, a directory of them, or - for standard input; may be repeated
+    /// A YAML file of at most 4 MiB, a directory of them, or - for standard input; may be repeated
     #[arg(short, long, required = true, value_name = "FILE")]
     file: Vec<PathBuf>,
 }

@@ -130,3 +130,45 @@ fn the_version_is_that_of_the_program_and_of_the_server_where_it_answers() {
     let gone = "server not known: https://127.0.0.1:1 cannot be reached: nothing listens there\n";
     assert_eq!((silent.code, silent.out), (0, format!("{own}{gone}")));
 }
+
+#[test]
+fn what_has_no_end_is_refused_at_once_wherever_it_is_named() {
+    let peer = Peer::start();
+    for (device, input) in [("/dev/zero", ""), ("/dev/urandom", ""), ("-", &*"x".repeat(5_000))] {
+        let mut login = peer.bare(&["login", "--server", &peer.url(), "--token-file", device]);
+        let login = said(&mut login, input);
+        assert_eq!(login.code, 2, "{}", login.err);
+        assert!(login.err.contains("there is no API token "), "{}", login.err);
+        assert!(login.err.contains("more than 4 KiB"), "{}", login.err);
+    }
+    let mut get = peer.bare(&["get", "groups"]);
+    let get = said(get.env("BATON_SERVER", peer.url()).env("BATON_TOKEN_FILE", "/dev/zero"), "");
+    assert_eq!(get.code, 2, "{}", get.err);
+    assert!(get.err.contains("there is no API token in /dev/zero"), "{}", get.err);
+
+    let apply = peer.baton(&["apply", "-f", "/dev/zero"]);
+    assert_eq!(apply.code, 2, "{}", apply.err);
+    assert!(
+        apply.err.contains("/dev/zero cannot be read\n  because: it holds more than 4 MiB"),
+        "{}",
+        apply.err
+    );
+    assert_eq!(peer.lines(), Vec::<String>::new());
+}
+
+#[test]
+fn a_wrong_url_is_said_to_be_wrong_whether_or_not_there_is_a_token() {
+    let peer = Peer::start();
+    for (url, wanted) in [
+        ("foo", "is not the URL of a server: write it like https://baton.example:8443"),
+        ("http://127.0.0.1:1", "the URL must begin with https://"),
+        ("https://127.0.0.1:1/api", "write it like https://baton.example:8443, with nothing behind the port"),
+    ] {
+        let get = said(peer.bare(&["get", "groups"]).env("BATON_SERVER", url), "");
+        let login = ["login", "--server", url, "--token-file", "/nonexistent"];
+        for said in [get, said(&mut peer.bare(&login), "")] {
+            assert_eq!(said.code, 2, "{}", said.err);
+            assert!(said.err.contains(wanted), "{url}: {}", said.err);
+        }
+    }
+}
