@@ -5,6 +5,7 @@
 
 mod locate;
 mod parse;
+mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;

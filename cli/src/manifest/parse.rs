@@ -10,10 +10,11 @@ use api_types::manifest::Manifest;
 use api_types::node::NodeSpec;
 use api_types::segment::SegmentSpec;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, DeserializeSeed as _, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
 use serde_yaml_ng::{Deserializer, Value};
 
+use super::value::{Any, Oversize};
 use super::{Document, Mistake, Origin};
 
 const KINDS: &str = "allowed are segment, node and group";
@@ -30,13 +31,18 @@ pub(super) fn documents(
 ) {
     for (index, document) in Deserializer::from_str(text).enumerate() {
         let origin = Origin { file: Arc::clone(file), text: Arc::clone(text), index };
-        let value = match Value::deserialize(document) {
+        let mut oversize = Oversize::default();
+        let value = match Any(&mut oversize).deserialize(document) {
             // Nothing between two `---`, or only comments.
             Ok(Value::Null) => continue,
             Ok(value) => value,
             Err(error) => {
-                let line = error.location().map(|location| location.line());
-                mistakes.push(Mistake { place: origin.at(line), detail: format!("it is no YAML: {error}") });
+                let place = origin.at(error.location().map(|location| location.line()));
+                if is_yaml(text, index) {
+                    mistakes.push(Mistake { place, detail: without_place(&error) });
+                    continue;
+                }
+                mistakes.push(Mistake { place, detail: format!("it is no YAML: {error}") });
                 // What follows a break of the syntax cannot be told apart.
                 return;
             }
@@ -44,10 +50,21 @@ pub(super) fn documents(
         match manifest(value) {
             Ok(manifest) => documents.push(Document { manifest, origin }),
             Err(Wrong { pointer, detail }) => {
-                mistakes.push(Mistake { place: origin.place(&pointer), detail });
+                mistakes.push(Mistake { place: origin.place(&pointer), detail: oversize.restored(detail) });
             }
         }
     }
+}
+
+/// Whether the document with this index breaks no rule of the syntax.
+fn is_yaml(text: &str, index: usize) -> bool {
+    Deserializer::from_str(text).nth(index).is_some_and(|document| IgnoredAny::deserialize(document).is_ok())
+}
+
+/// What an error says before the place in the file, which stands in front of the whole message.
+fn without_place(error: &serde_yaml_ng::Error) -> String {
+    let said = error.to_string();
+    said.rsplit_once(" at line ").map_or(said.as_str(), |(said, _)| said).to_owned()
 }
 
 /// What is wrong, and in which field.

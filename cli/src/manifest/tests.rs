@@ -120,7 +120,27 @@ fn a_break_of_the_syntax_is_named_with_its_line() {
     let found = mistakes("kind: node\nname: [lb1\n");
     assert_eq!(found.len(), 1);
     assert!(found[0].starts_with(":3 (document 1): it is no YAML: "), "{found:?}");
-    assert!(mistakes("kind: node\nname: a\nname: b\n")[0].contains("duplicate"), "a repeated key");
+}
+
+#[test]
+fn a_repeated_key_is_named_with_its_own_line_and_hides_no_other_mistake() {
+    let repeated = "kind: node\ndescription: a\nname: a\nname: b\n---\nkind: vip\n";
+    let found = mistakes(repeated);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert_eq!(found[0], ":4 (document 1): the key `name` stands twice in one object");
+    assert!(found[1].starts_with(":6 (document 2): kind: "), "{found:?}");
+    let found = mistakes(&GOOD.replace("    priority: 240", "    priority: 240\n    node: lb2"));
+    assert_eq!(found, [":12 (document 1): members[0]: the key `node` stands twice in one object"]);
+}
+
+#[test]
+fn a_number_of_any_size_is_refused_by_its_field_with_what_is_allowed() {
+    for number in ["99999999999999999999999", "18446744073709551615", "-99999999999999999999999"] {
+        let found = mistakes(&GOOD.replace("51", number));
+        assert_eq!(found, [format!(":5 (document 1): vrid: {number} is not a VRID: allowed are 1 to 255")]);
+    }
+    let found = mistakes(&GOOD.replace("51", &"9".repeat(60)));
+    assert!(found[0].starts_with(":5 (document 1): vrid: it is "), "{found:?}");
 }
 
 #[test]
