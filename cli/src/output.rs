@@ -11,7 +11,7 @@ mod terminal;
 
 use std::io::{self, Write as _};
 
-pub(crate) use self::age::{age, moment};
+pub(crate) use self::age::{age, moment, span};
 pub(crate) use self::format::{Document, Format, LineFormat, Named, json, lines, yaml};
 pub(crate) use self::table::{Cell, Column, Table, render};
 pub(crate) use self::terminal::{Terminal, Tone};

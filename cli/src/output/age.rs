@@ -1,5 +1,7 @@
 //! Times as people read them.
 
+use std::time::Duration;
+
 use api_types::Timestamp;
 
 /// How long ago `then` was, in one unit: `3s`, `12m`, `5h`, `40d`. A time in the future counts as now.
@@ -10,6 +12,19 @@ pub(crate) fn age(then: Timestamp, now: Timestamp) -> String {
         120..7_200 => format!("{}m", seconds / 60),
         7_200..172_800 => format!("{}h", seconds / 3_600),
         _ => format!("{}d", seconds / 86_400),
+    }
+}
+
+/// How long something took, to be read at a glance: `315.2 ms`, `35.1 s`, `5m50s`, `3h07m`.
+pub(crate) fn span(milliseconds: f64) -> String {
+    if milliseconds < 999.95 {
+        return format!("{milliseconds:.1} ms");
+    }
+    let seconds = milliseconds / 1_000.0;
+    match Duration::try_from_secs_f64(seconds).map(|span| span.as_secs()) {
+        Ok(whole @ 120..7_200) => format!("{}m{:02}s", whole / 60, whole % 60),
+        Ok(whole @ 7_200..) => format!("{}h{:02}m", whole / 3_600, whole / 60 % 60),
+        Ok(..120) | Err(_) => format!("{seconds:.1} s"),
     }
 }
 
@@ -38,6 +53,24 @@ mod tests {
         ] {
             let now = then + TimeDelta::seconds(seconds);
             assert_eq!(age(then.into(), now.into()), text, "{seconds} s");
+        }
+    }
+
+    #[test]
+    fn a_span_has_units_that_people_count_in() {
+        for (milliseconds, text) in [
+            (0.0, "0.0 ms"),
+            (315.25, "315.2 ms"),
+            (999.94, "999.9 ms"),
+            (999.96, "1.0 s"),
+            (35_052.0, "35.1 s"),
+            (119_940.0, "119.9 s"),
+            (119_949.0, "119.9 s"),
+            (120_000.0, "2m00s"),
+            (350_526.8, "5m50s"),
+            (11_220_000.0, "3h07m"),
+        ] {
+            assert_eq!(span(milliseconds), text, "{milliseconds}");
         }
     }
 

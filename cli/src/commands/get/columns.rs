@@ -12,7 +12,7 @@ use api_types::transition::{State, Transition};
 
 use super::audit_detail;
 use crate::commands::agent_link::AgentLink;
-use crate::output::{Cell, Column, Named, Tone, age, moment};
+use crate::output::{Cell, Column, Named, Tone, age, moment, span};
 
 /// Texts with a blank between them.
 fn joined(items: impl IntoIterator<Item = impl ToString>) -> Cell {
@@ -115,7 +115,8 @@ impl Named for Failover {
         Column::new("FROM", |failover, _| Cell::maybe(failover.from.as_ref())),
         Column::new("TO", |failover, _| Cell::plain(&failover.to)),
         Column::new("CAUSE", |failover, _| Cell::plain(failover.cause.as_str())),
-        Column::new("GAP", |failover, _| Cell::maybe(failover.gap_ms.map(|gap| format!("{gap:.1} ms")))),
+        Column::new("GAP", |failover, _| Cell::maybe(failover.gap_ms.map(span))),
+        Column::wide("GAP MS", |failover, _| Cell::maybe(failover.gap_ms)),
         Column::wide("MEASURED", |failover, _| Cell::plain(failover.gap_method.as_str())),
         Column::wide("LAST ADVERTISEMENT", |failover, _| {
             Cell::maybe(failover.last_advertisement_at.map(moment))
