@@ -65,6 +65,10 @@ pub(crate) enum Failure {
     NoSuchName { detail: String },
     #[error("--force is for nodes only: a {kind} is removed or it is not")]
     ForceIsForNodes { kind: &'static str },
+    #[error("nothing was removed")]
+    NotConfirmed,
+    #[error("token {name} is the one that this command uses: once it is removed, you are locked out with it")]
+    OwnToken { name: String },
     #[error("the token was made, but the server did not show it")]
     NoSecret,
     #[error("the answer of the server cannot be written as {format}")]
@@ -91,6 +95,8 @@ impl Failure {
             Self::Config(_)
             | Self::Manifest(_)
             | Self::ForceIsForNodes { .. }
+            | Self::NotConfirmed
+            | Self::OwnToken { .. }
             | Self::Runtime { .. }
             | Self::Format { .. } => ExitStatus::Usage,
             Self::Login(error) => error.request().map_or(ExitStatus::Usage, of_request),
@@ -110,9 +116,15 @@ impl Failure {
             Self::Request(error) => error.hint(),
             Self::Apply(error) => error.request().hint(),
             Self::NoSuch { kind, .. } => Some(format!("`baton get {kind}s` lists them")),
+            Self::OwnToken { .. } => Some(
+                "log in with another token first; or --yes removes it. When no admin's token is left, the server \
+                 writes a new one to admin-token in its state directory at its next start"
+                    .to_owned(),
+            ),
             Self::NoSecret => Some("remove it with `baton delete` and make another".to_owned()),
             Self::NoSuchName { .. }
             | Self::ForceIsForNodes { .. }
+            | Self::NotConfirmed
             | Self::Manifest(_)
             | Self::Format { .. }
             | Self::Output { .. }

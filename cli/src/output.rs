@@ -6,6 +6,7 @@
 
 mod age;
 mod format;
+mod question;
 mod table;
 mod terminal;
 
@@ -13,6 +14,7 @@ use std::io::{self, Write as _};
 
 pub(crate) use self::age::{age, moment, span};
 pub(crate) use self::format::{Document, Format, LineFormat, Named, json, lines, yaml};
+pub(crate) use self::question::Question;
 pub(crate) use self::table::{Cell, Column, Table, render};
 pub(crate) use self::terminal::{Terminal, Tone};
 use crate::errors::Failure;

@@ -2,11 +2,15 @@
 
 use api_types::Name;
 use api_types::auth::{JoinToken, JoinTokenSpec};
+use api_types::node::Node;
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::agent_link::AgentLink;
 use super::kind::Kind;
 use super::token::show_secret;
+use crate::client::{Client, RequestError};
 use crate::errors::{ExitStatus, Failure};
+use crate::output;
 use crate::ttl::Ttl;
 
 #[derive(Debug, ClapArgs)]
@@ -38,15 +42,33 @@ the server's CA, so that the agent knows whom it talks to.")]
         /// How long the token can be used, for example 90s, 10m, 1h; at most a day
         #[arg(long, default_value = "10m", value_name = "TIME")]
         ttl: Ttl,
-        /// Print the token and nothing else
+        /// Print the token and nothing else but warnings
         #[arg(short, long)]
         quiet: bool,
     },
 }
 
+/// Whether the node has an agent that a new one would put out.
+async fn has_agent(client: &Client, node: &Name) -> Result<bool, RequestError> {
+    match client.get::<Node>(&[Kind::Nodes.path(), node.as_str()]).await {
+        Ok(node) => Ok(AgentLink::of(&node) == AgentLink::Connected),
+        Err(error) if error.not_found().is_some() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let Action::Create { node, ttl, quiet } = args.action;
+    let client = super::client()?;
+    let has_agent = has_agent(&client, &node).await?;
     let spec = JoinTokenSpec { node, ttl_ms: ttl.as_millis() };
-    let token: JoinToken = super::client()?.post(&[Kind::JoinTokens.path()], &spec).await?;
+    let token: JoinToken = client.post(&[Kind::JoinTokens.path()], &spec).await?;
+    if has_agent {
+        output::complain(&format!(
+            "The agent of node {} is connected: when another agent enrols with this token, the present one is \
+             put out.",
+            token.node
+        ));
+    }
     show_secret(token.secret, token.expires_at, (!quiet).then(|| format!("node {}, once", token.node)))
 }

@@ -60,8 +60,8 @@ impl LoginError {
 
 /// Who the server says we are.
 #[derive(Deserialize)]
-struct Caller {
-    actor: Actor,
+pub(super) struct Caller {
+    pub(super) actor: Actor,
     role: Role,
 }
 

@@ -9,6 +9,7 @@ mod applied;
 mod apply;
 mod delete;
 mod forms;
+mod join_token;
 mod lists;
 mod login;
 mod peer;
