@@ -129,7 +129,7 @@ impl Link<'_> {
             *clock_offset = corrected;
             dialled = dial(url, &connector, &sign(corrected)?).await;
         }
-        let socket = dialled.map_err(|error| chain(&error))?;
+        let socket = dialled.map_err(|error| not_let_in(&error, &identity.node))?;
         let (session, welcome) = Session::open(socket, self.context.clone(), identity.origin())
             .await
             .map_err(|error| chain(&error))?;
@@ -249,6 +249,26 @@ impl Link<'_> {
     }
 }
 
+/// Why a connection was refused, and what to do where the refusal does not say it. The clock was corrected by
+/// then, so a server that does not know this agent knows another one, or none.
+fn not_let_in(error: &DialError, node: &str) -> String {
+    let said = chain(error);
+    match error {
+        DialError::Unauthenticated { server_time: Some(_), .. } => format!(
+            "{said}; another agent has enrolled as {node}, or the node was deleted: join again with \
+             `baton-agent enrol --replace --join-token-file FILE`"
+        ),
+        DialError::Unauthenticated { .. }
+        | DialError::Connect(_)
+        | DialError::Timeout(_)
+        | DialError::Tls(_)
+        | DialError::HostName(_)
+        | DialError::Refused { .. }
+        | DialError::Upgrade(_)
+        | DialError::Token => said,
+    }
+}
+
 /// What must be added to this host's clock to sign for the server's; `None` when `offset` is as good as it
 /// gets.
 fn corrected_offset(offset: TimeDelta, server_time: DateTime<Utc>, now: DateTime<Utc>) -> Option<TimeDelta> {
@@ -259,6 +279,21 @@ fn corrected_offset(offset: TimeDelta, server_time: DateTime<Utc>, now: DateTime
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agent_that_the_server_no_longer_knows_is_told_to_join_again_and_one_that_a_proxy_refuses_is_not() {
+        let refused = |server_time| {
+            let detail = "the JWT is not accepted: the signature is wrong".to_owned();
+            not_let_in(&DialError::Unauthenticated { server_time, detail }, "lb1")
+        };
+        assert_eq!(
+            refused(Some(Utc::now())),
+            "the server refused this agent (HTTP 401): the JWT is not accepted: the signature is wrong; \
+             another agent has enrolled as lb1, or the node was deleted: join again with `baton-agent enrol \
+             --replace --join-token-file FILE`"
+        );
+        assert!(refused(None).ends_with("the signature is wrong"));
+    }
 
     #[test]
     fn the_clock_is_corrected_once_and_not_for_a_second_or_two() {
