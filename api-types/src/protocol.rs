@@ -101,6 +101,17 @@ pub enum MacMode {
     Virtual,
 }
 
+impl MacMode {
+    /// The word that JSON, columns and logs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Interface => "interface",
+            Self::Virtual => "virtual",
+        }
+    }
+}
+
 /// How advertisements reach the other members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -111,6 +122,17 @@ pub enum Transport {
     Multicast,
     /// To each other member's address. An extension: RFC 9568 knows only multicast.
     Unicast,
+}
+
+impl Transport {
+    /// The word that JSON, columns and logs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Multicast => "multicast",
+            Self::Unicast => "unicast",
+        }
+    }
 }
 
 /// How many routers may lie between members: 0 to 254. A packet must still have a TTL of at least 255 less these.

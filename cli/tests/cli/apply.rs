@@ -39,11 +39,17 @@ fn lan(description: &str) -> Answer {
 fn web(priority: u8) -> Answer {
     let spec = json!({
         "name": "web", "description": "", "segment": "lan", "family": "ipv4", "vrid": 51, "version": 3,
-        "advertisement_interval_ms": 100, "preempt_mode": true, "checksum": "auto",
-        "virtual_addresses": ["10.77.0.100/24"],
+        "advertisement_interval_ms": 100, "preempt_mode": true, "preempt_delay_ms": 0, "accept_mode": true,
+        "mac_mode": "interface", "transport": "multicast", "max_hops": 0, "require_link_local": true,
+        "authentication": null, "checksum": "auto", "virtual_addresses": ["10.77.0.100/24"], "virtual_routes": [],
+        "virtual_rules": [],
         "members": [{"kind": "node", "node": "lb1", "interface": "eth0", "priority": priority}],
     });
-    with_etag("\"7\"", owned(spec, json!({"active": [], "members": [], "conditions": []})))
+    with_etag("\"7\"", observed(spec))
+}
+
+fn observed(group: Value) -> Value {
+    owned(group, json!({"active": [], "members": [], "unadvertised_addresses": [], "conditions": []}))
 }
 
 fn apply(peer: &Peer, manifest: &str) -> crate::peer::Said {
@@ -102,6 +108,38 @@ group/web    updated
     let puts: Vec<_> = peer.asked().into_iter().filter(|asked| asked.line.starts_with("PUT")).collect();
     assert_eq!(puts.len(), 2);
     assert!(puts.iter().all(|put| put.if_match.as_deref() == Some("\"7\"") && put.if_none_match.is_none()));
+}
+
+#[test]
+fn every_option_of_a_group_comes_back_from_yaml_as_it_was() {
+    let peer = Peer::start();
+    let spec = json!({
+        "name": "web", "description": "", "segment": "lan", "family": "ipv4", "vrid": 51, "version": 2,
+        "advertisement_interval_ms": 1_000, "preempt_mode": false, "preempt_delay_ms": 30_000, "accept_mode": false,
+        "mac_mode": "virtual", "transport": "unicast", "max_hops": 3, "require_link_local": false,
+        "authentication": {"type": "simple_text", "text": "s3cret"}, "checksum": "rfc9568",
+        "virtual_addresses": ["10.77.0.100/24"],
+        "virtual_routes": [{"destination": "10.78.0.0/16", "gateway": "10.77.0.1", "metric": 5, "table": 7}],
+        "virtual_rules": [{"from": "10.77.0.100/32", "table": 7, "preference": 100}],
+        "members": [{"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
+                    {"kind": "external", "name": "old", "address": "10.77.0.9", "priority": 100}],
+    });
+    peer.answers("GET /api/v1/groups/web", with_etag("\"7\"", observed(spec.clone())));
+    let shown = peer.baton(&["get", "group", "web", "-o", "yaml"]);
+    assert_eq!(shown.code, 0, "{}", shown.err);
+    peer.answers("GET /api/v1/groups/web", with_etag("\"7\"", observed(spec.clone())));
+    let same = apply(&peer, &shown.out);
+    assert_eq!((same.code, same.out.as_str()), (0, "group/web  unchanged\n"), "{}", same.err);
+
+    peer.answers("PUT /api/v1/groups/web", ok(json!({})));
+    let created = apply(&peer, &shown.out);
+    assert_eq!(created.code, 0, "{}", created.err);
+    assert_eq!(peer.asked().last().unwrap().body, spec, "what is sent is what was shown");
+
+    let slower = shown.out.replace("advertisement_interval_ms: 1000\n", "");
+    peer.answers("GET /api/v1/groups/web", with_etag("\"7\"", observed(spec)));
+    let same = apply(&peer, &slower);
+    assert_eq!(same.out, "group/web  unchanged\n", "1 s is what version 2 has by default: {}", same.err);
 }
 
 #[test]

@@ -7,9 +7,10 @@ use api_types::Name;
 use api_types::channel::{DesiredGroup, DesiredPeer};
 use api_types::group::{GroupSpec, Member};
 use api_types::node::Interface;
-use api_types::protocol::ProtocolOptions;
 use uuid::Uuid;
 use vrrp::Family;
+
+use super::segment::is_link_local;
 
 /// A group as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,13 +59,13 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         family: spec.family,
         vrid: spec.vrid,
         version: spec.version,
-        advertisement_interval_ms: spec.advertisement_interval_ms,
+        advertisement_interval_ms: spec.advertisement_interval(),
         preempt_mode: spec.preempt_mode,
         checksum: spec.checksum,
         virtual_addresses: spec.virtual_addresses.clone(),
         priority: own.priority,
         peers,
-        options: ProtocolOptions::default(),
+        options: spec.options(),
     })
 }
 
@@ -76,12 +77,13 @@ fn advertises_from(member: &Member, family: Family, interfaces: &Interfaces) -> 
     }
 }
 
-/// The address that an interface advertises from: its first one of the family.
+/// The address that an interface advertises from: its first one in IPv4, its first link-local one in IPv6 (RFC 9568
+/// §5.1.2.1).
 #[must_use]
 pub fn primary_address(interfaces: &[Interface], interface: &str, family: Family) -> Option<IpAddr> {
     let of_family = |address: &IpAddr| match family {
         Family::Ipv4 => address.is_ipv4(),
-        Family::Ipv6 => address.is_ipv6(),
+        Family::Ipv6 => is_link_local(*address),
     };
     let interface = interfaces.iter().find(|candidate| candidate.name == interface)?;
     interface.addresses.iter().map(|net| net.addr()).find(of_family)
@@ -90,8 +92,8 @@ pub fn primary_address(interfaces: &[Interface], interface: &str, family: Family
 #[cfg(test)]
 mod tests {
     use super::*;
-    use api_types::group::{Checksum, ExternalMember, NodeMember};
-    use vrrp::{AdvertisementInterval, Priority, Version, Vrid};
+    use api_types::group::{ExternalMember, NodeMember};
+    use vrrp::Priority;
 
     fn name(text: &str) -> Name {
         text.parse().unwrap()
@@ -114,19 +116,14 @@ mod tests {
         StoredGroup {
             id: Uuid::from_u128(7),
             generation: 3,
-            spec: GroupSpec {
-                name: name(group),
-                description: String::new(),
-                segment: name("lan"),
-                family: Family::Ipv4,
-                vrid: Vrid::new(51).unwrap(),
-                version: Version::V3,
-                advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
-                preempt_mode: true,
-                checksum: Checksum::Auto,
-                virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
-                members,
-            },
+            spec: serde_json::from_value(serde_json::json!({
+                "name": group,
+                "segment": "lan",
+                "vrid": 51,
+                "virtual_addresses": ["192.0.2.10/24"],
+                "members": members,
+            }))
+            .unwrap(),
         }
     }
 

@@ -5,48 +5,54 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use api_types::Name;
 use api_types::problem::FieldProblem;
-use vrrp::{Family, Priority, Version};
+use api_types::{Name, VirtualAddress};
+use vrrp::{Family, Priority};
 
 use super::faults::{Faults, check_description};
 
 mod draft;
+mod protocol;
+mod support;
 
 pub use draft::{GroupDraft, MemberDraft};
 
 /// The most virtual addresses of one group.
-pub const MAX_VIRTUAL_ADDRESSES: usize = 64;
+pub const MAX_VIRTUAL_ADDRESSES: usize = vrrp::MAX_ADDRESSES;
+/// The most routes, and the most rules, of one group.
+pub const MAX_VIRTUAL_ROUTES: usize = 64;
 /// The most members of one group.
 pub const MAX_MEMBERS: usize = 32;
 /// The most octets of an interface's name (`IFNAMSIZ` without the final NUL).
 const MAX_INTERFACE_OCTETS: usize = 15;
 
+/// Those of the virtual addresses that an advertisement has no room for: it counts them in one octet, and over IPv6
+/// they must fit the 1,500 octets of an Ethernet frame.
+#[must_use]
+pub fn unadvertised(family: Family, addresses: &[VirtualAddress]) -> &[VirtualAddress] {
+    let room = match family {
+        Family::Ipv4 => 255,
+        Family::Ipv6 => 90,
+    };
+    addresses.get(room..).unwrap_or_default()
+}
+
 /// Every bad field of a group, by the rules that need to know nothing else.
 #[must_use]
 pub fn faults_of(draft: &GroupDraft) -> Vec<FieldProblem> {
     let mut faults = Faults::default();
-    if let Some(description) = &draft.description {
-        check_description(description, &mut faults);
-    }
-    check_protocol(draft, &mut faults);
-    check_virtual_addresses(draft, &mut faults);
-    check_members(draft, &mut faults);
+    support::check(draft, &mut faults);
+    check_rules(draft, &mut faults);
     faults.into_fields()
 }
 
-fn check_protocol(draft: &GroupDraft, faults: &mut Faults) {
-    if draft.family == Some(Family::Ipv6) {
-        faults.add("/family", "ipv6 is not supported by this release: allowed is \"ipv4\"");
+fn check_rules(draft: &GroupDraft, faults: &mut Faults) {
+    if let Some(description) = &draft.description {
+        check_description(description, faults);
     }
-    if draft.version == Some(Version::V2) {
-        faults.add("/version", "version 2 is not supported by this release: allowed is 3");
-    }
-    if let (Some(interval), Some(version)) = (draft.advertisement_interval_ms, draft.version)
-        && let Err(error) = interval.checked_for(version)
-    {
-        faults.add("/advertisement_interval_ms", error);
-    }
+    protocol::check(draft, faults);
+    check_virtual_addresses(draft, faults);
+    check_members(draft, faults);
 }
 
 fn check_virtual_addresses(draft: &GroupDraft, faults: &mut Faults) {

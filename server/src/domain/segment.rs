@@ -61,11 +61,20 @@ impl fmt::Display for Unfit {
     }
 }
 
+/// Whether an address is one that every IPv6 link has, whatever prefixes are on it (RFC 4291 §2.5.6).
+#[must_use]
+pub const fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
 /// Whether `address` can be one of a host of a segment with these prefixes.
 ///
 /// # Errors
 /// [`Unfit`] says why not.
 pub fn check_address(prefixes: &[IpNet], address: IpAddr) -> Result<(), Unfit> {
+    if is_link_local(address) {
+        return Ok(());
+    }
     let narrowest = prefixes
         .iter()
         .filter(|prefix| prefix.contains(&address))

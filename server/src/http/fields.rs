@@ -92,6 +92,22 @@ impl Fields<'_> {
         }
     }
 
+    /// The field `name`; `Some(None)` when it is not there.
+    pub fn present<T: DeserializeOwned>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take(name) {
+            Some(value) => self.convert(name, value).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// The object `name`; `Some(None)` when it is not there, or `null`.
+    pub fn object_or_null<T: FromFields>(&mut self, name: &'static str) -> Option<Option<T>> {
+        match self.take(name) {
+            Some(Value::Null) | None => Some(None),
+            Some(value) => read_object(value, child(&self.pointer, name), self.errors).map(Some),
+        }
+    }
+
     /// The list `name`, which must be there, of values; `None` for each that is wrong.
     pub fn list_draft<T: DeserializeOwned>(
         &mut self,
@@ -108,6 +124,19 @@ impl Fields<'_> {
         count: RangeInclusive<usize>,
     ) -> Option<Vec<Option<T>>> {
         self.items(name, count, read_object)
+    }
+
+    /// The list `name` of at most `most` objects, empty when it is not there; `None` for each that is wrong.
+    pub fn optional_objects_draft<T: FromFields>(
+        &mut self,
+        name: &'static str,
+        most: usize,
+    ) -> Option<Vec<Option<T>>> {
+        if self.object.contains_key(name) {
+            return self.items(name, 0..=most, read_object);
+        }
+        self.known.push(name);
+        Some(Vec::new())
     }
 
     /// Leaves these fields unread and unrefused, where an earlier error says that nobody can know what they mean.

@@ -2,7 +2,11 @@
 
 use std::collections::HashMap;
 
+use api_types::condition::Condition;
 use api_types::group::{Checksum, Group, GroupSpec, GroupStatus, Member};
+use api_types::protocol::{
+    Authentication, MacMode, MaxHops, PreemptDelay, SimpleText, Transport, VirtualRoute, VirtualRule,
+};
 use api_types::{Name, Timestamp, VirtualAddress};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -11,8 +15,9 @@ use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
-use super::{StoreError, conditions, member_reports, members, virtual_addresses};
+use super::{StoreError, conditions, member_reports, members, virtual_addresses, virtual_routing};
 use crate::domain::conflict::Kind;
+use crate::domain::group::unadvertised;
 use crate::domain::holder::{self, Observed};
 
 struct GroupRow {
@@ -25,27 +30,46 @@ struct GroupRow {
     version: i16,
     advertisement_interval_ms: i32,
     preempt_mode: bool,
+    preempt_delay_ms: i32,
+    accept_mode: bool,
+    mac_mode: String,
+    transport: String,
+    max_hops: i16,
+    require_link_local: bool,
+    authentication_text: Option<String>,
     checksum: String,
     generation: i64,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
 }
 
+/// The lists of a group, each in the order in which it was written.
+#[derive(Default)]
+struct Lists {
+    virtual_addresses: Vec<VirtualAddress>,
+    virtual_routes: Vec<VirtualRoute>,
+    virtual_rules: Vec<VirtualRule>,
+    members: Vec<Member>,
+}
+
 impl GroupRow {
     fn into_group(
         self,
-        virtual_addresses: Vec<VirtualAddress>,
-        members: Vec<Member>,
-        status: GroupStatus,
+        lists: Lists,
+        observed: &[Observed],
+        conditions: Vec<Condition>,
     ) -> Result<Group, StoreError> {
         let id = self.id;
+        let Lists { virtual_addresses, virtual_routes, virtual_rules, members } = lists;
+        let family = stored_family("groups", id, &self.family)?;
+        let authentication = self.authentication_text.map(SimpleText::try_from).transpose();
         let refuse = |detail: String| StoreError::inconsistent("groups", id, detail);
         Ok(Group {
             id,
             name: stored_name("groups", id, self.name)?,
             description: self.description,
             segment: stored_name("groups", id, self.segment)?,
-            family: stored_family("groups", id, &self.family)?,
+            family,
             vrid: Vrid::try_from(i64::from(self.vrid)).map_err(|error| refuse(error.to_string()))?,
             version: Version::try_from(i64::from(self.version)).map_err(|error| refuse(error.to_string()))?,
             advertisement_interval_ms: AdvertisementInterval::try_from(i64::from(
@@ -53,14 +77,38 @@ impl GroupRow {
             ))
             .map_err(|error| refuse(error.to_string()))?,
             preempt_mode: self.preempt_mode,
-            checksum: checksum_from_word(&self.checksum)
+            preempt_delay_ms: PreemptDelay::try_from(i64::from(self.preempt_delay_ms))
+                .map_err(|error| refuse(error.to_string()))?,
+            accept_mode: self.accept_mode,
+            mac_mode: from_word([MacMode::Interface, MacMode::Virtual], MacMode::as_str, &self.mac_mode)
+                .ok_or_else(|| refuse(format!("unknown mac_mode {:?}", self.mac_mode)))?,
+            transport: from_word(
+                [Transport::Multicast, Transport::Unicast],
+                Transport::as_str,
+                &self.transport,
+            )
+            .ok_or_else(|| refuse(format!("unknown transport {:?}", self.transport)))?,
+            max_hops: MaxHops::try_from(i64::from(self.max_hops))
+                .map_err(|error| refuse(error.to_string()))?,
+            require_link_local: self.require_link_local,
+            authentication: authentication
+                .map_err(|error| refuse(error.to_string()))?
+                .map(|text| Authentication::SimpleText { text }),
+            checksum: from_word(CHECKSUMS, checksum_word, &self.checksum)
                 .ok_or_else(|| refuse(format!("unknown checksum {:?}", self.checksum)))?,
+            status: GroupStatus {
+                active: holder::active(observed),
+                members: observed.iter().map(Observed::status).collect(),
+                unadvertised_addresses: unadvertised(family, &virtual_addresses).to_vec(),
+                conditions,
+            },
             virtual_addresses,
+            virtual_routes,
+            virtual_rules,
             members,
             generation: self.generation,
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
-            status,
         })
     }
 }
@@ -73,10 +121,15 @@ const fn checksum_word(checksum: Checksum) -> &'static str {
     }
 }
 
-fn checksum_from_word(word: &str) -> Option<Checksum> {
-    [Checksum::Auto, Checksum::Rfc9568, Checksum::Rfc5798]
-        .into_iter()
-        .find(|checksum| checksum_word(*checksum) == word)
+const CHECKSUMS: [Checksum; 3] = [Checksum::Auto, Checksum::Rfc9568, Checksum::Rfc5798];
+
+/// Which of these has this word.
+fn from_word<T: Copy, const COUNT: usize>(
+    all: [T; COUNT],
+    word_of: impl Fn(T) -> &'static str,
+    word: &str,
+) -> Option<T> {
+    all.into_iter().find(|one| word_of(*one) == word)
 }
 
 /// A family from a column that only ever takes families.
@@ -96,7 +149,9 @@ pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Group>, S
         GroupRow,
         "
         SELECT g.id, g.name, g.description, s.name AS segment, g.family, g.vrid, g.version,
-               g.advertisement_interval_ms, g.preempt_mode, g.checksum, g.generation, g.created_at, g.updated_at
+               g.advertisement_interval_ms, g.preempt_mode, g.preempt_delay_ms, g.accept_mode, g.mac_mode,
+               g.transport, g.max_hops, g.require_link_local, g.authentication_text, g.checksum, g.generation,
+               g.created_at, g.updated_at
         FROM groups g JOIN segments s ON s.id = g.segment_id
         WHERE g.id = $1 OR g.name = $2
         ",
@@ -121,7 +176,9 @@ pub async fn list(
         GroupRow,
         "
         SELECT g.id, g.name, g.description, s.name AS segment, g.family, g.vrid, g.version,
-               g.advertisement_interval_ms, g.preempt_mode, g.checksum, g.generation, g.created_at, g.updated_at
+               g.advertisement_interval_ms, g.preempt_mode, g.preempt_delay_ms, g.accept_mode, g.mac_mode,
+               g.transport, g.max_hops, g.require_link_local, g.authentication_text, g.checksum, g.generation,
+               g.created_at, g.updated_at
         FROM groups g JOIN segments s ON s.id = g.segment_id
         WHERE $1::uuid IS NULL OR g.id > $1
         ORDER BY g.id
@@ -144,7 +201,9 @@ pub async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Vec<Group>, 
         GroupRow,
         "
         SELECT g.id, g.name, g.description, s.name AS segment, g.family, g.vrid, g.version,
-               g.advertisement_interval_ms, g.preempt_mode, g.checksum, g.generation, g.created_at, g.updated_at
+               g.advertisement_interval_ms, g.preempt_mode, g.preempt_delay_ms, g.accept_mode, g.mac_mode,
+               g.transport, g.max_hops, g.require_link_local, g.authentication_text, g.checksum, g.generation,
+               g.created_at, g.updated_at
         FROM groups g JOIN segments s ON s.id = g.segment_id
         WHERE g.id IN (SELECT group_id FROM members WHERE node_id = $1)
         ORDER BY g.name
@@ -160,23 +219,22 @@ pub async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Vec<Group>, 
 async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Group>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
     let mut addresses = virtual_addresses::of_groups(conn, &ids).await?;
+    let mut routes = virtual_routing::routes_of_groups(conn, &ids).await?;
+    let mut rules = virtual_routing::rules_of_groups(conn, &ids).await?;
     let mut members = members::of_groups(conn, &ids).await?;
     let mut observed = member_reports::observed(conn, &ids).await?;
     let mut conditions = conditions::of_groups(conn, &ids).await?;
     rows.into_iter()
         .map(|row| {
             let id = row.id;
-            let observed = observed.remove(&id).unwrap_or_default();
-            let status = GroupStatus {
-                active: holder::active(&observed),
-                members: observed.iter().map(Observed::status).collect(),
-                conditions: conditions.remove(&id).unwrap_or_default(),
+            let lists = Lists {
+                virtual_addresses: addresses.remove(&id).unwrap_or_default(),
+                virtual_routes: routes.remove(&id).unwrap_or_default(),
+                virtual_rules: rules.remove(&id).unwrap_or_default(),
+                members: members.remove(&id).unwrap_or_default(),
             };
-            row.into_group(
-                addresses.remove(&id).unwrap_or_default(),
-                members.remove(&id).unwrap_or_default(),
-                status,
-            )
+            let observed = observed.remove(&id).unwrap_or_default();
+            row.into_group(lists, &observed, conditions.remove(&id).unwrap_or_default())
         })
         .collect()
 }
@@ -205,8 +263,9 @@ pub async fn insert(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<()
     sqlx::query!(
         "
         INSERT INTO groups (id, name, description, segment_id, family, vrid, version, advertisement_interval_ms,
-                            preempt_mode, checksum, generation, created_at, updated_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 1, $11, $11)
+                            preempt_mode, checksum, preempt_delay_ms, accept_mode, mac_mode, transport, max_hops,
+                            require_link_local, authentication_text, generation, created_at, updated_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, 1, $18, $18)
         ",
         id,
         spec.name.as_str(),
@@ -218,6 +277,13 @@ pub async fn insert(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<()
         interval_column(spec)?,
         spec.preempt_mode,
         checksum_word(spec.checksum),
+        delay_column(spec)?,
+        spec.accept_mode,
+        spec.mac_mode.as_str(),
+        spec.transport.as_str(),
+        i16::from(spec.max_hops.get()),
+        spec.require_link_local,
+        text_column(spec),
         now.as_datetime(),
     )
     .execute(&mut *conn)
@@ -233,13 +299,15 @@ pub async fn insert(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<()
 pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(), StoreError> {
     let GroupWrite { id, spec, segment_id, now, .. } = write;
     virtual_addresses::delete(conn, id).await?;
+    virtual_routing::delete(conn, id).await?;
     members::delete(conn, id).await?;
     let done = sqlx::query!(
         "
         UPDATE groups
         SET name = $2, description = $3, segment_id = $4, family = $5, vrid = $6, version = $7,
-            advertisement_interval_ms = $8, preempt_mode = $9, checksum = $10,
-            generation = generation + 1, updated_at = $11
+            advertisement_interval_ms = $8, preempt_mode = $9, checksum = $10, preempt_delay_ms = $11,
+            accept_mode = $12, mac_mode = $13, transport = $14, max_hops = $15, require_link_local = $16,
+            authentication_text = $17, generation = generation + 1, updated_at = $18
         WHERE id = $1
         ",
         id,
@@ -252,6 +320,13 @@ pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(
         interval_column(spec)?,
         spec.preempt_mode,
         checksum_word(spec.checksum),
+        delay_column(spec)?,
+        spec.accept_mode,
+        spec.mac_mode.as_str(),
+        spec.transport.as_str(),
+        i16::from(spec.max_hops.get()),
+        spec.require_link_local,
+        text_column(spec),
         now.as_datetime(),
     )
     .execute(&mut *conn)
@@ -264,12 +339,25 @@ pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(
 async fn insert_parts(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(), StoreError> {
     let GroupWrite { id, spec, segment_id, node_ids, .. } = write;
     virtual_addresses::insert(conn, id, segment_id, &spec.virtual_addresses).await?;
+    virtual_routing::insert(conn, id, &spec.virtual_routes, &spec.virtual_rules).await?;
     members::insert(conn, id, &spec.members, node_ids).await
 }
 
 fn interval_column(spec: &GroupSpec) -> Result<i32, StoreError> {
-    i32::try_from(spec.advertisement_interval_ms.as_millis())
+    i32::try_from(spec.advertisement_interval().as_millis())
         .map_err(|error| StoreError::inconsistent("groups", &spec.name, error))
+}
+
+fn delay_column(spec: &GroupSpec) -> Result<i32, StoreError> {
+    i32::try_from(spec.preempt_delay_ms.as_millis())
+        .map_err(|error| StoreError::inconsistent("groups", &spec.name, error))
+}
+
+fn text_column(spec: &GroupSpec) -> Option<&str> {
+    match &spec.authentication {
+        Some(Authentication::SimpleText { text }) => Some(text.as_str()),
+        None => None,
+    }
 }
 
 /// Removes a group with its addresses and members.

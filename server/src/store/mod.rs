@@ -28,6 +28,7 @@ pub mod surroundings;
 pub mod tokens;
 pub mod transitions;
 mod virtual_addresses;
+mod virtual_routing;
 
 pub use error::{Conflict, ConflictCode, StoreError, on_constraint, violated_constraint};
 pub use key::Key;

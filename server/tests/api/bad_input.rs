@@ -70,7 +70,7 @@ async fn addresses_must_be_canonical_hosts_of_the_segment_once() {
         (json!(["192.0.2.20"]), "/virtual_addresses/0", "write it like 192.0.2.10/24"),
         (json!(["192.0.2.020/24"]), "/virtual_addresses/0", "192.0.2.20/24"),
         (json!(["2001:db8::1/64"]), "/virtual_addresses/0", "ipv4"),
-        (json!([]), "/virtual_addresses", "1 to 64"),
+        (json!([]), "/virtual_addresses", "1 to 1000"),
     ];
     for (addresses, pointer, said) in cases {
         let before = api.everything().await;
@@ -231,7 +231,7 @@ async fn what_the_agents_cannot_run_is_refused_with_the_reason() {
 
     api.post("/api/v1/segments", &json!({"name": "six", "prefixes": ["2001:db8::/64"]})).await.is(201);
     let ipv6 = with(
-        with(free("family", json!("ipv6")), "virtual_addresses", json!(["2001:db8::10/64"])),
+        with(free("family", json!("ipv6")), "virtual_addresses", json!(["fe80::10/64", "2001:db8::10/64"])),
         "segment",
         json!("six"),
     );

@@ -57,6 +57,15 @@ async fn what_is_left_out_is_answered_with_its_default() {
         ("version", json!(3)),
         ("advertisement_interval_ms", json!(100)),
         ("preempt_mode", json!(true)),
+        ("preempt_delay_ms", json!(0)),
+        ("accept_mode", json!(true)),
+        ("mac_mode", json!("interface")),
+        ("transport", json!("multicast")),
+        ("max_hops", json!(0)),
+        ("require_link_local", json!(true)),
+        ("authentication", json!(null)),
+        ("virtual_routes", json!([])),
+        ("virtual_rules", json!([])),
         ("checksum", json!("auto")),
     ];
     for (field, wanted) in expected {
@@ -116,8 +125,17 @@ async fn a_group_may_be_renamed_and_moved_with_everything_in_one_put() {
         "version": 3,
         "advertisement_interval_ms": 40_950,
         "preempt_mode": false,
+        "preempt_delay_ms": 0,
+        "accept_mode": true,
+        "mac_mode": "interface",
+        "transport": "multicast",
+        "max_hops": 0,
+        "require_link_local": true,
+        "authentication": null,
         "checksum": "rfc9568",
         "virtual_addresses": ["198.51.100.9/32"],
+        "virtual_routes": [],
+        "virtual_rules": [],
         "members": [external_member("old-keepalived", "198.51.100.4", 250), node_member("lb1", "eth1", 1)],
     });
     let id = api.get("/api/v1/groups/web").await.body["id"].clone();

@@ -142,8 +142,17 @@ pub(crate) fn group(name: &str) -> Value {
         "version": 3,
         "advertisement_interval_ms": 100,
         "preempt_mode": true,
+        "preempt_delay_ms": 0,
+        "accept_mode": true,
+        "mac_mode": "interface",
+        "transport": "multicast",
+        "max_hops": 0,
+        "require_link_local": true,
+        "authentication": null,
         "checksum": "auto",
         "virtual_addresses": ["192.0.2.11/24", "192.0.2.10/24"],
+        "virtual_routes": [],
+        "virtual_rules": [],
         "members": [node_member("lb2", "eth0", 200), node_member("lb1", "eth0", 240)],
     })
 }

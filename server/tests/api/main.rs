@@ -16,6 +16,7 @@ mod desired_state;
 mod embedded_postgres;
 mod enrolment;
 mod failovers;
+mod group_options;
 mod groups;
 mod harness;
 mod holders;

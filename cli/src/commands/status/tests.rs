@@ -23,13 +23,16 @@ fn group(name: &str, active: &[&str], conditions: Value) -> Group {
     serde_json::from_value(json!({
         "id": "018f4e6e-7c1a-7000-8000-000000000001", "name": name, "description": "", "segment": "lan",
         "family": "ipv4", "vrid": 51, "version": 3, "advertisement_interval_ms": 100, "preempt_mode": true,
-        "checksum": "auto", "virtual_addresses": ["10.77.0.100/24", "10.77.0.101/24"],
+        "preempt_delay_ms": 0, "accept_mode": true, "mac_mode": "interface", "transport": "multicast", "max_hops": 0,
+        "require_link_local": true, "authentication": null, "checksum": "auto",
+        "virtual_addresses": ["10.77.0.100/24", "10.77.0.101/24"], "virtual_routes": [], "virtual_rules": [],
         "members": [
             {"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
             {"kind": "node", "node": "lb2", "interface": "eth0", "priority": 220},
         ],
         "generation": 1, "created_at": NOW, "updated_at": NOW,
-        "status": {"active": active, "members": [member("lb1"), member("lb2")], "conditions": conditions},
+        "status": {"active": active, "members": [member("lb1"), member("lb2")],
+                   "unadvertised_addresses": [], "conditions": conditions},
     }))
     .unwrap()
 }

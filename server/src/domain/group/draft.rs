@@ -6,6 +6,9 @@
 use std::net::IpAddr;
 
 use api_types::group::{Checksum, ExternalMember, GroupSpec, Member, NodeMember};
+use api_types::protocol::{
+    Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule,
+};
 use api_types::{Name, VirtualAddress};
 use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
@@ -21,8 +24,17 @@ pub struct GroupDraft {
     pub version: Option<Version>,
     pub advertisement_interval_ms: Option<AdvertisementInterval>,
     pub preempt_mode: Option<bool>,
+    pub preempt_delay_ms: Option<PreemptDelay>,
+    pub accept_mode: Option<bool>,
+    pub mac_mode: Option<MacMode>,
+    pub transport: Option<Transport>,
+    pub max_hops: Option<MaxHops>,
+    pub require_link_local: Option<bool>,
+    pub authentication: Option<Option<Authentication>>,
     pub checksum: Option<Checksum>,
     pub virtual_addresses: Option<Vec<Option<VirtualAddress>>>,
+    pub virtual_routes: Option<Vec<Option<VirtualRoute>>>,
+    pub virtual_rules: Option<Vec<Option<VirtualRule>>>,
     pub members: Option<Vec<MemberDraft>>,
 }
 
@@ -56,6 +68,14 @@ impl GroupDraft {
         self.members.iter().flatten().enumerate()
     }
 
+    /// The addresses of the members without an agent, each with the position of its member.
+    pub fn external_addresses(&self) -> impl Iterator<Item = (usize, IpAddr)> {
+        self.members().filter_map(|(position, member)| match member {
+            MemberDraft::External { address, .. } => Some((position, (*address)?)),
+            MemberDraft::Node { .. } | MemberDraft::Unread => None,
+        })
+    }
+
     /// The group, when every field could be read.
     #[must_use]
     pub fn complete(self) -> Option<GroupSpec> {
@@ -67,10 +87,19 @@ impl GroupDraft {
             family: self.family?,
             vrid: self.vrid?,
             version: self.version?,
-            advertisement_interval_ms: self.advertisement_interval_ms?,
+            advertisement_interval_ms: Some(self.advertisement_interval_ms?),
             preempt_mode: self.preempt_mode?,
+            preempt_delay_ms: self.preempt_delay_ms?,
+            accept_mode: self.accept_mode?,
+            mac_mode: self.mac_mode?,
+            transport: self.transport?,
+            max_hops: self.max_hops?,
+            require_link_local: self.require_link_local?,
+            authentication: self.authentication?,
             checksum: self.checksum?,
             virtual_addresses: self.virtual_addresses?.into_iter().collect::<Option<_>>()?,
+            virtual_routes: self.virtual_routes?.into_iter().collect::<Option<_>>()?,
+            virtual_rules: self.virtual_rules?.into_iter().collect::<Option<_>>()?,
             members: members.collect::<Option<_>>()?,
         })
     }

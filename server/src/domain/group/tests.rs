@@ -3,6 +3,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod protocol;
+
 /// A group that every rule accepts.
 fn good() -> Value {
     json!({
@@ -127,6 +129,36 @@ fn each_rule_names_its_field() {
 
 #[test]
 fn what_the_agents_cannot_run_yet_is_refused_with_the_reason() {
+    let asked = with(&[
+        ("family", json!("ipv6")),
+        ("version", json!(2)),
+        ("advertisement_interval_ms", json!(1_000)),
+        ("preempt_delay_ms", json!(1)),
+        ("accept_mode", json!(false)),
+        ("mac_mode", json!("virtual")),
+        ("transport", json!("unicast")),
+        ("virtual_routes", json!([{"destination": "198.51.100.0/24"}])),
+        ("virtual_rules", json!([{"table": 7, "preference": 100}])),
+        (
+            "virtual_addresses",
+            json!((0..65).map(|host| format!("10.0.0.{}/16", host + 1)).collect::<Vec<_>>()),
+        ),
+    ]);
+    let mut faults = Faults::default();
+    support::check(&asked, &mut faults);
+    let refused: Vec<_> = faults.into_fields().into_iter().map(|fault| fault.pointer).collect();
+    let wanted = [
+        "/family",
+        "/version",
+        "/preempt_delay_ms",
+        "/accept_mode",
+        "/mac_mode",
+        "/transport",
+        "/virtual_routes",
+        "/virtual_rules",
+        "/virtual_addresses",
+    ];
+    assert_eq!(refused, wanted);
     let v2 = with(&[("version", json!(2)), ("advertisement_interval_ms", json!(1_000))]);
     assert_eq!(faults_of(&v2)[0].detail, "version 2 is not supported by this release: allowed is 3");
 
@@ -206,6 +238,7 @@ fn a_draft_that_was_read_whole_is_the_group() {
 
 impl From<GroupSpec> for GroupDraft {
     fn from(spec: GroupSpec) -> Self {
+        let interval = spec.advertisement_interval();
         Self {
             name: Some(spec.name),
             description: Some(spec.description),
@@ -213,10 +246,19 @@ impl From<GroupSpec> for GroupDraft {
             family: Some(spec.family),
             vrid: Some(spec.vrid),
             version: Some(spec.version),
-            advertisement_interval_ms: Some(spec.advertisement_interval_ms),
+            advertisement_interval_ms: Some(interval),
             preempt_mode: Some(spec.preempt_mode),
+            preempt_delay_ms: Some(spec.preempt_delay_ms),
+            accept_mode: Some(spec.accept_mode),
+            mac_mode: Some(spec.mac_mode),
+            transport: Some(spec.transport),
+            max_hops: Some(spec.max_hops),
+            require_link_local: Some(spec.require_link_local),
+            authentication: Some(spec.authentication),
             checksum: Some(spec.checksum),
             virtual_addresses: Some(spec.virtual_addresses.into_iter().map(Some).collect()),
+            virtual_routes: Some(spec.virtual_routes.into_iter().map(Some).collect()),
+            virtual_rules: Some(spec.virtual_rules.into_iter().map(Some).collect()),
             members: Some(spec.members.into_iter().map(MemberDraft::from).collect()),
         }
     }
