@@ -21,7 +21,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// # Errors
 /// When no agent answers.
 pub fn run(config: &Config, arguments: &StatusArguments) -> anyhow::Result<()> {
-    let answer = ask(&config.socket)?;
+    let answer = ask(&config.socket, ANSWER)?;
     let status: LocalStatus =
         serde_json::from_str(&answer).context("the agent's answer makes no sense; is it another version?")?;
     let mut output = std::io::stdout().lock();
@@ -35,7 +35,7 @@ pub fn run(config: &Config, arguments: &StatusArguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn ask(socket: &Path) -> anyhow::Result<String> {
+fn ask(socket: &Path, within: Duration) -> anyhow::Result<String> {
     let shown = socket.display();
     let mut stream = match UnixStream::connect(socket) {
         Ok(stream) => stream,
@@ -49,8 +49,31 @@ fn ask(socket: &Path) -> anyhow::Result<String> {
         }
         Err(error) => return Err(error).with_context(|| format!("cannot ask the agent on {shown}")),
     };
-    stream.set_read_timeout(Some(ANSWER))?;
+    stream.set_read_timeout(Some(within))?;
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).with_context(|| format!("the agent on {shown} does not answer"))?;
-    Ok(answer)
+    match stream.read_to_string(&mut answer) {
+        Ok(_) => Ok(answer),
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+            let seconds = within.as_secs();
+            bail!("the agent on {shown} does not answer within {seconds} s: its worker hangs, or is stopped")
+        }
+        Err(error) => Err(error).with_context(|| format!("the agent on {shown} breaks off its answer")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn an_agent_that_takes_the_question_and_gives_no_answer_is_said_to_hang() {
+        let directory = tempfile::tempdir().unwrap();
+        let socket = directory.path().join("agent.sock");
+        let _silent = UnixListener::bind(&socket).unwrap();
+        let error = ask(&socket, Duration::from_secs(1)).unwrap_err();
+        let said = format!("{error:#}");
+        assert!(said.ends_with("does not answer within 1 s: its worker hangs, or is stopped"), "{said}");
+    }
 }
