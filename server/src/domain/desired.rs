@@ -167,4 +167,12 @@ mod tests {
             [("n2", Some("192.0.2.2".into())), ("n3", None), ("keepalived", Some("192.0.2.9".into()))]
         );
     }
+
+    #[test]
+    fn over_ipv6_a_peer_is_known_by_its_link_local_address() {
+        let eth0 = [interface("eth0", &["192.0.2.2/24", "2001:db8::2/64", "fe80::2/64", "fe80::22/64"])];
+        let address = |family| primary_address(&eth0, "eth0", family).map(|address| address.to_string());
+        assert_eq!(address(Family::Ipv6).as_deref(), Some("fe80::2"));
+        assert_eq!(address(Family::Ipv4).as_deref(), Some("192.0.2.2"));
+    }
 }

@@ -177,4 +177,12 @@ mod tests {
             "the prefixes leave out 192.0.2.200 of group web: change or delete it first"
         );
     }
+
+    #[test]
+    fn a_link_local_address_is_on_every_segment() {
+        for prefix in ["2001:db8::/64", "192.0.2.0/24"] {
+            assert_eq!(check_address(&prefixes(&[prefix]), address("fe80::10")), Ok(()));
+        }
+        assert_eq!(check_address(&prefixes(&["2001:db8::/64"]), address("fec0::10")), Err(Unfit::Outside));
+    }
 }

@@ -148,7 +148,12 @@ async fn what_cannot_be_read_is_named_to_the_field() {
         ("virtual_routes", route("gateway", json!(null)), "/virtual_routes/0/gateway", "not null"),
         ("virtual_routes", route("metric", json!(-1)), "/virtual_routes/0/metric", "outside what one can be"),
         ("virtual_routes", route("via", json!("192.0.2.1")), "/virtual_routes/0/via", "gateway"),
-        ("virtual_rules", rule("from", json!("192.0.2.010/32")), "/virtual_rules/0/from", "canonical spelling"),
+        (
+            "virtual_rules",
+            rule("from", json!("192.0.2.010/32")),
+            "/virtual_rules/0/from",
+            "canonical spelling",
+        ),
         ("virtual_rules", rule("table", json!("main")), "/virtual_rules/0/table", "a whole number"),
         ("virtual_rules", json!([{"table": 7}]), "/virtual_rules/0/preference", "is required"),
     ];
