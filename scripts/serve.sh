@@ -84,8 +84,17 @@ server=$!
 echo "$$ $server" >"$directory/.lock"
 
 is_ready() {
-    [ -s "$state/ca.pem" ] && [ -s "$state/admin-token" ] &&
+    [ -s "$state/ca.pem" ] &&
         curl --silent --fail --noproxy '*' --cacert "$state/ca.pem" --output /dev/null "$url/readyz"
+}
+
+# A server that is ready has written the token, unless an admin's token is valid already.
+explain_missing_token() {
+    cat >&2 <<TEXT
+$state/admin-token is missing, and the server writes no new one while an admin's token is valid.
+Put the file back; or remove all admins' tokens with one that you have (\`baton delete token NAME --yes\`)
+and start again; or begin anew, without what this server knows: \`make clean\`
+TEXT
 }
 
 announce() {
@@ -113,11 +122,18 @@ if make_catches_interrupts; then
 fi
 
 ready=false
+failed=0
 tries=0
 while [ "$stopping" = false ] && [ -n "$(jobs -rp)" ]; do
     if [ "$ready" = false ] && is_ready && [ "$stopping" = false ]; then
         ready=true
-        announce
+        if [ -s "$state/admin-token" ]; then
+            announce
+        else
+            explain_missing_token
+            failed=1
+            stop
+        fi
     fi
     tries=$((tries + 1))
     if [ "$ready" = false ] && [ "$tries" -gt 600 ]; then
@@ -134,4 +150,4 @@ done
 status=0
 await_server || status=$?
 server=
-exit "$status"
+exit $((failed > status ? failed : status))

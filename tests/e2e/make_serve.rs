@@ -206,6 +206,22 @@ fn its_state_lasts_where_postgres_cannot_enter_the_checkout() -> Result<()> {
 }
 
 #[test]
+fn a_token_that_was_removed_is_named_at_once_with_what_to_do() -> Result<()> {
+    let checkout = Checkout::make("token", 0o755)?;
+    let port = free_port()?;
+    let mut running = checkout.start(port)?;
+    stop(&checkout, &mut running, Signal::SIGTERM, To::All)?;
+    let token = checkout.directory().join("state/admin-token");
+    fs::remove_file(&token)?;
+    let refused = checkout.serve(&port.to_string())?.output()?;
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    ensure!(!refused.status.success() && !said.contains("not ready after two minutes"), "{said}");
+    ensure!(said.contains("admin-token is missing") && said.contains("`make clean`"), "{said}");
+    ensure!(!checkout.directory().join("url").exists(), "a server without a token is announced");
+    Ok(())
+}
+
+#[test]
 fn a_port_that_is_none_is_named() -> Result<()> {
     let checkout = Checkout::make("port", 0o755)?;
     for port in ["abc", "0", "65536", "80 80"] {
