@@ -13,7 +13,9 @@ mod faults;
 #[path = "../control/freezer.rs"]
 mod freezer;
 mod hostile;
+mod interop;
 mod ipv6;
+mod keepalived;
 mod lab;
 mod monitor;
 mod process_tree;
