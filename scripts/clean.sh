@@ -12,5 +12,6 @@ if [ -d "$serve_directory" ]; then
     fi
     remove_serve
 fi
+scripts/clean-laboratories.sh
 rm -rf target/demo target/e2e
 exec cargo clean

@@ -8,6 +8,7 @@ mod agent_restarts;
 mod agent_stops;
 mod bad_input;
 mod bad_packets;
+mod clean;
 mod demo_notices;
 mod enrolment;
 mod first_election;

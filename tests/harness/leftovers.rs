@@ -98,7 +98,10 @@ fn prefixes() -> impl Iterator<Item = String> {
 
 fn sweep_orphans() {
     for prefix in prefixes().filter(|prefix| owner_is_dead(&directory_of(prefix))) {
+        let namespaces = Namespace::with_prefix(&prefix).len();
         sweep(&prefix);
+        let plural = if namespaces == 1 { "" } else { "s" };
+        tell(&format!("removed what an earlier run left: {namespaces} network namespace{plural}, {prefix}*"));
     }
 }
 
