@@ -272,7 +272,7 @@ fn classify(error: rtnetlink::Error) -> AddressError {
     }
 }
 
-fn errno(error: &rtnetlink::Error) -> Option<i32> {
+pub(super) fn errno(error: &rtnetlink::Error) -> Option<i32> {
     if let rtnetlink::Error::NetlinkError(ErrorMessage { code: Some(code), .. }) = error {
         return Some(-code.get());
     }

@@ -10,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use api_types::channel::DesiredGroup;
 use api_types::node::RejectionReason;
-use api_types::protocol::{ProtocolOptions, Transport};
+use api_types::protocol::{MacMode, Transport};
 use vrrp::{Config, Family, Vrid};
 
 use super::binder::GroupHandle;
@@ -22,6 +22,9 @@ use crate::shared_memory::MAX_GROUPS;
 pub(super) trait Host {
     /// Whether the interface exists and has all of these addresses as its own; `None` when it does not exist.
     fn owns(&self, interface: &str, addresses: &[IpAddr]) -> Option<bool>;
+
+    /// Whether it has the program that changes nftables.
+    fn has_nft(&self) -> bool;
 
     /// The interface's effective `arp_ignore`; `None` when it does not exist.
     fn arp_ignore(&self, interface: &str) -> Option<u32>;
@@ -148,9 +151,12 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
             group.interface
         ));
     }
-    let unknown = unsupported(&group.options);
-    if !unknown.is_empty() {
-        return Err(format!("{}: not supported by this agent: allowed is the default", unknown.join(", ")));
+    if group.options.mac_mode == MacMode::Virtual && group.priority.is_owner() {
+        return Err(
+            "mac_mode: an owner's addresses are its interface's own and answer from that interface's MAC address: \
+             allowed is interface"
+                .to_owned(),
+        );
     }
     if group.options.transport == Transport::Unicast && group.peers.is_empty() {
         return Err("transport: unicast needs another member to speak to".to_owned());
@@ -161,20 +167,6 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
     }
 }
 
-/// The options that this agent cannot do what they say.
-fn unsupported(options: &ProtocolOptions) -> Vec<&'static str> {
-    let usual = ProtocolOptions::default();
-    [
-        ("accept_mode", options.accept_mode != usual.accept_mode),
-        ("mac_mode", options.mac_mode != usual.mac_mode),
-        ("virtual_routes", !options.virtual_routes.is_empty()),
-        ("virtual_rules", !options.virtual_rules.is_empty()),
-    ]
-    .into_iter()
-    .filter_map(|(name, differs)| differs.then_some(name))
-    .collect()
-}
-
 fn check_host(group: &DesiredGroup, host: &impl Host) -> Result<(), String> {
     let addresses: Vec<_> = group.virtual_addresses.iter().map(|address| address.address()).collect();
     if group.priority.is_owner() && host.owns(&group.interface, &addresses) == Some(false) {
@@ -183,6 +175,9 @@ fn check_host(group: &DesiredGroup, host: &impl Host) -> Result<(), String> {
              them: allowed are 1 to 254",
             group.interface
         ));
+    }
+    if !group.options.accept_mode && !group.priority.is_owner() && !host.has_nft() {
+        return Err("accept_mode: false needs nftables, and this host has no nft: allowed is true".to_owned());
     }
     let arp_ignore = if group.family == Family::Ipv4 { host.arp_ignore(&group.interface) } else { None };
     match arp_ignore {

@@ -1,4 +1,4 @@
-//! Makes the kernel hold the addresses that the groups want, and no others of ours.
+//! Makes the kernel hold the addresses that the groups want, and what comes and goes with them, and no others of ours.
 //!
 //! Level-triggered: a group says which addresses it wants or that it wants none; the binder converges the kernel
 //! to the newest wish, and goes on from what the kernel has if wishes change meanwhile or somebody else interferes.
@@ -10,11 +10,17 @@
 //! address that is there already as /32 without the mark answers, so it counts as held, and that it will stay is
 //! said ([`Event::FoundForeign`]). With another prefix length it is another address to the kernel: ours is added
 //! beside it and removed again, and the stranger's stays. Labels make no difference.
+//!
+//! # What comes and goes with addresses
+//! A macvlan comes up before them and routes and rules come after them; in the other order they go. The macvlan stops
+//! answering before its addresses are removed and goes down a while later, one at a time: that takes the kernel 10 to
+//! 20 ms, during which no address of any interface can be changed.
 
 mod binding;
+mod lowering;
+mod round;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -23,7 +29,11 @@ use vrrp::Instant;
 
 use self::binding::Binding;
 pub(super) use self::binding::Wish;
-use super::address_table::{Added, AddressError, AddressTable, HostAddress};
+use self::lowering::Lowering;
+pub(super) use self::round::{HoldError, Kernel, Remains};
+use self::round::{Orders, Round};
+use super::address_table::{Added, HostAddress};
+use super::attachment::Attachment;
 use crate::sys::clock;
 
 const MAX_BUSY: usize = 64;
@@ -39,58 +49,68 @@ pub(super) enum Event {
     /// Everything that the group wants is there.
     Held { group: GroupHandle },
     /// It cannot be; the wish is dropped, and what was bound for it is being removed.
-    HoldFailed { group: GroupHandle, error: AddressError },
+    HoldFailed { group: GroupHandle, error: HoldError },
     /// Nothing of ours is bound for the group any longer.
     Released { group: GroupHandle, at: Instant },
     /// Addresses that somebody else had removed are there again.
     Restored { group: GroupHandle, addresses: Vec<HostAddress> },
+    /// Nothing is on a macvlan any longer.
+    LinkLeft,
+    /// A route or a rule that somebody else had removed is there again.
+    Reattached { attachment: Attachment },
     /// An address that the group wants was there without our mark: it counts as held, and is not ours to remove.
     FoundForeign { address: HostAddress },
-    /// The kernel does not remove an address. It is tried again until it does; this is said once.
-    Stuck { address: HostAddress, error: AddressError },
+    /// The kernel does not remove something. It is tried again until it does; this is said once.
+    Stuck { remains: Remains, error: HoldError },
 }
 
 enum Done {
-    Round(Round),
+    Round(Box<Round>),
     /// The time to try again has come.
     Nap(GroupHandle),
-}
-
-/// What one round of changes for one group brought.
-#[derive(Default)]
-struct Round {
-    group: GroupHandle,
-    added: Vec<(HostAddress, Added)>,
-    removed: Vec<HostAddress>,
-    found: bool,
-    failed_to_hold: Option<AddressError>,
-    failed_to_remove: Option<(HostAddress, AddressError)>,
+    /// A macvlan is down, or could not be taken down.
+    Lowered(GroupHandle),
+    /// The next macvlan may be taken down.
+    MayLower,
 }
 
 /// Converges the kernel's addresses to what the groups want.
 pub(super) struct Binder {
-    table: Arc<dyn AddressTable>,
+    kernel: Kernel,
     bindings: BTreeMap<GroupHandle, Binding>,
     /// Which group wished for an address last: a group that leaves must not take it from its successor.
     wished_by: BTreeMap<HostAddress, GroupHandle>,
     waiting: VecDeque<GroupHandle>,
     busy: FuturesUnordered<BoxFuture<'static, Done>>,
+    /// How many of these are rounds.
+    rounds: usize,
     events: VecDeque<Event>,
     /// Addresses of an earlier life of this agent that no group has claimed yet.
     leftovers: BTreeSet<HostAddress>,
+    /// Routes and rules of an earlier life.
+    leftover_attachments: BTreeSet<Attachment>,
+    lowering: Lowering,
 }
 
 impl Binder {
-    /// A binder that holds nothing yet. `leftovers` are the addresses that an earlier life of this agent has bound.
-    pub(super) fn new(table: Arc<dyn AddressTable>, leftovers: BTreeSet<HostAddress>) -> Self {
+    /// A binder that holds nothing yet. `leftovers` are the addresses, the routes and the rules that an earlier life of
+    /// this agent has left.
+    pub(super) fn new(
+        kernel: Kernel,
+        leftovers: BTreeSet<HostAddress>,
+        leftover_attachments: BTreeSet<Attachment>,
+    ) -> Self {
         Self {
-            table,
+            kernel,
             bindings: BTreeMap::new(),
             wished_by: BTreeMap::new(),
             waiting: VecDeque::new(),
             busy: FuturesUnordered::new(),
+            rounds: 0,
             events: VecDeque::new(),
             leftovers,
+            leftover_attachments,
+            lowering: Lowering::default(),
         }
     }
 
@@ -103,6 +123,12 @@ impl Binder {
                 binding.bound.insert(*address);
             }
         }
+        for attachment in &wish.attachments {
+            if self.leftover_attachments.remove(attachment) {
+                binding.attached.insert(*attachment);
+            }
+        }
+        binding.lowers = None;
         binding.wish = Some(wish);
         (binding.asked, binding.found, binding.releasing) = (true, false, false);
         self.enqueue(group);
@@ -120,10 +146,11 @@ impl Binder {
 
     /// Removes every leftover that no group has claimed, and says how many there are.
     pub(super) fn remove_leftovers(&mut self) -> usize {
-        let leftovers = std::mem::take(&mut self.leftovers);
-        let number = leftovers.len();
+        let bound = std::mem::take(&mut self.leftovers);
+        let attached = std::mem::take(&mut self.leftover_attachments);
+        let number = bound.len() + attached.len();
         if number > 0 {
-            self.bindings.insert(LEFTOVERS, Binding { bound: leftovers, ..Binding::default() });
+            self.bindings.insert(LEFTOVERS, Binding { bound, attached, ..Binding::default() });
             self.enqueue(LEFTOVERS);
         }
         number
@@ -142,6 +169,43 @@ impl Binder {
                 self.enqueue(group);
             }
         }
+    }
+
+    /// A macvlan is down: sees to it that it comes up again if something is to be on it.
+    pub(super) fn notice_lowered(&mut self, link: u32) {
+        let raised =
+            |(group, binding): (&GroupHandle, &Binding)| (binding.raised == Some(link)).then_some(*group);
+        let groups: Vec<_> = self.bindings.iter().filter_map(raised).collect();
+        for group in groups {
+            if let Some(binding) = self.bindings.get_mut(&group) {
+                binding.raised = None;
+            }
+            self.enqueue(group);
+        }
+    }
+
+    /// Sees to it that all routes and rules are there. The kernel is not asked to tell of changes to them, since on a
+    /// router these come by the thousand.
+    pub(super) fn doubt_attachments(&mut self) {
+        let has_some = |(_, binding): &(&GroupHandle, &Binding)| !binding.attached.is_empty();
+        let groups: Vec<_> = self.bindings.iter().filter(has_some).map(|(group, _)| *group).collect();
+        for group in groups {
+            if let Some(binding) = self.bindings.get_mut(&group) {
+                binding.doubtful = true;
+            }
+            self.enqueue(group);
+        }
+    }
+
+    /// The macvlans that something is or shall be on, or that the binder takes down itself.
+    pub(super) fn links(&self) -> BTreeSet<u32> {
+        let links = |binding: &Binding| {
+            let bound = binding.bound.iter().map(|address| address.ifindex);
+            let wished = binding.wish.as_ref().and_then(|wish| wish.link);
+            bound.chain([binding.raised, binding.lowers, wished].into_iter().flatten()).collect::<Vec<_>>()
+        };
+        let leftovers = self.leftovers.iter().map(|address| address.ifindex);
+        self.bindings.values().flat_map(links).chain(leftovers).collect()
     }
 
     /// Compares everything that should be bound with a listing of the kernel's addresses.
@@ -170,7 +234,9 @@ impl Binder {
 
     /// Whether nothing is bound, wanted or being changed.
     pub(super) fn is_idle(&self) -> bool {
-        self.bindings.is_empty() && self.leftovers.is_empty()
+        self.bindings.values().all(Binding::is_spent)
+            && self.leftovers.is_empty()
+            && self.leftover_attachments.is_empty()
     }
 
     /// The next thing that has become of a wish. May be dropped and called again; never ends.
@@ -181,8 +247,10 @@ impl Binder {
                 return event;
             }
             match self.busy.next().await {
-                Some(Done::Round(round)) => self.finish(round),
+                Some(Done::Round(round)) => self.finish(*round),
                 Some(Done::Nap(group)) => self.enqueue(group),
+                Some(Done::Lowered(group)) => self.finish_lowering(group),
+                Some(Done::MayLower) => self.lower_next(),
                 None => std::future::pending().await,
             }
         }
@@ -198,7 +266,7 @@ impl Binder {
 
     fn start_rounds(&mut self) {
         let mut still_busy = VecDeque::new();
-        while self.busy.len() < MAX_BUSY {
+        while self.rounds < MAX_BUSY {
             let Some(group) = self.waiting.pop_front() else { break };
             let Some(binding) = self.bindings.get_mut(&group) else { continue };
             if binding.busy {
@@ -216,34 +284,47 @@ impl Binder {
         let Some(binding) = self.bindings.get(&group) else { return };
         let (inherited, surplus): (Vec<_>, Vec<_>) =
             binding.surplus().into_iter().partition(|address| self.is_wished_elsewhere(group, *address));
+        let (inherited_attachments, detach) = self.divide_attachments(group);
         let Some(binding) = self.bindings.get_mut(&group) else { return };
         for address in inherited {
             binding.bound.remove(&address);
         }
-        let looks = match &binding.wish {
-            Some(wish) if wish.owner && binding.asked && !binding.found => Some(wish.addresses.clone()),
-            _ => None,
-        };
-        let lacking = match &binding.wish {
-            Some(wish) if !wish.owner => binding.lacks(wish),
-            _ => Vec::new(),
-        };
-        if surplus.is_empty() && lacking.is_empty() && looks.is_none() {
+        for attachment in inherited_attachments {
+            binding.attached.remove(&attachment);
+        }
+        let mut orders = Orders { detach, remove: surplus, ..Orders::default() };
+        if let Some(wish) = &binding.wish {
+            let looks = wish.owner && binding.asked && !binding.found;
+            orders.look_for = looks.then(|| wish.addresses.clone());
+            orders.shut = wish.shut;
+            orders.add = binding.lacks(wish);
+            orders.raise = binding.lacks_link(wish);
+            orders.attach = binding.lacks_attachments(wish);
+        } else if !orders.remove.is_empty() {
+            orders.hush = binding.raised;
+        }
+        binding.doubtful = false;
+        if orders.is_empty() {
             self.settle(group);
             return;
         }
         binding.busy = true;
-        let table = Arc::clone(&self.table);
+        self.rounds += 1;
+        let kernel = self.kernel.clone();
         self.busy.push(Box::pin(async move {
-            let mut round = Round { group, ..Round::default() };
-            if let Some(addresses) = looks {
-                round.found = true;
-                round.failed_to_hold = look_for(&*table, &addresses).await.err();
-            }
-            add_all(&*table, &lacking, &mut round).await;
-            remove_all(&*table, &surplus, &mut round).await;
-            Done::Round(round)
+            Done::Round(Box::new(Round::carry_out(group, kernel, orders).await))
         }));
+    }
+
+    /// The routes and rules that another group goes on wishing for, and those that nobody does.
+    fn divide_attachments(&self, group: GroupHandle) -> (Vec<Attachment>, Vec<Attachment>) {
+        let is_wished_elsewhere = |attachment: &Attachment| {
+            let others = self.bindings.iter().filter(|(other, _)| **other != group);
+            let mut wishes = others.filter_map(|(_, binding)| binding.wish.as_ref());
+            wishes.any(|wish| wish.attachments.contains(attachment))
+        };
+        let surplus = self.bindings.get(&group).map(Binding::surplus_attachments).unwrap_or_default();
+        surplus.into_iter().partition(is_wished_elsewhere)
     }
 
     /// Whether another group wishes for the address now, which then is the one to remove it.
@@ -254,10 +335,27 @@ impl Binder {
     }
 
     fn finish(&mut self, round: Round) {
-        let Round { group, added, removed, found, failed_to_hold, failed_to_remove } = round;
+        let Round { group, added, removed, found, failed_to_hold, failed_to_remove, .. } = round;
+        self.rounds -= 1;
         let Some(binding) = self.bindings.get_mut(&group) else { return };
         binding.busy = false;
         binding.found |= found;
+        if round.raised.is_some() {
+            binding.raised = round.raised;
+        }
+        if round.hushed {
+            // Taken for down at once: whatever comes next must make it answer again.
+            binding.lowers = binding.raised.take();
+        }
+        for (attachment, added) in round.attached {
+            let was_there = !binding.attached.insert(attachment);
+            if was_there && added == Added::New {
+                self.events.push_back(Event::Reattached { attachment });
+            }
+        }
+        for attachment in round.detached {
+            binding.attached.remove(&attachment);
+        }
         let mut restored = Vec::new();
         for (address, added) in added {
             let was_missing = binding.missing.remove(&address);
@@ -274,6 +372,13 @@ impl Binder {
         }
         for address in removed {
             binding.bound.remove(&address);
+        }
+        if let (Some(link), Some(wish)) = (binding.raised, &binding.wish)
+            && wish.link != Some(link)
+            && !binding.bound.iter().any(|address| address.ifindex == link)
+        {
+            binding.raised = None;
+            self.events.push_back(Event::LinkLeft);
         }
         if !restored.is_empty() {
             self.events.push_back(Event::Restored { group, addresses: restored });
@@ -292,9 +397,9 @@ impl Binder {
             self.events.push_back(Event::Held { group });
         }
         let was_stuck = std::mem::replace(&mut binding.stuck, failed_to_remove.is_some());
-        if let Some((address, error)) = failed_to_remove {
+        if let Some((remains, error)) = failed_to_remove {
             if !was_stuck {
-                self.events.push_back(Event::Stuck { address, error });
+                self.events.push_back(Event::Stuck { remains, error });
             }
             self.busy.push(Box::pin(async move {
                 tokio::time::sleep(RETRY_AFTER).await;
@@ -316,47 +421,16 @@ impl Binder {
                 self.events.push_back(Event::Held { group });
             }
         } else {
-            if binding.releasing {
+            if std::mem::take(&mut binding.releasing) {
                 self.events.push_back(Event::Released { group, at: clock::boottime() });
             }
-            self.bindings.remove(&group);
+            self.leave_link(group);
         }
     }
 }
 
 /// The binding of what no group has claimed. Groups are numbered from 0 and never reach it.
 const LEFTOVERS: GroupHandle = GroupHandle::MAX;
-
-async fn look_for(table: &dyn AddressTable, wanted: &BTreeSet<HostAddress>) -> Result<(), AddressError> {
-    let listed = table.list().await?;
-    let own: BTreeSet<_> = listed.iter().filter(|listed| !listed.ours).map(|listed| listed.at).collect();
-    match wanted.is_subset(&own) {
-        true => Ok(()),
-        false => Err(AddressError::NotThere),
-    }
-}
-
-/// Adds until the kernel refuses: a group holds all of its addresses or none.
-async fn add_all(table: &dyn AddressTable, lacking: &[HostAddress], round: &mut Round) {
-    for address in lacking {
-        match table.add(*address).await {
-            Ok(added) => round.added.push((*address, added)),
-            Err(error) => {
-                round.failed_to_hold = Some(error);
-                return;
-            }
-        }
-    }
-}
-
-async fn remove_all(table: &dyn AddressTable, surplus: &[HostAddress], round: &mut Round) {
-    for address in surplus {
-        match table.remove(*address).await {
-            Ok(()) | Err(AddressError::NoInterface) => round.removed.push(*address),
-            Err(error) => round.failed_to_remove = Some((*address, error)),
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -7,6 +7,7 @@
 
 mod desired;
 mod sending;
+mod upkeep;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -19,10 +20,11 @@ use vrrp::{Family, Instant};
 
 use self::desired::Refused;
 use super::DataplaneError;
+use super::accept_gate::AcceptGate;
 use super::address_table::HostAddress;
 use super::announce::Announcements;
 use super::announcement::Announcer;
-use super::binder::{Binder, Event};
+use super::binder::{Binder, Event, Remains};
 use super::drops::Drops;
 use super::group::Effects;
 use super::handover::Predecessor;
@@ -32,6 +34,7 @@ use super::outbox::Outbox;
 use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
+use super::virtual_links::VirtualLinks;
 use crate::messages::{Command, Report};
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
@@ -48,6 +51,8 @@ const BUFFER_OCTETS: usize = 2048;
 const TURNS_BEHIND: u32 = 16;
 /// How often control hears how things stand when nothing changes.
 const SNAPSHOT_EVERY: Duration = Duration::from_secs(1);
+/// How often routes and rules are added that somebody else may have removed.
+const DOUBT_EVERY: Duration = Duration::from_secs(1);
 /// How soon after a change control hears of it, so that a burst of changes is one snapshot.
 const SNAPSHOT_AFTER: Duration = Duration::from_millis(20);
 
@@ -59,6 +64,8 @@ pub(super) struct Parts {
     pub(super) timer: BoottimeTimer,
     pub(super) monitor: LinkMonitor,
     pub(super) binder: Binder,
+    pub(super) links: VirtualLinks,
+    pub(super) gate: AcceptGate,
     pub(super) announcer: Box<dyn Announcer>,
     pub(super) slots: Slots,
     pub(super) predecessor: Predecessor,
@@ -77,6 +84,10 @@ pub(super) struct Driver {
     drops: Drops,
     refused: Option<Refused>,
     interfaces_changed: bool,
+    /// Whether macvlans or shut addresses may have to change.
+    upkeep_due: bool,
+    /// When to see whether all routes and rules are there.
+    doubt_at: Instant,
     commands_ended: bool,
     /// Set once it was told to stop: when to give that up.
     stop_by: Option<Instant>,
@@ -95,6 +106,8 @@ enum Wake {
     Command(Option<Command>),
     Timer,
     Outbox,
+    Links,
+    Gate,
 }
 
 impl Driver {
@@ -109,6 +122,8 @@ impl Driver {
             drops: Drops::default(),
             refused: None,
             interfaces_changed: false,
+            upkeep_due: false,
+            doubt_at: Instant::ORIGIN,
             commands_ended: false,
             stop_by: None,
             turns_behind: 0,
@@ -143,7 +158,9 @@ impl Driver {
             self.turn()?;
             if let Some(stop_by) = self.stop_by {
                 let released = self.instances.is_empty() && self.parts.binder.is_idle();
-                if released || stop_by <= clock::boottime() {
+                let Parts { links, gate, monitor, .. } = &self.parts;
+                let removed = links.is_idle(monitor.interfaces()) && gate.is_settled();
+                if released && removed || stop_by <= clock::boottime() {
                     return Ok(released);
                 }
             }
@@ -152,6 +169,9 @@ impl Driver {
             match self.wake().await? {
                 Wake::Packets | Wake::Timer | Wake::Outbox => {}
                 Wake::Binder(event) => self.follow_binder(event),
+                Wake::Links => self.follow_links(),
+                // Whoever waits for it has been told.
+                Wake::Gate => {}
                 Wake::Kernel(change) => self.follow_kernel(change),
                 Wake::Command(Some(command)) => self.obey(command),
                 // Control has ended without asking for a stop: the groups go on.
@@ -161,7 +181,7 @@ impl Driver {
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
-        let Parts { receiver, timer, monitor, binder, commands, outbox, .. } = &mut self.parts;
+        let Parts { receiver, timer, monitor, binder, links, gate, commands, outbox, .. } = &mut self.parts;
         tokio::select! {
             biased;
             outcome = receiver.readable() => outcome.map(|()| Wake::Packets),
@@ -170,6 +190,8 @@ impl Driver {
             command = commands.recv(), if !self.commands_ended => Ok(Wake::Command(command)),
             outcome = timer.fired() => outcome.map(|()| Wake::Timer),
             () = outbox.writable() => Ok(Wake::Outbox),
+            () = links.done() => Ok(Wake::Links),
+            () = gate.done() => Ok(Wake::Gate),
         }
     }
 
@@ -197,6 +219,9 @@ impl Driver {
         }
         self.carry_out(now);
         self.tell(now);
+        if std::mem::take(&mut self.upkeep_due) {
+            self.keep_up();
+        }
         Ok(())
     }
 
@@ -222,25 +247,26 @@ impl Driver {
             };
             let octets = &self.buffer[..packet.length];
             let family = packet.family;
-            let demands_of = |vrid| self.instances.demands(packet.ifindex, family, vrid);
+            let ifindex = self.parts.monitor.interfaces().physical(packet.ifindex);
+            let demands_of = |vrid| self.instances.demands(ifindex, family, vrid);
             let now = clock::boottime();
             let dropped = match receive::advertisement(family, octets, demands_of) {
                 Ok(advertisement) => {
                     let about = (Some(advertisement.source), Some(advertisement.vrid));
-                    let heard = self.instances.hear(packet.ifindex, &advertisement, now, &mut self.effects);
+                    let heard = self.instances.hear(ifindex, &advertisement, now, &mut self.effects);
                     heard.err().map(|cause| (cause, about))
                 }
                 Err(Dropped { cause, vrid, source }) => {
                     if let Some(vrid) = vrid {
-                        self.instances.count_dropped(packet.ifindex, family, vrid, cause);
+                        self.instances.count_dropped(ifindex, family, vrid, cause);
                     }
                     Some((cause, (source, vrid)))
                 }
             };
             if let Some((cause, about)) = dropped
-                && let Some(text) = self.drops.count(packet.ifindex, cause, about, now)
+                && let Some(text) = self.drops.count(ifindex, cause, about, now)
             {
-                self.parts.outbox.notice(format!("{}: {text}", self.interface(packet.ifindex)));
+                self.parts.outbox.notice(format!("{}: {text}", self.interface(ifindex)));
             }
         }
         self.turns_behind = self.turns_behind.saturating_add(1);
@@ -272,8 +298,16 @@ impl Driver {
                 );
                 self.parts.outbox.notice(text);
             }
-            Event::Stuck { address, error } => {
-                let text = format!("{} could not be removed and is tried again: {error}", self.name(address));
+            Event::LinkLeft => self.upkeep_due = true,
+            Event::Reattached { attachment } => {
+                self.parts.outbox.notice(format!("{attachment} was gone and is there again"));
+            }
+            Event::Stuck { remains, error } => {
+                let name = match remains {
+                    Remains::Address(address) => self.name(address),
+                    Remains::Attachment(attachment) => attachment.to_string(),
+                };
+                let text = format!("{name} could not be removed and is tried again: {error}");
                 self.parts.outbox.notice(text);
             }
         }
@@ -310,6 +344,8 @@ impl Driver {
     fn follow_interfaces(&mut self, now: Instant) {
         self.instances.follow_interfaces(self.parts.monitor.interfaces(), now, &mut self.effects);
         self.join_groups();
+        self.watch_macvlans();
+        self.upkeep_due = true;
         self.effects.news = true;
         if let Some(refused) = self.refused.take() {
             self.apply(refused.revision, refused.groups, Some(&refused.reasons));
@@ -324,8 +360,13 @@ impl Driver {
         for handle in self.instances.bury() {
             self.parts.slots.free(handle);
             self.announcements.cancel(handle);
+            self.upkeep_due = true;
         }
         self.parts.outbox.flush();
+        if self.doubt_at <= now {
+            self.parts.binder.doubt_attachments();
+            self.doubt_at = now + DOUBT_EVERY;
+        }
         if self.snapshot_at <= now {
             let Parts { monitor, binder, realtime, outbox, .. } = &mut self.parts;
             outbox.offer(snapshot::take(

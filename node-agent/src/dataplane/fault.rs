@@ -15,6 +15,8 @@ pub(super) enum Fault {
     AddressNotOwned,
     /// The kernel refused to hold the addresses.
     BindFailed(String),
+    /// There is no macvlan with the virtual router's MAC address to hold them on.
+    NoVirtualMac(String),
 }
 
 impl Fault {
@@ -24,7 +26,7 @@ impl Fault {
             Self::InterfaceMissing => TransitionReason::InterfaceMissing,
             Self::InterfaceDown => TransitionReason::InterfaceDown,
             Self::NoInterfaceAddress | Self::AddressNotOwned => TransitionReason::NoInterfaceAddress,
-            Self::BindFailed(_) => TransitionReason::BindFailed,
+            Self::BindFailed(_) | Self::NoVirtualMac(_) => TransitionReason::BindFailed,
         }
     }
 
@@ -38,6 +40,9 @@ impl Fault {
             }
             Self::AddressNotOwned => {
                 format!("interface {interface} does not have the addresses that the member owns")
+            }
+            Self::NoVirtualMac(error) => {
+                format!("interface {interface} has no macvlan for the virtual MAC address: {error}")
             }
             Self::BindFailed(error) => {
                 format!("the addresses could not be bound to interface {interface}: {error}")

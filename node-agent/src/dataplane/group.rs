@@ -4,6 +4,7 @@
 
 mod course;
 mod status;
+mod wish;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -14,8 +15,7 @@ use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
 use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant, Role};
 
-use super::address_table::{AddressError, HostAddress};
-use super::binder::{GroupHandle, Wish};
+use super::binder::{GroupHandle, HoldError, Wish};
 use super::fault::Fault;
 use super::heard::Heard;
 use super::transition_log::{TransitionLog, WaitsFor};
@@ -29,8 +29,12 @@ use crate::sys::clock;
 pub(super) struct Footing {
     /// The interface.
     pub(super) ifindex: u32,
-    /// Its MAC address.
+    /// The MAC address that answers for the group and that it advertises from: the interface's, or the virtual router's.
     pub(super) mac: [u8; 6],
+    /// The interface's own MAC address.
+    pub(super) own_mac: [u8; 6],
+    /// What the addresses are bound to: the interface, or the virtual router's macvlan, once there is one.
+    pub(super) holder: Option<u32>,
     /// The address to advertise from.
     pub(super) source: IpAddr,
 }
@@ -113,7 +117,10 @@ impl Group {
         let footing = self.footing.filter(|_| self.peers.is_none())?;
         if self.frame.as_ref().is_none_or(|frame| frame.saying != saying) {
             let config = self.instance.as_ref()?.config();
-            self.frame = PrebuiltAdvertisement::build(config, saying, self.checksum, footing.mac);
+            // Whoever yields must not pull the switch's entry for the shared MAC address back to its own port.
+            let yields = saying.interval.is_some();
+            let mac = if yields { footing.own_mac } else { footing.mac };
+            self.frame = PrebuiltAdvertisement::build(config, saying, self.checksum, mac);
         }
         Some((footing.ifindex, Arc::clone(&self.frame.as_ref()?.octets)))
     }
@@ -179,7 +186,7 @@ impl Group {
     }
 
     /// The addresses it wants could not be bound, or not again.
-    pub(super) fn handle_hold_failed(&mut self, error: &AddressError, now: Instant, effects: &mut Effects) {
+    pub(super) fn handle_hold_failed(&mut self, error: &HoldError, now: Instant, effects: &mut Effects) {
         if self.departure.is_none() {
             self.fault = Some(Fault::BindFailed(error.to_string()));
         }
@@ -235,7 +242,7 @@ impl Group {
             effects.touched.insert(self.handle);
             effects.news |= !matches!(action, Action::Advertise(_));
             match action {
-                Action::Hold => effects.wishes.push((self.handle, Some(self.wish()))),
+                Action::Hold => self.wish(effects),
                 Action::Release => effects.wishes.push((self.handle, None)),
                 Action::Advertise(claim) => effects.advertisements.push((self.handle, claim.into())),
                 Action::Concede(interval) => {
@@ -246,17 +253,6 @@ impl Group {
                 Action::Report(change) => self.follow(change, now),
             }
         }
-    }
-
-    fn wish(&self) -> Wish {
-        let ifindex = self.footing.map_or(0, |footing| footing.ifindex);
-        let addresses = self
-            .desired
-            .virtual_addresses
-            .iter()
-            .map(|a| HostAddress { ifindex, address: a.address() })
-            .collect();
-        Wish { addresses, owner: self.desired.priority.is_owner() }
     }
 
     fn follow(&mut self, change: Change, now: Instant) {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api_types::channel::DesiredGroup;
+use api_types::protocol::MacMode;
 use vrrp::{Advertisement, Demands, Family, Instant, Role, Vrid};
 
 use super::address_table::HostAddress;
@@ -14,6 +15,7 @@ use super::fault::Fault;
 use super::group::{Departure, Effects, Footing, Group};
 use super::interfaces::Interfaces;
 use super::translate;
+use super::virtual_link::LinkKey;
 use crate::messages::ObservedTransition;
 use crate::shared_memory::Slot;
 
@@ -27,6 +29,8 @@ pub(super) struct Instances {
     routers: BTreeMap<RouterKey, GroupHandle>,
     deadlines: BTreeSet<(Instant, GroupHandle)>,
     deadline_of: BTreeMap<GroupHandle, Instant>,
+    /// The macvlans that cannot be had, and why.
+    refused_links: BTreeMap<LinkKey, String>,
     next_handle: GroupHandle,
 }
 
@@ -64,7 +68,7 @@ impl Instances {
         self.next_handle += 1;
         let mut group = Group::new(handle, desired, now);
         effects.touched.insert(handle);
-        let footing = footing(group.desired(), interfaces);
+        let footing = self.footing(group.desired(), interfaces);
         match (adopted, footing) {
             (Some(slot), Ok(footing)) => group.adopt(footing, slot.last_sent, slot.since, now, effects),
             (_, footing) => group.set_footing(footing, now, effects),
@@ -91,10 +95,8 @@ impl Instances {
         now: Instant,
         effects: &mut Effects,
     ) {
-        self.update(handle, |group| {
-            let footing = footing(&desired, interfaces);
-            group.change(desired, footing, now, effects);
-        });
+        let footing = self.footing(&desired, interfaces);
+        self.update(handle, |group| group.change(desired, footing, now, effects));
     }
 
     /// Hands an advertisement to the virtual router it is about; the cause if it was dropped.
@@ -149,12 +151,10 @@ impl Instances {
 
     /// Interfaces or their addresses have changed.
     pub(super) fn follow_interfaces(&mut self, interfaces: &Interfaces, now: Instant, effects: &mut Effects) {
-        let handles: Vec<_> = self.groups.keys().copied().collect();
-        for handle in handles {
-            self.update(handle, |group| {
-                let footing = footing(group.desired(), interfaces);
-                group.set_footing(footing, now, effects);
-            });
+        let footing = |group: &Group| self.footing(group.desired(), interfaces);
+        let footings: Vec<_> = self.iter().map(|(handle, group)| (handle, footing(group))).collect();
+        for (handle, footing) in footings {
+            self.update(handle, |group| group.set_footing(footing, now, effects));
         }
     }
 
@@ -205,6 +205,54 @@ impl Instances {
         self.groups.values().flat_map(of).collect()
     }
 
+    /// The macvlans that cannot be had, and why.
+    pub(super) fn set_refused_links(&mut self, refused: &BTreeMap<LinkKey, String>) {
+        self.refused_links.clone_from(refused);
+    }
+
+    /// The macvlans that the groups want.
+    pub(super) fn links(&self, interfaces: &Interfaces) -> BTreeSet<LinkKey> {
+        let wanted = |group: &Group| {
+            let desired = group.desired();
+            link_key(desired, interfaces.index_of(&desired.interface)?)
+        };
+        self.groups.values().filter_map(wanted).collect()
+    }
+
+    /// The addresses for which no packet may be accepted.
+    pub(super) fn shut_addresses(&self) -> BTreeSet<IpAddr> {
+        let desired = self.groups.values().map(Group::desired);
+        let shut = desired.filter(|desired| !desired.options.accept_mode && !desired.priority.is_owner());
+        shut.flat_map(|desired| &desired.virtual_addresses).map(|address| address.address()).collect()
+    }
+
+    /// What the interface of the group offers it, or what keeps it from running there.
+    fn footing(&self, desired: &DesiredGroup, interfaces: &Interfaces) -> Result<Footing, Fault> {
+        let ifindex = interfaces.index_of(&desired.interface).ok_or(Fault::InterfaceMissing)?;
+        let state = interfaces.get(ifindex).ok_or(Fault::InterfaceMissing)?;
+        if !state.up || !state.carrier {
+            return Err(Fault::InterfaceDown);
+        }
+        let own_mac = state.mac.ok_or(Fault::NoInterfaceAddress)?;
+        let virtual_addresses: BTreeSet<IpAddr> =
+            desired.virtual_addresses.iter().map(|address| address.address()).collect();
+        let owner = desired.priority.is_owner();
+        if owner && !virtual_addresses.iter().all(|address| interfaces.owns(ifindex, *address)) {
+            return Err(Fault::AddressNotOwned);
+        }
+        // An owner's virtual addresses are the interface's own, and it may advertise from them.
+        let never = if owner { BTreeSet::new() } else { virtual_addresses };
+        let source = interfaces.primary(ifindex, desired.family, &never).ok_or(Fault::NoInterfaceAddress)?;
+        let Some(key) = link_key(desired, ifindex) else {
+            return Ok(Footing { ifindex, mac: own_mac, own_mac, holder: Some(ifindex), source });
+        };
+        let holder = interfaces.virtual_link(key);
+        match self.refused_links.get(&key) {
+            Some(reason) if holder.is_none() => Err(Fault::NoVirtualMac(reason.clone())),
+            Some(_) | None => Ok(Footing { ifindex, mac: key.mac(), own_mac, holder, source }),
+        }
+    }
+
     fn settle(&mut self, handle: GroupHandle) {
         let Some(group) = self.groups.get(&handle) else { return };
         let deadline = group.poll_timeout();
@@ -241,22 +289,8 @@ impl Instances {
     }
 }
 
-/// What the interface of the group offers it, or what keeps it from running there.
-pub(super) fn footing(desired: &DesiredGroup, interfaces: &Interfaces) -> Result<Footing, Fault> {
-    let ifindex = interfaces.index_of(&desired.interface).ok_or(Fault::InterfaceMissing)?;
-    let state = interfaces.get(ifindex).ok_or(Fault::InterfaceMissing)?;
-    if !state.up || !state.carrier {
-        return Err(Fault::InterfaceDown);
-    }
-    let mac = state.mac.ok_or(Fault::NoInterfaceAddress)?;
-    let virtual_addresses: BTreeSet<IpAddr> =
-        desired.virtual_addresses.iter().map(|address| address.address()).collect();
-    let owner = desired.priority.is_owner();
-    if owner && !virtual_addresses.iter().all(|address| interfaces.owns(ifindex, *address)) {
-        return Err(Fault::AddressNotOwned);
-    }
-    // An owner's virtual addresses are the interface's own, and it may advertise from them.
-    let never = if owner { BTreeSet::new() } else { virtual_addresses };
-    let source = interfaces.primary(ifindex, desired.family, &never).ok_or(Fault::NoInterfaceAddress)?;
-    Ok(Footing { ifindex, mac, source })
+/// The macvlan that a group wants; `None` for one that uses the MAC address of its interface.
+fn link_key(desired: &DesiredGroup, parent: u32) -> Option<LinkKey> {
+    let is_virtual = desired.options.mac_mode == MacMode::Virtual;
+    is_virtual.then_some(LinkKey { parent, family: desired.family, vrid: desired.vrid })
 }

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use vrrp::Family;
 
 use super::address_table::HostAddress;
+use super::virtual_link::{ArpSettings, LinkKey};
 
 /// One interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,17 @@ pub(super) struct InterfaceState {
     pub(super) carrier: bool,
     /// Whether it is a loopback interface.
     pub(super) loopback: bool,
+    /// Set when it is a virtual router's macvlan that this agent has made.
+    pub(super) macvlan: Option<Macvlan>,
+}
+
+/// What a macvlan of this agent says of the interface below it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Macvlan {
+    /// The interface below.
+    pub(super) parent: u32,
+    /// What it did about ARP before the first macvlan came.
+    pub(super) before: ArpSettings,
 }
 
 /// An address of an interface.
@@ -84,6 +96,24 @@ impl Interfaces {
         self.by_index.iter().find(|(_, state)| state.name == name).map(|(index, _)| *index)
     }
 
+    /// The macvlan of a virtual router, once it is complete.
+    pub(super) fn virtual_link(&self, key: LinkKey) -> Option<u32> {
+        let name = key.name();
+        self.macvlans().find(|(_, state, _)| state.name == name).map(|(ifindex, ..)| ifindex)
+    }
+
+    /// The macvlans of this agent.
+    pub(super) fn macvlans(&self) -> impl Iterator<Item = (u32, &InterfaceState, Macvlan)> {
+        self.by_index.iter().filter_map(|(ifindex, state)| Some((*ifindex, state, state.macvlan?)))
+    }
+
+    /// The interface that a frame came in through: what has the source address of a macvlan the kernel hands to that
+    /// macvlan, although another router sent it.
+    pub(super) fn physical(&self, ifindex: u32) -> u32 {
+        let macvlan = self.get(ifindex).and_then(|state| state.macvlan);
+        macvlan.map_or(ifindex, |macvlan| macvlan.parent)
+    }
+
     /// How the interface stands.
     pub(super) fn get(&self, ifindex: u32) -> Option<&InterfaceState> {
         self.by_index.get(&ifindex)
@@ -130,7 +160,7 @@ impl Interfaces {
         candidates.first().map(|address| address.net.addr())
     }
 
-    /// Every interface but loopback as the contract writes it. Its own addresses are those that are neither ours nor
+    /// Every interface but loopback and our macvlans as the contract writes it. Its own addresses are those that are neither ours nor
     /// among `virtual_addresses` of it.
     pub(super) fn to_contract(&self, virtual_addresses: &BTreeSet<HostAddress>) -> Vec<Interface> {
         let own = |ifindex: u32, address: &&InterfaceAddress| {
@@ -139,7 +169,7 @@ impl Interfaces {
         };
         self.by_index
             .iter()
-            .filter(|(_, state)| !state.loopback)
+            .filter(|(_, state)| !state.loopback && state.macvlan.is_none())
             .map(|(&ifindex, state)| Interface {
                 name: state.name.clone(),
                 mac: state.mac.map(spell_mac),
@@ -206,6 +236,7 @@ mod tests {
             up: true,
             carrier: true,
             loopback: false,
+            macvlan: None,
         };
         interfaces.set(3, state);
         interfaces.set_address(3, address("192.0.2.3/24", false, false));

@@ -19,7 +19,8 @@ use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use rtnetlink::{Handle, MulticastGroup};
 
 use super::address_table::{self, AgentNumber, HostAddress};
-use super::interfaces::{InterfaceAddress, InterfaceState, Interfaces};
+use super::interfaces::{InterfaceAddress, InterfaceState, Interfaces, Macvlan};
+use super::virtual_link::Tag;
 
 /// Room for the echo of some ten thousand address changes.
 const RECEIVE_BUFFER_OCTETS: usize = 8 * 1024 * 1024;
@@ -129,7 +130,7 @@ impl LinkMonitor {
         let mut found = Interfaces::default();
         let mut links = self.handle.link().get().execute();
         while let Some(link) = links.next().await {
-            set_link(&mut found, &link.map_err(io::Error::other)?);
+            set_link(&mut found, &link.map_err(io::Error::other)?, self.agent);
         }
         let mut addresses = self.handle.address().get().execute();
         while let Some(address) = addresses.next().await {
@@ -150,7 +151,7 @@ impl LinkMonitor {
             // About a bridge's port, for instance: the interface itself stays.
             None
         } else if let RouteNetlinkMessage::NewLink(link) = message {
-            set_link(interfaces, link).then_some(Change::Interfaces)
+            set_link(interfaces, link, self.agent).then_some(Change::Interfaces)
         } else if let RouteNetlinkMessage::DelLink(link) = message {
             interfaces.remove(link.header.index).then_some(Change::Interfaces)
         } else if let RouteNetlinkMessage::NewAddress(address) = message {
@@ -180,21 +181,28 @@ fn subscribe() -> io::Result<(Handle, Messages)> {
     Ok((handle, messages.boxed()))
 }
 
-fn set_link(interfaces: &mut Interfaces, link: &LinkMessage) -> bool {
+fn set_link(interfaces: &mut Interfaces, link: &LinkMessage, agent: AgentNumber) -> bool {
     let mut state = InterfaceState {
         name: String::new(),
         mac: None,
         up: link.header.flags.contains(LinkFlags::Up),
         carrier: link.header.flags.contains(LinkFlags::LowerUp),
         loopback: link.header.link_layer_type == LinkLayerType::Loopback,
+        macvlan: None,
     };
+    let (mut parent, mut tag) = (0, None);
     for attribute in &link.attributes {
         if let LinkAttribute::IfName(name) = attribute {
             state.name.clone_from(name);
         } else if let LinkAttribute::Address(octets) = attribute {
             state.mac = octets.as_slice().try_into().ok();
+        } else if let LinkAttribute::Link(below) = attribute {
+            parent = *below;
+        } else if let LinkAttribute::IfAlias(alias) = attribute {
+            tag = Tag::from_alias(alias).filter(|tag| tag.agent == agent);
         }
     }
+    state.macvlan = tag.map(|tag| Macvlan { parent, before: tag.before });
     !state.name.is_empty() && interfaces.set(link.header.index, state)
 }
 

@@ -16,10 +16,13 @@
 //! [`group`], [`instances`], [`apply`], [`announce`] and [`interfaces`] take the time as an argument and touch
 //! nothing.
 
+mod accept_gate;
 mod address_table;
 mod announce;
 mod announcement;
 mod apply;
+mod attachment;
+mod background;
 mod binder;
 mod driver;
 mod drops;
@@ -32,6 +35,7 @@ mod host;
 mod instances;
 mod interfaces;
 mod link_monitor;
+mod link_table;
 mod outbox;
 mod policy;
 mod receive;
@@ -44,6 +48,8 @@ mod transition_log;
 mod translate;
 mod transmit;
 mod unsolicited_na;
+mod virtual_link;
+mod virtual_links;
 
 use std::io;
 use std::sync::Arc;

@@ -8,13 +8,18 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
 use super::Seams;
+use super::accept_gate::AcceptGate;
 use super::address_table::AgentNumber;
-use super::binder::Binder;
+use super::attachment::{AttachmentTable, NetlinkAttachments};
+use super::background::Background;
+use super::binder::{Binder, Kernel};
 use super::driver::{Driver, Parts};
 use super::handover::Predecessor;
 use super::link_monitor::LinkMonitor;
+use super::link_table::NetlinkLinks;
 use super::outbox::Outbox;
 use super::slots::Slots;
+use super::virtual_links::VirtualLinks;
 use crate::messages::{Command, Report};
 use crate::shared_memory::SharedMemory;
 use crate::sys::clock;
@@ -118,12 +123,33 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         if let Some(detail) = &realtime.detail {
             outbox.notice(format!("the dataplane runs without the scheduling it wants: {detail}"));
         }
+        let background =
+            |name| Background::start(name).map_err(open("a thread for what the kernel is slow at"));
+        let links = Arc::new(
+            NetlinkLinks::connect(background("macvlans")?)
+                .map_err(open("the netlink connection that changes macvlans"))?,
+        );
+        let attachments = NetlinkAttachments::connect(agent)
+            .map_err(open("the netlink connection that changes routes and rules"))?;
+        let gate = AcceptGate::new(agent, background("nft")?);
+        let left = attachments.leftovers().await.unwrap_or_else(|error| {
+            outbox.notice(error.to_string());
+            Vec::new()
+        });
+        let kernel = Kernel {
+            addresses: table,
+            links: links.clone(),
+            attachments: Arc::new(attachments),
+            gate: gate.view(),
+        };
         let parts = Parts {
             receiver: PacketReceiver::open().map_err(open("the packet socket that receives"))?,
             sender: PacketSender::open().map_err(open("the packet socket that sends"))?,
             datagrams: DatagramSender::open().map_err(open("the raw socket that sends to single routers"))?,
             timer: BoottimeTimer::new().map_err(open("a timer"))?,
-            binder: Binder::new(table, monitor.interfaces().ours()),
+            binder: Binder::new(kernel, monitor.interfaces().ours(), left.into_iter().collect()),
+            links: VirtualLinks::new(links, agent),
+            gate,
             monitor,
             announcer: seams.announcer,
             predecessor: Predecessor::read(&memory, clock::boottime()),

@@ -3,6 +3,7 @@
 //! What happened is judged by `ip`, by captured packets and by a neighbour's ARP table, not by what the agent says
 //! of itself. The tests need root and run one after the other, because they measure time.
 
+mod accept_mode;
 mod addresses;
 mod advertisements;
 mod agent;
@@ -18,9 +19,12 @@ mod ipv6;
 mod keepalived;
 mod lab;
 mod monitor;
+mod pinger;
 mod process_tree;
 mod realtime;
 mod router;
 mod unicast;
 mod version_2;
+mod virtual_mac;
+mod virtual_routes;
 mod wire;

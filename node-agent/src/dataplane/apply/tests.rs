@@ -8,6 +8,7 @@ use super::*;
 struct Lab {
     arp_ignore: u32,
     owned: Vec<IpAddr>,
+    has_nft: bool,
 }
 
 impl Host for Lab {
@@ -15,12 +16,16 @@ impl Host for Lab {
         (interface != "missing").then(|| addresses.iter().all(|address| self.owned.contains(address)))
     }
 
+    fn has_nft(&self) -> bool {
+        self.has_nft
+    }
+
     fn arp_ignore(&self, interface: &str) -> Option<u32> {
         (interface != "missing").then_some(self.arp_ignore)
     }
 }
 
-const LAB: Lab = Lab { arp_ignore: 0, owned: Vec::new() };
+const LAB: Lab = Lab { arp_ignore: 0, owned: Vec::new(), has_nft: true };
 
 fn group(number: u8) -> DesiredGroup {
     DesiredGroup {
@@ -82,11 +87,10 @@ fn what_this_agent_cannot_run_is_refused() {
     let v2 = DesiredGroup { version: Version::V2, ..group(2) };
     let empty = DesiredGroup { virtual_addresses: Vec::new(), ..group(3) };
     let path = DesiredGroup { interface: "../all".to_owned(), ..group(4) };
-    let options =
-        ProtocolOptions { accept_mode: false, mac_mode: MacMode::Virtual, ..ProtocolOptions::default() };
-    let unknown = DesiredGroup { options, ..group(5) };
+    let virtual_mac = ProtocolOptions { mac_mode: MacMode::Virtual, ..ProtocolOptions::default() };
+    let owner = DesiredGroup { options: virtual_mac, priority: Priority::OWNER, ..group(5) };
     assert_eq!(
-        details(&[ipv6, v2, empty, path, unknown], &LAB),
+        details(&[ipv6, v2, empty, path, owner], &LAB),
         [
             "addresses: virtual address 192.0.2.1 is not ipv6: allowed are addresses of the group's family",
             "interval: the interval does not fit the version: 100 ms is not a version 2 interval: allowed are multiples \
@@ -94,7 +98,8 @@ fn what_this_agent_cannot_run_is_refused() {
             "addresses: no virtual address: allowed are 1 to 1000",
             "interface: \"../all\" is no name of an interface: allowed are 1 to 15 characters without / and white \
              space",
-            "accept_mode, mac_mode: not supported by this agent: allowed is the default",
+            "mac_mode: an owner's addresses are its interface's own and answer from that interface's MAC address: \
+             allowed is interface",
         ]
     );
 }
@@ -103,7 +108,7 @@ fn what_this_agent_cannot_run_is_refused() {
 fn an_owner_must_have_its_addresses_unless_its_interface_is_still_missing() {
     let owner = DesiredGroup { priority: Priority::OWNER, ..group(1) };
     assert_eq!(details(std::slice::from_ref(&owner), &LAB).len(), 1);
-    let having = Lab { arp_ignore: 0, owned: vec!["192.0.2.1".parse().unwrap()] };
+    let having = Lab { arp_ignore: 0, owned: vec!["192.0.2.1".parse().unwrap()], has_nft: true };
     assert_eq!(check(std::slice::from_ref(&owner), &having), Ok(()));
     let missing = DesiredGroup { interface: "missing".to_owned(), ..owner };
     assert_eq!(check(&[missing], &LAB), Ok(()));
@@ -111,8 +116,8 @@ fn an_owner_must_have_its_addresses_unless_its_interface_is_still_missing() {
 
 #[test]
 fn an_interface_that_would_not_answer_is_refused() {
-    assert_eq!(check(&[group(1)], &Lab { arp_ignore: 1, owned: Vec::new() }), Ok(()));
-    let details = details(&[group(1)], &Lab { arp_ignore: 2, owned: Vec::new() });
+    assert_eq!(check(&[group(1)], &Lab { arp_ignore: 1, owned: Vec::new(), has_nft: true }), Ok(()));
+    let details = details(&[group(1)], &Lab { arp_ignore: 2, owned: Vec::new(), has_nft: true });
     assert!(details[0].starts_with("interface: arp_ignore of eth0 is 2"), "{details:?}");
 }
 
@@ -170,4 +175,17 @@ fn a_group_that_comes_back_while_it_leaves_begins_anew() {
     let expected =
         Plan { leave_at_once: vec![(0, Departure::Reconfigured)], start: vec![group(1)], ..Plan::default() };
     assert_eq!(plan(&leaving, vec![group(1)]), expected);
+}
+
+#[test]
+fn packets_can_be_shut_out_only_with_nftables_and_an_owner_never_does() {
+    let shut = ProtocolOptions { accept_mode: false, ..ProtocolOptions::default() };
+    let shut = DesiredGroup { options: shut, ..group(1) };
+    assert_eq!(check(std::slice::from_ref(&shut), &LAB), Ok(()));
+    let bare = Lab { has_nft: false, owned: vec!["192.0.2.1".parse().unwrap()], ..LAB };
+    assert_eq!(
+        details(std::slice::from_ref(&shut), &bare),
+        ["accept_mode: false needs nftables, and this host has no nft: allowed is true"]
+    );
+    assert_eq!(check(&[DesiredGroup { priority: Priority::OWNER, ..shut }], &bare), Ok(()));
 }

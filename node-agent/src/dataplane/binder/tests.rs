@@ -1,7 +1,15 @@
-use std::sync::Mutex;
+mod company;
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::FutureExt;
 
 use super::*;
-use crate::dataplane::address_table::ListedAddress;
+use crate::dataplane::accept_gate::AcceptGate;
+use crate::dataplane::address_table::{AddressError, AddressTable, AgentNumber, ListedAddress};
+use crate::dataplane::attachment::{AttachmentError, AttachmentTable, Rule};
+use crate::dataplane::background::Background;
+use crate::dataplane::link_table::{LinkError, LinkSwitch};
 
 /// Addresses in memory, with faults to order.
 #[derive(Default)]
@@ -10,6 +18,9 @@ struct FakeTable {
     refuses_to_add: Mutex<BTreeSet<HostAddress>>,
     refusals_to_remove: Mutex<u32>,
     removals: Mutex<Vec<HostAddress>>,
+    attachments: Mutex<BTreeSet<Attachment>>,
+    /// What was done, in words.
+    done: Mutex<Vec<String>>,
 }
 
 impl FakeTable {
@@ -23,6 +34,53 @@ impl FakeTable {
 
     fn put(&self, address: HostAddress, ours: bool) {
         self.addresses.lock().unwrap().insert(address, ours);
+    }
+}
+
+impl FakeTable {
+    fn note(&self, what: String) {
+        self.done.lock().unwrap().push(what);
+    }
+
+    fn take_done(&self) -> Vec<String> {
+        std::mem::take(&mut self.done.lock().unwrap())
+    }
+}
+
+impl LinkSwitch for FakeTable {
+    fn raise(&self, _ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
+        self.note("up".to_owned());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn hush(&self, _ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
+        self.note("hush".to_owned());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn lower(&self, _ifindex: u32) -> BoxFuture<'static, Result<(), LinkError>> {
+        self.note("down".to_owned());
+        Box::pin(tokio::time::sleep(Duration::from_millis(15)).map(Ok))
+    }
+}
+
+impl AttachmentTable for FakeTable {
+    fn leftovers(&self) -> BoxFuture<'_, Result<Vec<Attachment>, AttachmentError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn add(&self, attachment: Attachment) -> BoxFuture<'_, Result<Added, AttachmentError>> {
+        let is_new = self.attachments.lock().unwrap().insert(attachment);
+        if is_new {
+            self.note(format!("attach {attachment}"));
+        }
+        Box::pin(async move { Ok(if is_new { Added::New } else { Added::AlreadyOurs }) })
+    }
+
+    fn remove(&self, attachment: Attachment) -> BoxFuture<'_, Result<(), AttachmentError>> {
+        self.attachments.lock().unwrap().remove(&attachment);
+        self.note(format!("detach {attachment}"));
+        Box::pin(async { Ok(()) })
     }
 }
 
@@ -48,6 +106,7 @@ impl AddressTable for FakeTable {
                 Some(true) => Added::AlreadyOurs,
                 Some(false) => Added::Foreign,
                 None => {
+                    self.note(format!("add {}", address.address));
                     addresses.insert(address, true);
                     Added::New
                 }
@@ -63,6 +122,7 @@ impl AddressTable for FakeTable {
                 *refusals -= 1;
                 return Err(AddressError::Refused(std::io::Error::from_raw_os_error(libc::ENOBUFS)));
             }
+            self.note(format!("remove {}", address.address));
             self.addresses.lock().unwrap().remove(&address);
             self.removals.lock().unwrap().push(address);
             Ok(())
@@ -75,13 +135,21 @@ fn address(last: u8) -> HostAddress {
 }
 
 fn wish(lasts: &[u8]) -> Wish {
-    Wish { addresses: lasts.iter().map(|last| address(*last)).collect(), owner: false }
+    Wish { addresses: lasts.iter().map(|last| address(*last)).collect(), ..Wish::default() }
 }
 
 fn binder(leftovers: &[u8]) -> (Arc<FakeTable>, Binder) {
     let table = Arc::new(FakeTable::default());
     leftovers.iter().for_each(|last| table.put(address(*last), true));
-    let binder = Binder::new(table.clone(), leftovers.iter().map(|last| address(*last)).collect());
+    let gate = AcceptGate::new(AgentNumber(1), Background::start("nft").unwrap());
+    let kernel = Kernel {
+        addresses: table.clone(),
+        links: table.clone(),
+        attachments: table.clone(),
+        gate: gate.view(),
+    };
+    let leftovers = leftovers.iter().map(|last| address(*last)).collect();
+    let binder = Binder::new(kernel, leftovers, BTreeSet::new());
     (table, binder)
 }
 
@@ -115,7 +183,7 @@ async fn a_changed_wish_adds_and_removes_the_difference() {
 async fn the_last_of_several_wishes_counts() {
     let (table, mut binder) = binder(&[]);
     binder.hold(0, wish(&[1]));
-    assert!(futures_util::FutureExt::now_or_never(binder.next()).is_none(), "the kernel is still at it");
+    assert!(binder.next().now_or_never().is_none(), "the kernel is still at it");
     binder.release(0);
     binder.hold(0, wish(&[2]));
     assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
@@ -202,7 +270,9 @@ async fn an_owners_addresses_are_looked_for_and_left_alone() {
     let (table, mut binder) = binder(&[]);
     let owner = Wish { owner: true, ..wish(&[1]) };
     binder.hold(0, owner.clone());
-    let Event::HoldFailed { group: 0, error: AddressError::NotThere } = next(&mut binder).await else {
+    let Event::HoldFailed { group: 0, error: HoldError::Address(AddressError::NotThere) } =
+        next(&mut binder).await
+    else {
         panic!("an address that is not there cannot be held")
     };
     binder.release(0);
@@ -232,7 +302,9 @@ async fn what_cannot_be_removed_is_said_once_and_keeps_no_new_wish_waiting() {
     next(&mut binder).await;
     *table.refusals_to_remove.lock().unwrap() = u32::MAX;
     binder.release(0);
-    assert!(matches!(next(&mut binder).await, Event::Stuck { address: stuck, .. } if stuck == address(1)));
+    assert!(
+        matches!(next(&mut binder).await, Event::Stuck { remains: Remains::Address(stuck), .. } if stuck == address(1))
+    );
     assert!(tokio::time::timeout(RETRY_AFTER * 3, binder.next()).await.is_err(), "said once");
     assert_eq!(binder.bound(), [address(1)].into());
     binder.hold(0, wish(&[2]));
@@ -259,7 +331,8 @@ async fn our_own_copy_does_not_make_the_node_the_owner() {
     next(&mut binder).await;
     let owner = Wish { owner: true, ..wish(&[1]) };
     binder.hold(0, owner);
-    let Event::HoldFailed { error: AddressError::NotThere, .. } = next(&mut binder).await else {
+    let Event::HoldFailed { error: HoldError::Address(AddressError::NotThere), .. } = next(&mut binder).await
+    else {
         panic!("our own copy is not the interface's address")
     };
 }

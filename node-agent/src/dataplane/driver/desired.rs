@@ -70,6 +70,7 @@ impl Driver {
             })
             .collect();
         let plan = apply::plan(&running, groups);
+        self.upkeep_due = true;
         self.change_to(plan);
         self.join_groups();
         self.parts.outbox.send(Report::Applied(revision));
@@ -103,9 +104,12 @@ impl Driver {
     pub(super) fn give_up_adoption(&mut self) {
         if self.parts.predecessor.give_up() {
             self.parts.slots.clear_unused();
+            self.upkeep_due = true;
             let leftovers = self.parts.binder.remove_leftovers();
             if leftovers > 0 {
-                let text = format!("removing {leftovers} addresses that an earlier life of this agent left");
+                let text = format!(
+                    "removing {leftovers} addresses, routes and rules that an earlier life of this agent left"
+                );
                 self.parts.outbox.notice(text);
             }
         }

@@ -46,7 +46,7 @@ impl Group {
         self.instance = Some(instance);
         (self.footing, self.state, self.since) = (Some(footing), State::Active, since);
         self.last_sent = Some(last_sent);
-        effects.wishes.push((self.handle, Some(self.wish())));
+        self.wish(effects);
         self.drain(now, effects);
     }
 
@@ -59,6 +59,7 @@ impl Group {
         now: Instant,
         effects: &mut Effects,
     ) {
+        let wanted = self.wanted();
         if self.desired.id == desired.id {
             self.desired = desired;
         } else {
@@ -73,6 +74,7 @@ impl Group {
             self.reconfigure(now, effects);
         }
         self.set_footing(footing, now, effects);
+        self.follow_wanted(wanted.as_ref(), effects);
     }
 
     /// Leaves: an Active member hands over first.
@@ -122,6 +124,7 @@ impl Group {
             instance.fault();
             self.drain(now, effects);
         }
+        let wanted = self.wanted();
         self.footing = Some(footing);
         let was_lame = matches!(&self.fault, Some(fault) if !matches!(fault, Fault::BindFailed(_)));
         if was_lame {
@@ -135,6 +138,7 @@ impl Group {
             // The neighbours have learnt the old one.
             effects.announcements.push(self.handle);
         }
+        self.follow_wanted(wanted.as_ref(), effects);
         if self.departure.is_some() {
             return;
         }

@@ -4,11 +4,14 @@ use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use super::*;
+use crate::dataplane::address_table::{AddressError, HostAddress};
 use crate::dataplane::test_data::desired;
 
 const FOOTING: Footing = Footing {
     ifindex: 3,
     mac: [2, 0, 0, 0, 0, 1],
+    own_mac: [2, 0, 0, 0, 0, 1],
+    holder: Some(3),
     source: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
 };
 
@@ -115,7 +118,7 @@ fn a_bind_that_fails_is_a_fault_that_a_later_one_mends() {
     let mut group = backup();
     let mut effects = Effects::default();
     group.handle_timeout(at(307), &mut effects);
-    group.handle_hold_failed(&AddressError::NoInterface, at(308), &mut effects);
+    group.handle_hold_failed(&HoldError::Address(AddressError::NoInterface), at(308), &mut effects);
     assert!(effects.advertisements.is_empty());
     assert_eq!(reasons(&mut group), [(State::Fault, TransitionReason::BindFailed)]);
 

@@ -1,0 +1,255 @@
+//! Keeps packets to virtual addresses from being accepted (RFC 9568 §6.1, `Accept_Mode` False), by nftables.
+//!
+//! One table of the agent's own drops what comes in for the addresses of every group that asks for it; a packet that is
+//! forwarded is none of its business. ARP never passes there; neighbour solicitations and advertisements must be
+//! accepted for the address to be reachable at all, and are.
+//!
+//! The table is there from the time when a group comes until it has gone, not only while it is Active: nothing comes in
+//! for an address that the host does not have, and so the failover never waits for `nft`, which takes some 10 ms.
+//! A group whose addresses the table does not have yet waits for it before it binds them.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::future::BoxFuture;
+use thiserror::Error;
+use tokio::sync::watch;
+
+use super::address_table::AgentNumber;
+use super::background::Background;
+
+/// How long `nft` may take.
+const NFT_WITHIN: Duration = Duration::from_secs(2);
+/// How often to look whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+/// How long a group waits for the table.
+const SHUT_WITHIN: Duration = Duration::from_secs(3);
+/// How soon a table that was refused is tried again.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+/// How often the table is put there again, in case somebody has removed it.
+const RENEW_EVERY: Duration = Duration::from_secs(10);
+
+/// Packets to the addresses cannot be kept from being accepted.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("accept_mode is false and packets to the addresses cannot be shut out: {0}")]
+pub(super) struct GateError(String);
+
+/// What the table has.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Applied {
+    addresses: BTreeSet<IpAddr>,
+    refused: Option<String>,
+}
+
+/// What the table has now, or why it does not.
+type Outcome = Result<BTreeSet<IpAddr>, String>;
+
+/// Keeps the table as the groups want it.
+pub(super) struct AcceptGate {
+    background: Background,
+    table: String,
+    wanted: BTreeSet<IpAddr>,
+    /// Whether the table is to be written although nothing else is wanted of it.
+    stale: bool,
+    applied: Arc<watch::Sender<Applied>>,
+    busy: Option<BoxFuture<'static, Option<Outcome>>>,
+    nap: Option<BoxFuture<'static, ()>>,
+}
+
+/// The view of whoever binds addresses.
+#[derive(Debug, Clone)]
+pub(super) struct GateView(watch::Receiver<Applied>);
+
+impl GateView {
+    /// Returns once packets to these addresses are shut out.
+    pub(super) async fn shut(&self, addresses: impl Iterator<Item = IpAddr>) -> Result<(), GateError> {
+        let addresses: BTreeSet<_> = addresses.collect();
+        let mut applied = self.0.clone();
+        let settled =
+            |applied: &Applied| applied.refused.is_some() || addresses.is_subset(&applied.addresses);
+        let outcome = tokio::time::timeout(SHUT_WITHIN, applied.wait_for(settled)).await;
+        match outcome {
+            Ok(Ok(applied)) if addresses.is_subset(&applied.addresses) => Ok(()),
+            Ok(Ok(applied)) => Err(GateError(applied.refused.clone().unwrap_or_default())),
+            Ok(Err(_)) => Err(GateError("the agent is ending".to_owned())),
+            Err(_) => Err(GateError(format!("nft has not answered for {} s", SHUT_WITHIN.as_secs()))),
+        }
+    }
+}
+
+impl AcceptGate {
+    /// A gate that has not looked yet what an earlier life of the agent has left.
+    pub(super) fn new(agent: AgentNumber, background: Background) -> Self {
+        Self {
+            background,
+            table: format!("baton_{:08x}", agent.0),
+            wanted: BTreeSet::new(),
+            stale: true,
+            applied: Arc::new(watch::Sender::new(Applied::default())),
+            busy: None,
+            nap: None,
+        }
+    }
+
+    /// What a binder needs.
+    pub(super) fn view(&self) -> GateView {
+        GateView(self.applied.subscribe())
+    }
+
+    /// Exactly packets to these addresses are to be shut out.
+    pub(super) fn want(&mut self, addresses: BTreeSet<IpAddr>) {
+        if self.wanted != addresses {
+            self.wanted = addresses;
+            self.stale = true;
+            self.nap = None;
+        }
+        self.proceed();
+    }
+
+    /// Whether the table is as it is wanted, or cannot be.
+    pub(super) fn is_settled(&self) -> bool {
+        self.busy.is_none() && (!self.stale || self.applied.borrow().refused.is_some())
+    }
+
+    /// Returns once something that was begun has been done. May be dropped and called again.
+    pub(super) async fn done(&mut self) {
+        if let Some(busy) = &mut self.busy {
+            let outcome = busy.await;
+            self.busy = None;
+            self.finish(outcome);
+        } else if let Some(nap) = &mut self.nap {
+            nap.await;
+            self.nap = None;
+            self.stale = true;
+        } else {
+            std::future::pending::<()>().await;
+        }
+        self.proceed();
+    }
+
+    fn proceed(&mut self) {
+        if !self.stale || self.busy.is_some() || self.nap.is_some() {
+            return;
+        }
+        self.stale = false;
+        let (table, addresses) = (self.table.clone(), self.wanted.clone());
+        let work = move || {
+            let outcome = run_nft(&script(&table, &addresses)).map_err(|error| error.to_string());
+            // Without the program nothing can be there either.
+            if addresses.is_empty() { Ok(addresses) } else { outcome.map(|()| addresses) }
+        };
+        self.busy = Some(Box::pin(self.background.run(work)));
+    }
+
+    fn finish(&mut self, outcome: Option<Outcome>) {
+        let outcome = outcome.unwrap_or_else(|| Err("the thread that runs nft has ended".to_owned()));
+        let wait = match &outcome {
+            Ok(_) => RENEW_EVERY,
+            Err(_) => RETRY_AFTER,
+        };
+        let refused = outcome.is_err();
+        self.applied.send_if_modified(|applied| {
+            let before = applied.clone();
+            match outcome {
+                Ok(addresses) => *applied = Applied { addresses, refused: None },
+                Err(reason) => applied.refused = Some(reason),
+            }
+            *applied != before
+        });
+        self.stale |= refused;
+        if refused || !self.wanted.is_empty() {
+            // What is wanted by now and was not asked for does not wait.
+            let behind = !refused && self.stale;
+            self.nap = (!behind).then(|| Box::pin(tokio::time::sleep(wait)) as BoxFuture<'static, ()>);
+        }
+    }
+}
+
+/// The program that changes nftables, if this host has it.
+pub(super) fn nft() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // A service may be started without these in its path.
+    let usual = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(usual).map(|directory| directory.join("nft")).find(|nft| nft.is_file())
+}
+
+/// What makes the table, or removes it, in one transaction.
+fn script(table: &str, addresses: &BTreeSet<IpAddr>) -> String {
+    let mut script = format!("add table inet {table}\ndelete table inet {table}\n");
+    if addresses.is_empty() {
+        return script;
+    }
+    let list = |is_meant: fn(&&IpAddr) -> bool| {
+        let meant: Vec<_> = addresses.iter().filter(is_meant).map(ToString::to_string).collect();
+        (!meant.is_empty()).then(|| meant.join(", "))
+    };
+    let mut rules = vec!["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept".to_owned()];
+    rules.extend(list(|address| address.is_ipv4()).map(|list| format!("ip daddr {{ {list} }} drop")));
+    rules.extend(list(|address| address.is_ipv6()).map(|list| format!("ip6 daddr {{ {list} }} drop")));
+    script.push_str(&format!("table inet {table} {{\n  chain input {{\n"));
+    script.push_str("    type filter hook input priority -10; policy accept;\n");
+    rules.iter().for_each(|rule| script.push_str(&format!("    {rule}\n")));
+    script.push_str("  }\n}\n");
+    script
+}
+
+fn run_nft(script: &str) -> io::Result<()> {
+    let program = nft().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "this host has no nft"))?;
+    let mut nft = Command::new(program)
+        .args(["-f", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("nft cannot be run: {error}")))?;
+    if let Some(mut input) = nft.stdin.take() {
+        input.write_all(script.as_bytes())?;
+    }
+    let ended = wait(&mut nft)?;
+    let output = nft.wait_with_output()?;
+    if !ended {
+        return Err(io::Error::other(format!("nft was stopped after {} s", NFT_WITHIN.as_secs())));
+    }
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(io::Error::other(format!("nft: {}", said.lines().next().unwrap_or("no reason given"))))
+}
+
+/// Whether it ended by itself.
+fn wait(nft: &mut Child) -> io::Result<bool> {
+    let deadline = Instant::now() + NFT_WITHIN;
+    while nft.try_wait()?.is_none() {
+        if Instant::now() >= deadline {
+            nft.kill()?;
+            return Ok(false);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_drops_what_is_for_the_addresses_and_lets_neighbour_discovery_pass() {
+        let addresses = ["192.0.2.10", "fe80::51"].map(|address| address.parse().unwrap()).into();
+        let script = script("baton_0badcafe", &addresses);
+        let at = |words: &str| script.find(words).unwrap_or_else(|| panic!("{words} is missing in {script}"));
+        assert!(at("nd-neighbor-solicit, nd-neighbor-advert } accept") < at("ip6 daddr { fe80::51 } drop"));
+        assert!(at("delete table inet baton_0badcafe") < at("ip daddr { 192.0.2.10 } drop"));
+    }
+
+    #[test]
+    fn without_addresses_there_is_no_table() {
+        assert_eq!(script("t", &BTreeSet::new()), "add table inet t\ndelete table inet t\n");
+    }
+}

@@ -1,0 +1,255 @@
+//! Makes, raises, lowers and removes the macvlans of virtual routers, over rtnetlink.
+//!
+//! # A virtual router's macvlan
+//! Mode private: virtual routers of one host are no neighbours of each other. It is made DOWN and silent: without an
+//! address of its own, without a router solicitation, so that nothing leaves a Backup from the MAC address that all
+//! members share, which would pull the switch's entry for it to the wrong port.
+//!
+//! # Who answers ARP
+//! The interface below must answer for its own addresses only and the macvlan for the virtual ones only: `arp_ignore` 1 on
+//! both. The answers from a virtual address leave through the interface below; when it must first ask for a neighbour,
+//! it must not ask in the name of the virtual address, or the neighbour learns its MAC address for it: `arp_announce` 2.
+//! With `accept_local` a member that lets go would still answer the announcement of its successor, from the MAC
+//! address they share. Packets come in through the macvlan and the answers leave through the interface below, so the
+//! macvlan must not filter by the reverse path: `rp_filter` 2, since the kernel uses the larger of this and `all`'s.
+
+use std::fs;
+use std::io;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use rtnetlink::packet_core::DefaultNla;
+use rtnetlink::packet_route::link::{
+    AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage, MacVlanMode,
+};
+use rtnetlink::{Handle, LinkMacVlan, LinkMessageBuilder, LinkUnspec};
+use thiserror::Error;
+use vrrp::Family;
+
+use super::address_table::{AgentNumber, errno};
+use super::background::Background;
+use super::virtual_link::{ArpSettings, LinkKey, Tag};
+
+/// Numbers of the kernel's `linux/ip.h`.
+const ARP_FILTER: u16 = 13;
+const ARP_ANNOUNCE: u16 = 18;
+const ARP_IGNORE: u16 = 19;
+const ACCEPT_LOCAL: u16 = 23;
+const RP_FILTER: u16 = 8;
+/// `IFLA_INET_CONF` with `NLA_F_NESTED` (`linux/if_link.h`, `linux/netlink.h`).
+const INET_CONF: u16 = 1 | 0x8000;
+
+/// Why a macvlan could not be made or changed.
+#[derive(Debug, Error)]
+pub(super) enum LinkError {
+    /// Something else has its name.
+    #[error("there is an interface {0} already, which this agent has not made")]
+    NameTaken(String),
+    /// The kernel refused.
+    #[error("the kernel refused to {step}: {source}")]
+    Refused {
+        /// What was asked of it.
+        step: String,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Brings the macvlans of virtual routers up and down. The seam at which a test can put something else in the kernel's
+/// place.
+pub(super) trait LinkSwitch: Send + Sync {
+    /// Brings it up, if it is not.
+    fn raise(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>>;
+
+    /// Stops it from answering for its addresses, which are about to be removed.
+    fn hush(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>>;
+
+    /// Takes it down.
+    fn lower(&self, ifindex: u32) -> BoxFuture<'static, Result<(), LinkError>>;
+}
+
+/// The real macvlans.
+pub(super) struct NetlinkLinks {
+    handle: Handle,
+    background: Background,
+}
+
+impl NetlinkLinks {
+    /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
+    pub(super) fn connect(background: Background) -> io::Result<Self> {
+        let (connection, handle, _messages) = rtnetlink::new_connection()?;
+        tokio::spawn(connection);
+        Ok(Self { handle, background })
+    }
+
+    /// Makes a macvlan as it must be and leaves it DOWN; one that an earlier attempt has left unfinished is finished.
+    pub(super) fn make(&self, key: LinkKey, tag: Tag) -> BoxFuture<'static, Result<(), LinkError>> {
+        self.in_background(format!("make {}", key.name()), move |handle| async move {
+            make(&handle, key, tag).await
+        })
+    }
+
+    /// Removes a macvlan; one that is gone is no error. `restore` says how the interface below is to answer ARP again.
+    pub(super) fn remove(
+        &self,
+        ifindex: u32,
+        restore: Option<(u32, ArpSettings)>,
+    ) -> BoxFuture<'static, Result<(), LinkError>> {
+        self.in_background("remove a macvlan".to_owned(), move |handle| async move {
+            if let Some((parent, ArpSettings { ignore, announce })) = restore {
+                // The interface below may be gone.
+                let settings = [(ARP_IGNORE, ignore), (ARP_ANNOUNCE, announce)];
+                let _gone = set_inet(&handle, parent, &settings).await;
+            }
+            match handle.link().del(ifindex).execute().await {
+                Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
+                outcome => outcome.map_err(refused("remove the macvlan")),
+            }
+        })
+    }
+
+    fn in_background<F>(
+        &self,
+        step: String,
+        work: impl FnOnce(Handle) -> F + Send + 'static,
+    ) -> BoxFuture<'static, Result<(), LinkError>>
+    where
+        F: Future<Output = Result<(), LinkError>>,
+    {
+        let done = self.background.run(move || on_own_connection(work));
+        Box::pin(async move {
+            let lost = || io::Error::other("the thread that asked has ended");
+            done.await.unwrap_or_else(|| Err(LinkError::Refused { step, source: lost() }))
+        })
+    }
+
+    async fn set_flags(&self, message: LinkMessage, step: &str) -> Result<(), LinkError> {
+        self.handle.link().set(message).execute().await.map_err(refused(step))
+    }
+}
+
+impl LinkSwitch for NetlinkLinks {
+    fn raise(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
+        let message = LinkUnspec::new_with_index(ifindex).up().arp(true).build();
+        Box::pin(async move { self.set_flags(message, "bring the macvlan up").await })
+    }
+
+    fn hush(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
+        let message = LinkUnspec::new_with_index(ifindex).arp(false).build();
+        Box::pin(async move { self.set_flags(message, "silence the macvlan").await })
+    }
+
+    fn lower(&self, ifindex: u32) -> BoxFuture<'static, Result<(), LinkError>> {
+        let message = LinkUnspec::new_with_index(ifindex).down().build();
+        self.in_background("take the macvlan down".to_owned(), move |handle| async move {
+            match handle.link().set(message).execute().await {
+                Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
+                outcome => outcome.map_err(refused("take the macvlan down")),
+            }
+        })
+    }
+}
+
+/// On the background thread: what takes the kernel long must not keep another's answer.
+fn on_own_connection<F>(work: impl FnOnce(Handle) -> F) -> Result<(), LinkError>
+where
+    F: Future<Output = Result<(), LinkError>>,
+{
+    let connect = |source| LinkError::Refused { step: "give a netlink connection".to_owned(), source };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(connect)?;
+    runtime.block_on(async {
+        let (connection, handle, _messages) = rtnetlink::new_connection().map_err(connect)?;
+        tokio::spawn(connection);
+        work(handle).await
+    })
+}
+
+async fn make(handle: &Handle, key: LinkKey, tag: Tag) -> Result<(), LinkError> {
+    let name = key.name();
+    let message =
+        LinkMacVlan::new(&name, key.parent, MacVlanMode::Private).address(key.mac().to_vec()).build();
+    match handle.link().add(message).execute().await {
+        Err(error) if errno(&error) == Some(libc::EEXIST) => {}
+        outcome => outcome.map_err(refused(&format!("make the macvlan {name}")))?,
+    }
+    let ifindex = find(handle, key, tag.agent).await?;
+    set_inet(handle, key.parent, &[(ARP_IGNORE, 1), (ARP_ANNOUNCE, 2)])
+        .await
+        .map_err(refused("have the interface answer and ask by ARP for its own addresses only"))?;
+    let inet = [(ARP_IGNORE, 1), (ARP_FILTER, 0), (ARP_ANNOUNCE, 0), (ACCEPT_LOCAL, 0), (RP_FILTER, 2)];
+    set_inet(handle, ifindex, &inet).await.map_err(refused(&format!("set up {name}")))?;
+    quieten_ipv6(&name, key.family).map_err(|source| LinkError::Refused {
+        step: format!("keep {name} from configuring IPv6 by itself"),
+        source,
+    })?;
+    let silent = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
+    // A host without IPv6 does not know the word.
+    let _without_ipv6 = handle.link().set(with_af_spec(ifindex, silent)).execute().await;
+    // The kernel tells nobody of the alias of an interface that is down, but of its queue. It has none to be long.
+    let alias = LinkUnspec::new_with_index(ifindex).alias(tag.to_alias()).txqueuelen(0).build();
+    handle.link().set(alias).execute().await.map_err(refused(&format!("mark {name} as this agent's")))
+}
+
+/// The index of the macvlan that has the name now, if it is one that this agent may have made.
+async fn find(handle: &Handle, key: LinkKey, agent: AgentNumber) -> Result<u32, LinkError> {
+    let name = key.name();
+    let mut found = handle.link().get().match_name(name.clone()).execute();
+    let Some(link) = found.next().await else { return Err(LinkError::NameTaken(name)) };
+    let link = link.map_err(refused(&format!("show {name}")))?;
+    let has = |wanted: &LinkAttribute| link.attributes.contains(wanted);
+    let is_strangers = |attribute: &LinkAttribute| {
+        let tag = |alias: &str| Tag::from_alias(alias).is_none_or(|tag| tag.agent != agent);
+        matches!(attribute, LinkAttribute::IfAlias(alias) if tag(alias))
+    };
+    let fits = has(&LinkAttribute::Address(key.mac().to_vec())) && has(&LinkAttribute::Link(key.parent));
+    if !fits || link.attributes.iter().any(is_strangers) {
+        Err(LinkError::NameTaken(name))
+    } else {
+        Ok(link.header.index)
+    }
+}
+
+async fn set_inet(handle: &Handle, ifindex: u32, settings: &[(u16, u32)]) -> Result<(), rtnetlink::Error> {
+    let octets = settings.iter().flat_map(|(kind, value)| {
+        let length = 8_u16.to_ne_bytes();
+        [length.to_vec(), kind.to_ne_bytes().to_vec(), value.to_ne_bytes().to_vec()].concat()
+    });
+    let conf = AfSpecUnspec::Inet(vec![AfSpecInet::Other(DefaultNla::new(INET_CONF, octets.collect()))]);
+    handle.link().set(with_af_spec(ifindex, conf)).execute().await
+}
+
+fn with_af_spec(ifindex: u32, spec: AfSpecUnspec) -> LinkMessage {
+    let builder: LinkMessageBuilder<LinkUnspec> = LinkUnspec::new_with_index(ifindex);
+    builder.append_extra_attribute(LinkAttribute::AfSpecUnspec(vec![spec])).build()
+}
+
+/// There is no netlink message for these. Without them an Active member would take addresses and routes from a router's
+/// advertisements for the macvlan.
+fn quieten_ipv6(name: &str, family: Family) -> io::Result<()> {
+    let directory = format!("/proc/sys/net/ipv6/conf/{name}");
+    if !fs::exists(&directory)? {
+        return Ok(());
+    }
+    let settings: &[(&str, &str)] = match family {
+        Family::Ipv4 => &[("disable_ipv6", "1")],
+        Family::Ipv6 => &[
+            ("disable_ipv6", "0"),
+            ("accept_ra", "0"),
+            ("autoconf", "0"),
+            ("router_solicitations", "0"),
+            ("dad_transmits", "0"),
+        ],
+    };
+    settings.iter().try_for_each(|(name, value)| fs::write(format!("{directory}/{name}"), value))
+}
+
+fn refused(step: &str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
+    let step = step.to_owned();
+    move |error| {
+        let source =
+            errno(&error).map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error);
+        LinkError::Refused { step, source }
+    }
+}

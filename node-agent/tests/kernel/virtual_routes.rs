@@ -1,0 +1,146 @@
+//! Routes and policy rules that come and go with the addresses.
+
+use std::time::Duration;
+
+use api_types::channel::DesiredGroup;
+use api_types::protocol::{ProtocolOptions, VirtualRoute, VirtualRule};
+use api_types::transition::{State, TransitionReason};
+
+use crate::agent::Agent;
+use crate::eventually::{eventually, within};
+use crate::lab::Lab;
+use crate::router::{Router, VIP, group};
+
+fn route(destination: &str, gateway: Option<&str>, table: Option<u32>) -> VirtualRoute {
+    VirtualRoute {
+        destination: destination.parse().expect("a prefix"),
+        gateway: gateway.map(|gateway| gateway.parse().expect("an address")),
+        metric: None,
+        table,
+    }
+}
+
+fn routed(priority: u8) -> DesiredGroup {
+    let rule = VirtualRule {
+        from: Some(format!("{VIP}/32").parse().expect("a prefix")),
+        to: None,
+        table: 1_000,
+        preference: 99,
+    };
+    let options = ProtocolOptions {
+        virtual_routes: vec![
+            route("198.51.100.0/24", Some("10.66.0.9"), None),
+            route("0.0.0.0/0", Some("10.66.0.9"), Some(1_000)),
+        ],
+        virtual_rules: vec![rule],
+        ..ProtocolOptions::default()
+    };
+    DesiredGroup { options, ..group(priority) }
+}
+
+/// What `ip` shows of the group's two routes and its rule.
+fn shown(lab: &Lab) -> String {
+    let all = lab.ip(1, &["route", "show", "table", "all"]) + &lab.ip(1, &["rule", "show"]);
+    all.lines()
+        .filter(|line| line.contains("10.66.0.9") || line.contains("99:"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn has_all(shown: &str) -> bool {
+    [
+        "198.51.100.0/24 via 10.66.0.9 dev eth0",
+        "default via 10.66.0.9 dev eth0 table 1000",
+        &format!("from {VIP} lookup 1000"),
+    ]
+    .iter()
+    .all(|words| shown.contains(words))
+}
+
+#[test]
+fn routes_and_rules_are_there_while_the_address_is() {
+    let lab = Lab::new(2);
+    let router = Router::running(&lab, 1, routed(200));
+    router.reaches(State::Active, 1);
+    assert!(has_all(&shown(&lab)), "{}", shown(&lab));
+    let better = Router::running(&lab, 2, group(240));
+    better.reaches(State::Active, 1);
+    router.reaches(State::Backup, 2);
+    eventually("they go", || shown(&lab), String::is_empty);
+    better.stop();
+    router.reaches(State::Active, 2);
+    assert!(has_all(&shown(&lab)), "{}", shown(&lab));
+    router.stop();
+    assert_eq!(shown(&lab), "");
+}
+
+#[test]
+fn a_changed_list_changes_the_routes_of_a_holder() {
+    let lab = Lab::new(1);
+    let router = Router::running(&lab, 1, routed(240));
+    router.reaches(State::Active, 1);
+    router.apply(2, vec![group(240)]);
+    eventually("they go", || shown(&lab), String::is_empty);
+    router.apply(3, vec![routed(240)]);
+    eventually("they come", || shown(&lab), |shown| has_all(shown));
+    assert_eq!(router.transitions().len(), 2, "it stayed Active: {:?}", router.transitions());
+}
+
+#[test]
+fn what_a_stranger_deletes_is_there_again_within_three_seconds_and_this_is_said() {
+    let lab = Lab::new(1);
+    let router = Router::running(&lab, 1, routed(240));
+    router.reaches(State::Active, 1);
+    lab.ip(1, &["route", "del", "198.51.100.0/24"]);
+    lab.ip(1, &["rule", "del", "preference", "99"]);
+    within(Duration::from_secs(3), "all again", || shown(&lab), |shown| has_all(shown));
+    let said = |notices: &Vec<String>| {
+        ["198.51.100.0/24", "rule with preference 99"]
+            .iter()
+            .all(|what| notices.iter().any(|text| text.contains(what) && text.contains("there again")))
+    };
+    eventually("it is said", || router.notices(), said);
+}
+
+#[test]
+fn a_strangers_route_to_the_same_place_stays() {
+    let lab = Lab::new(1);
+    lab.ip(1, &["route", "add", "198.51.100.0/24", "via", "10.66.0.8"]);
+    let router = Router::running(&lab, 1, routed(240));
+    router.reaches(State::Active, 1);
+    assert!(has_all(&shown(&lab)), "{}", shown(&lab));
+    router.stop();
+    assert_eq!(shown(&lab), "");
+    assert!(lab.ip(1, &["route", "show"]).contains("198.51.100.0/24 via 10.66.0.8"));
+}
+
+#[test]
+fn a_route_that_the_kernel_refuses_is_a_fault_that_names_it_and_leaves_nothing() {
+    let lab = Lab::new(1);
+    let mut group = routed(240);
+    group.options.virtual_routes.push(route("203.0.113.0/24", Some("192.0.2.1"), None));
+    let router = Router::running(&lab, 1, group);
+    assert_eq!(router.reaches(State::Fault, 1).reason, TransitionReason::BindFailed);
+    let fault = eventually("it says why", || router.group().and_then(|group| group.fault), Option::is_some);
+    let words = "the route to 203.0.113.0/24 via 192.0.2.1 in table 254: the kernel refused";
+    assert!(fault.as_deref().is_some_and(|fault| fault.contains(words)), "{fault:?}");
+    eventually("nothing is left", || (lab.has(1, VIP), shown(&lab)), |(has, shown)| !has && shown.is_empty());
+}
+
+#[test]
+fn what_an_earlier_life_left_is_removed() {
+    let lab = Lab::new(2);
+    let mut agent = Agent::start_group(&lab, 1, routed(200), |_, _| {});
+    eventually("it holds", || shown(&lab), |shown| has_all(shown));
+    agent.kill_parent();
+    agent.kill_worker();
+    assert!(has_all(&shown(&lab)));
+    let better = Router::running(&lab, 2, group(240));
+    better.reaches(State::Active, 1);
+    agent.start_again(&lab, 1);
+    eventually(
+        "a Backup has none",
+        || (lab.has(1, VIP), shown(&lab)),
+        |(has, shown)| !has && shown.is_empty(),
+    );
+}
