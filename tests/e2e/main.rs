@@ -10,6 +10,7 @@ mod bad_input;
 mod bad_packets;
 mod clean;
 mod demo_notices;
+mod dialects;
 mod enrolment;
 mod first_election;
 mod install_dependencies;

@@ -12,7 +12,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -283,6 +283,27 @@ impl Host {
         let links = links.as_array().context("ip answers no list")?;
         let addresses = links.iter().filter_map(|link| link["addr_info"].as_array()).flatten();
         Ok(addresses.filter_map(|one| one["local"].as_str()).any(|local| local == wanted))
+    }
+
+    /// Whether some interface has the IPv6 address.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn has_ipv6_address(&self, address: Ipv6Addr) -> Result<bool> {
+        let shown = output_of(self.namespace.command("ip").args(["-6", "-o", "address"]))?;
+        Ok(shown.contains(&format!(" {address}/")))
+    }
+
+    /// Lets `eth0` speak IPv6, from `fe80::` and the last octet of its IPv4 address.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn speak_ipv6(&self) -> Result<()> {
+        self.namespace.set_sysctl("net/ipv6/conf/eth0/addr_gen_mode", "1")?;
+        self.namespace.set_sysctl("net/ipv6/conf/eth0/disable_ipv6", "0")?;
+        let address = format!("fe80::{:x}/64", self.lan.octets()[3]);
+        output_of(self.namespace.command("ip").args(["address", "add", &address, "dev", "eth0", "nodad"]))
+            .map(drop)
     }
 
     /// Gives `eth0` a further address of its own, as its operator would.

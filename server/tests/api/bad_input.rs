@@ -221,21 +221,13 @@ async fn an_unknown_segment_is_named() {
 }
 
 #[tokio::test]
-async fn what_the_agents_cannot_run_is_refused_with_the_reason() {
+async fn each_version_has_its_own_intervals() {
     let api = TestApp::with_a_group().await;
-    let v2 = with(free("version", json!(2)), "advertisement_interval_ms", json!(1_000));
-    invalid(&api, &v2, &["/version"], "not supported by this release").await;
-    let v2_with_v3_interval = free("version", json!(2));
-    let wanted = ["/version", "/advertisement_interval_ms"];
+    let v2_with_v3_interval = with(free("version", json!(2)), "advertisement_interval_ms", json!(100));
+    let wanted = ["/advertisement_interval_ms"];
     invalid(&api, &v2_with_v3_interval, &wanted, "multiples of 1000 from 1000 to 255000").await;
-
-    api.post("/api/v1/segments", &json!({"name": "six", "prefixes": ["2001:db8::/64"]})).await.is(201);
-    let ipv6 = with(
-        with(free("family", json!("ipv6")), "virtual_addresses", json!(["fe80::10/64", "2001:db8::10/64"])),
-        "segment",
-        json!("six"),
-    );
-    invalid(&api, &ipv6, &["/family"], "not supported by this release").await;
+    let virtual_mac = free("mac_mode", json!("virtual"));
+    invalid(&api, &virtual_mac, &["/mac_mode"], "not supported by this release").await;
 }
 
 #[tokio::test]
