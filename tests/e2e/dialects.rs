@@ -28,10 +28,11 @@ fn settle(site: &Site<'_>, group: &Value, holds: impl Fn() -> Result<()>) -> Res
 }
 
 #[test]
-fn version_2_and_unicast_are_elected_in_and_handed_over() -> Result<()> {
+fn version_2_unicast_and_a_virtual_mac_are_elected_in_and_handed_over() -> Result<()> {
     for fields in [
         json!({"version": 2, "advertisement_interval_ms": 1_000}),
         json!({"transport": "unicast"}),
+        json!({"mac_mode": "virtual", "virtual_routes": [{"destination": "198.51.100.0/24"}]}),
         json!({
             "version": 2,
             "advertisement_interval_ms": 1_000,

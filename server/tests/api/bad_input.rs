@@ -226,8 +226,6 @@ async fn each_version_has_its_own_intervals() {
     let v2_with_v3_interval = with(free("version", json!(2)), "advertisement_interval_ms", json!(100));
     let wanted = ["/advertisement_interval_ms"];
     invalid(&api, &v2_with_v3_interval, &wanted, "multiples of 1000 from 1000 to 255000").await;
-    let virtual_mac = free("mac_mode", json!("virtual"));
-    invalid(&api, &virtual_mac, &["/mac_mode"], "not supported by this release").await;
 }
 
 #[tokio::test]

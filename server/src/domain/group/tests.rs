@@ -129,16 +129,22 @@ fn each_rule_names_its_field() {
 
 #[test]
 fn what_the_agents_cannot_run_yet_is_refused_with_the_reason() {
-    let asked = with(&[
+    let options = [
         ("accept_mode", json!(false)),
         ("mac_mode", json!("virtual")),
         ("virtual_routes", json!([{"destination": "198.51.100.0/24"}])),
         ("virtual_rules", json!([{"table": 7, "preference": 100}])),
-    ]);
-    let mut faults = Faults::default();
-    support::check(&asked, &mut faults);
-    let refused: Vec<_> = faults.into_fields().into_iter().map(|fault| fault.pointer).collect();
-    assert_eq!(refused, ["/accept_mode", "/mac_mode", "/virtual_routes", "/virtual_rules"]);
+    ];
+    let refused = |more: &[(&str, Value)]| {
+        let mut faults = Faults::default();
+        support::check(&with(&[&options[..], more].concat()), &mut faults);
+        faults.into_fields().into_iter().map(|fault| fault.pointer).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(&[]), [""; 0], "over IPv4 everything is offered");
+    let all = ["/mac_mode", "/accept_mode", "/virtual_routes", "/virtual_rules"];
+    assert_eq!(refused(&[("family", json!("ipv6"))]), all);
+    let owner = json!([node("lb1", "eth0", 255), node("lb2", "eth0", 240)]);
+    assert_eq!(refused(&[("members", owner)]), ["/mac_mode"]);
 }
 
 #[test]
