@@ -1,7 +1,6 @@
 //! Groups whose Active member accepts no packet to the virtual addresses.
 
 use std::process::Command;
-use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::protocol::{MacMode, ProtocolOptions};
@@ -26,7 +25,7 @@ fn rules(lab: &Lab, host: u8) -> String {
 
 fn pings(lab: &Lab, address: &str) -> (usize, usize) {
     let pinger = Pinger::start(lab, 2, address, 0);
-    std::thread::sleep(Duration::from_millis(100));
+    pinger.asks(20);
     let outcome = pinger.finish();
     (usize::from(outcome.sent), outcome.lost.len())
 }

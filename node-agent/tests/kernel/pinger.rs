@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::eventually::eventually;
 use crate::lab::Lab;
 
 /// How often it asks.
@@ -20,6 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// A client that asks until it is told to stop.
 pub(crate) struct Pinger {
     stop: Arc<AtomicBool>,
+    sent: Arc<AtomicU16>,
     thread: Option<JoinHandle<Outcome>>,
 }
 
@@ -38,8 +40,15 @@ impl Pinger {
         let address: IpAddr = address.parse().expect("an address");
         let socket = lab.inside(host, || open(address, scope));
         let stop = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&stop);
-        Self { stop, thread: Some(std::thread::spawn(move || ask(socket, address, &told))) }
+        let sent = Arc::new(AtomicU16::new(0));
+        let (told, count) = (Arc::clone(&stop), Arc::clone(&sent));
+        Self { stop, sent, thread: Some(std::thread::spawn(move || ask(socket, address, &told, &count))) }
+    }
+
+    /// Waits until it has asked `more` times from now on.
+    pub(crate) fn asks(&self, more: u16) {
+        let goal = self.sent.load(Ordering::Relaxed) + more;
+        eventually("so many requests", || self.sent.load(Ordering::Relaxed), |sent| *sent >= goal);
     }
 
     /// Stops asking, waits for the last answers and tells what became of all.
@@ -70,7 +79,7 @@ fn open(address: IpAddr, scope: u32) -> Socket {
     socket
 }
 
-fn ask(mut socket: Socket, address: IpAddr, stop: &AtomicBool) -> Outcome {
+fn ask(mut socket: Socket, address: IpAddr, stop: &AtomicBool, count: &AtomicU16) -> Outcome {
     let (mut sent, mut answered) = (0, BTreeSet::new());
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
@@ -78,6 +87,7 @@ fn ask(mut socket: Socket, address: IpAddr, stop: &AtomicBool) -> Outcome {
             // While nobody answers ARP the kernel refuses to send: that request is lost.
             let _unsent = socket.send(&request(address, sent));
             sent += 1;
+            count.store(sent, Ordering::Relaxed);
             next += EVERY;
         }
         answered.extend(answer(&mut socket, address));

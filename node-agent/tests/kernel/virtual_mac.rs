@@ -132,18 +132,18 @@ fn take_over_give_back_and_graceful_stop_lose_nothing_and_no_neighbour_learns_an
     one.reaches(State::Active, 1);
     let pinger = Pinger::start(&lab, 3, VIP, 0);
     let neighbour = Neighbour::start(&lab, 3);
-    std::thread::sleep(Duration::from_millis(300));
+    pinger.asks(60);
     // The better one comes and is given the address, then hands it back because it stops.
     let two = Router::running(&lab, 2, virtual_mac(240));
     two.reaches(State::Active, 1);
     one.reaches(State::Backup, 2);
     eventually("the macvlan is down again", || macvlans(&lab, 1), |shown| shown.contains("state DOWN"));
     assert!(holds(&lab, 2) && !holds(&lab, 1));
-    std::thread::sleep(Duration::from_millis(300));
+    pinger.asks(60);
     two.stop();
     one.reaches(State::Active, 2);
     assert!(holds(&lab, 1));
-    std::thread::sleep(Duration::from_millis(300));
+    pinger.asks(60);
     let seen = neighbour.finish();
     let outcome = pinger.finish();
     eprintln!("{} echo requests, {} lost: {:?}", outcome.sent, outcome.lost.len(), outcome.lost);

@@ -4,7 +4,7 @@
 //! place (a JSON pointer, RFC 6901) and goes on after an error. A reader takes every field first and gives up
 //! (`?`) afterwards:
 //!
-//! ```ignore
+//! ```text
 //! let name = fields.required("name");
 //! let description = fields.optional("description", String::new);
 //! Some(Spec { name: name?, description: description? })
