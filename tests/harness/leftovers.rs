@@ -8,6 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -120,11 +121,15 @@ fn identity_of(pid: u32) -> Option<String> {
     Some(format!("{pid} {started}"))
 }
 
-/// Sweeps twice when the first sweep came while something was being made.
+/// How long an `ip` that was under way when its thread was told to stand aside may take to end.
+const IN_FLIGHT: Duration = Duration::from_millis(200);
+
+/// Sweeps twice, since the first sweep may come while something is being made.
 pub(crate) fn sweep_live() {
     let live = lock_live().clone();
     for prefix in live {
         sweep(&prefix);
+        thread::sleep(IN_FLIGHT);
         if !Namespace::with_prefix(&prefix).is_empty() || directory_of(&prefix).exists() {
             sweep(&prefix);
         }
