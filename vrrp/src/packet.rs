@@ -63,6 +63,12 @@ pub enum PacketError {
         /// The least that is allowed.
         least: u8,
     },
+    /// Nobody can have sent it from there, or, over IPv6, no router may have (RFC 9568 §5.1.2.1).
+    #[error("from {0}: must be an address of one host, link-local in IPv6")]
+    Source(IpAddr),
+    /// It was not sent to the multicast group (RFC 9568 §5.1.1.2, §5.1.2.2).
+    #[error("to {0}: must be the multicast group of VRRP")]
+    Destination(IpAddr),
     /// Too short to hold a header.
     #[error("{0} octets: a header has 8")]
     NoHeader(usize),
@@ -112,6 +118,8 @@ impl PacketError {
         match self {
             Self::MixedFamilies(..) | Self::Version2OverIpv6 => "family",
             Self::HopLimit { .. } => "ttl",
+            Self::Source(_) => "source",
+            Self::Destination(_) => "destination",
             Self::NoHeader(_) | Self::Length { .. } => "length",
             Self::Version(_) => "version",
             Self::Type(_) => "type",
@@ -139,11 +147,13 @@ pub struct Demands {
     pub least_hop_limit: u8,
     /// Whether the first IPv6 address must be link-local (RFC 9568 §5.2.9, erratum 8300).
     pub link_local_first: bool,
+    /// Whether routers speak to all of the LAN: to the multicast group, and over IPv6 from a link-local address.
+    pub multicast: bool,
 }
 
 impl Demands {
     /// What RFC 9568 §7.1 demands.
-    pub const RFC_9568: Self = Self { least_hop_limit: HOP_LIMIT, link_local_first: true };
+    pub const RFC_9568: Self = Self { least_hop_limit: HOP_LIMIT, link_local_first: true, multicast: true };
 }
 
 /// Reads an advertisement from the payload of an IP packet: exactly what the IP header's length field covers,
@@ -164,6 +174,12 @@ pub fn decode(message: &[u8], envelope: &Envelope, demands: Demands) -> Result<A
         return Err(PacketError::HopLimit { actual: hop_limit, least: demands.least_hop_limit });
     }
 
+    if !can_have_sent(source, demands) {
+        return Err(PacketError::Source(source));
+    }
+    if demands.multicast && destination != family.multicast_group() {
+        return Err(PacketError::Destination(destination));
+    }
     let Some((header, rest)) = message.split_first_chunk::<HEADER_LENGTH>() else {
         return Err(PacketError::NoHeader(message.len()));
     };
@@ -257,6 +273,17 @@ pub fn encode(outgoing: &Outgoing<'_>) -> Vec<u8> {
     let sum = checksum::to_send(version, family, checksum, &message, endpoints);
     message[CHECKSUM_FIELD].copy_from_slice(&sum.to_be_bytes());
     message
+}
+
+/// Whether a router can have this address. The kernel's IP layer would ask the same, but a packet socket hears what
+/// comes before it.
+fn can_have_sent(source: IpAddr, demands: Demands) -> bool {
+    match source {
+        // "This network" and the reserved addresses, broadcast among them (RFC 1122 §3.2.1.3, RFC 1112 §4).
+        IpAddr::V4(source) => !matches!(source.octets()[0], 0 | 127 | 224..),
+        IpAddr::V6(source) if demands.multicast => source.is_unicast_link_local(),
+        IpAddr::V6(source) => !(source.is_unspecified() || source.is_loopback() || source.is_multicast()),
+    }
 }
 
 const fn address_length(family: Family) -> usize {

@@ -56,6 +56,7 @@ pub(super) fn demands(desired: &DesiredGroup) -> Demands {
     Demands {
         least_hop_limit: desired.options.max_hops.least_hop_limit(),
         link_local_first: desired.options.require_link_local,
+        multicast: desired.options.transport == protocol::Transport::Multicast,
     }
 }
 

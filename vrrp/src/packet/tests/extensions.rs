@@ -46,7 +46,8 @@ fn a_pseudo_header_that_names_the_group_in_place_of_the_peer_is_understood() {
     let peer: IpAddr = "192.0.2.7".parse().unwrap();
     let settings = settings(Version::V3, Family::Ipv4);
     let message = write(&settings, Claim::Resigns, ENVELOPE.destination, ChecksumForm::Rfc5798);
-    let decoded = decode(&message, &Envelope { destination: peer, ..ENVELOPE }, Demands::RFC_9568).unwrap();
+    let demands = Demands { multicast: false, ..Demands::RFC_9568 };
+    let decoded = decode(&message, &Envelope { destination: peer, ..ENVELOPE }, demands).unwrap();
     assert_eq!(decoded.checksum, Some(ChecksumForm::Rfc5798));
 }
 
@@ -84,5 +85,48 @@ fn a_router_that_concedes_says_the_winner_s_interval() {
         let message = encode(&Outgoing { config: &config, claim, interval: theirs, destination, checksum });
         let decoded = decode(&message, &ENVELOPE, Demands::RFC_9568).unwrap();
         assert_eq!((decoded.claim, decoded.interval), (claim, theirs));
+    }
+}
+
+#[test]
+fn what_no_router_can_have_sent_is_refused() {
+    let by_source = |text: &str, demands| {
+        let source: IpAddr = text.parse().unwrap();
+        let family = Family::of(source);
+        let message = plain(Version::V3, family);
+        let envelope = Envelope { source, destination: family.multicast_group(), hop_limit: HOP_LIMIT };
+        decode(&message, &envelope, demands).map_err(|error| error.cause())
+    };
+    let unicast = Demands { multicast: false, ..Demands::RFC_9568 };
+    for source in
+        ["0.0.0.0", "0.1.2.3", "127.0.0.1", "224.0.0.18", "239.1.1.1", "240.0.0.1", "255.255.255.255"]
+    {
+        assert_eq!(by_source(source, Demands::RFC_9568), Err("source"), "{source}");
+        assert_eq!(by_source(source, unicast), Err("source"), "{source}");
+    }
+    for source in ["::", "::1", "ff02::12"] {
+        assert_eq!(by_source(source, Demands::RFC_9568), Err("source"), "{source}");
+        assert_eq!(by_source(source, unicast), Err("source"), "{source}");
+    }
+    assert_eq!(by_source("2001:db8::9", Demands::RFC_9568), Err("source"));
+    assert_ne!(by_source("2001:db8::9", unicast), Err("source"), "peers may be known by global addresses");
+    for source in ["1.0.0.0", "126.255.255.255", "128.0.0.1", "223.255.255.255", "fe80::9", "febf::9"] {
+        assert_ne!(by_source(source, Demands::RFC_9568), Err("source"), "{source}");
+    }
+}
+
+#[test]
+fn what_was_not_sent_to_the_multicast_group_is_refused_where_routers_speak_to_all() {
+    for destination in ["192.0.2.7", "224.0.0.1", "224.0.0.19", "255.255.255.255", "192.0.2.255"] {
+        let envelope = Envelope { destination: destination.parse().unwrap(), ..ENVELOPE };
+        let error = decode(&v3(), &envelope, Demands::RFC_9568).unwrap_err();
+        assert_eq!(error.cause(), "destination", "{destination}");
+        let unicast = Demands { multicast: false, ..Demands::RFC_9568 };
+        assert!(decode(&v3(), &envelope, unicast).is_ok(), "{destination}");
+    }
+    for destination in ["fe80::7", "ff02::1", "ff05::12"] {
+        let envelope = Envelope { destination: destination.parse().unwrap(), ..ENVELOPE_V6 };
+        let message = plain(Version::V3, Family::Ipv6);
+        assert_eq!(decode(&message, &envelope, Demands::RFC_9568).unwrap_err().cause(), "destination");
     }
 }
