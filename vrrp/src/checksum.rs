@@ -20,17 +20,6 @@ pub enum ChecksumForm {
     Rfc5798,
 }
 
-impl ChecksumForm {
-    /// The word that configuration, JSON and logs use.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Rfc9568 => "rfc9568",
-            Self::Rfc5798 => "rfc5798",
-        }
-    }
-}
-
 /// The addresses of an IP header, as far as a pseudo-header repeats them.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Endpoints {

@@ -150,12 +150,6 @@ impl Config {
         self.settings.refresh
     }
 
-    /// Whether the first IPv6 address must be link-local.
-    #[must_use]
-    pub const fn requires_link_local(&self) -> bool {
-        self.settings.require_link_local
-    }
-
     /// What version 2 carries beside its addresses.
     #[must_use]
     pub const fn authentication(&self) -> Authentication {
