@@ -255,6 +255,16 @@ fn a_longer_interval_is_told_three_times_at_the_old_pace() {
 }
 
 #[test]
+fn an_edit_of_something_else_does_not_prolong_the_old_pace() {
+    let (mut router, now) = active(Settings { interval: interval(100), ..settings(100) });
+    router.reconfigure(Config::new(settings(100)).unwrap(), now).unwrap();
+    router.handle_timeout(now + milliseconds(100));
+    let edited_at = now + milliseconds(150);
+    router.reconfigure(Config::new(settings(50)).unwrap(), edited_at).unwrap();
+    assert_eq!(router.poll_timeout(), Some(edited_at + SECOND), "it has been told three times");
+}
+
+#[test]
 fn a_shorter_interval_applies_at_once() {
     let (mut router, now) = active(settings(100));
     let edited = Settings { interval: interval(100), ..settings(100) };
@@ -288,7 +298,7 @@ fn an_active_router_that_is_told_to_announces_from_time_to_time() {
     let refresh = Some(milliseconds(10_000));
     let (mut router, became_active) = active(Settings { refresh, ..settings(100) });
     let mut announced = Vec::new();
-    while announced.len() < 3 {
+    for _ in 0..30 {
         let now = router.poll_timeout().unwrap();
         router.handle_timeout(now);
         announced
@@ -302,4 +312,34 @@ fn an_active_router_that_is_told_to_announces_from_time_to_time() {
         router.handle_timeout(now + SECOND * second);
         assert!(!actions(&mut router).contains(&Action::Announce), "it was told to stop");
     }
+}
+
+#[test]
+fn an_edit_of_something_else_does_not_put_off_the_next_announcement() {
+    let refresh = Some(milliseconds(10_000));
+    let (mut router, became_active) = active(Settings { refresh, ..settings(100) });
+    let now = became_active + milliseconds(9_500);
+    router.handle_timeout(now);
+    router.reconfigure(Config::new(Settings { refresh, ..settings(50) }).unwrap(), now).unwrap();
+    assert_eq!(actions(&mut router), [advertise(100), advertise(50)]);
+    let due = became_active + SECOND * 10;
+    assert_eq!(router.poll_timeout(), Some(due));
+    router.handle_timeout(due);
+    assert_eq!(actions(&mut router), [Action::Announce]);
+}
+
+#[test]
+fn a_changed_refresh_counts_from_the_edit_and_puts_off_nothing_that_is_due() {
+    let (mut router, now) = active(settings(100));
+    let mut edit = |refresh, at| {
+        let edited = Settings { refresh: Some(milliseconds(refresh)), ..settings(100) };
+        router.reconfigure(Config::new(edited).unwrap(), at).unwrap();
+        router.handle_timeout(at);
+        actions(&mut router)
+    };
+    let first = now + milliseconds(400);
+    assert_eq!(edit(2_000, first), []);
+    let due = first + milliseconds(2_000);
+    assert_eq!(edit(3_000, due), [advertise(100), Action::Announce]);
+    assert_eq!(edit(3_000, due + milliseconds(3_000)), [advertise(100), Action::Announce]);
 }

@@ -242,11 +242,14 @@ fn only_version_2_minds_another_interval() {
 
 #[test]
 fn another_address_list_is_no_reason_to_ignore_a_router() {
-    let mut router = backup(settings(100));
-    let mut advertisement = holds(10, 200);
-    advertisement.addresses = vec![host(101)];
-    hear(&mut router, &advertisement, start() + SECOND);
-    assert_eq!(router.active_source(), Some(host(10)));
+    for version in [Version::V3, Version::V2] {
+        let mut router = backup(Settings { version, ..settings(100) });
+        let mut advertisement = holds(10, 200);
+        advertisement.version = version;
+        advertisement.addresses = vec![host(101)];
+        hear(&mut router, &advertisement, start() + SECOND);
+        assert_eq!(router.active_source(), Some(host(10)), "version {version}");
+    }
 }
 
 #[test]

@@ -52,6 +52,21 @@ fn a_takeover_asks_anew_when_the_set_of_addresses_changes() {
 }
 
 #[test]
+fn a_takeover_goes_on_through_an_edit_that_leaves_the_addresses_alone() {
+    for (number, role) in [(100, Role::Backup), (255, Role::Initialize)] {
+        let mut router = started(settings(number));
+        let now = router.poll_timeout().unwrap_or(start());
+        router.handle_timeout(now);
+        assert_eq!(actions(&mut router).last(), Some(&Action::Hold));
+        let edited = Settings { interval: interval(100), ..settings(number) };
+        router.reconfigure(Config::new(edited).unwrap(), now).unwrap();
+        assert_eq!((actions(&mut router), router.role()), (vec![], role), "nothing to ask for anew");
+        router.handle_held(now);
+        assert_eq!(router.role(), Role::Active);
+    }
+}
+
+#[test]
 fn a_backup_that_is_made_the_owner_takes_over_at_once() {
     let mut router = backup(settings(100));
     hear(&mut router, &holds(10, 200), start());
@@ -79,6 +94,21 @@ fn a_restarted_worker_that_is_late_advertises_at_once() {
     router.adopt(start(), start() - milliseconds(1_300));
     assert_eq!(actions(&mut router), [advertise(100)]);
     assert_eq!(router.poll_timeout(), Some(start() + SECOND));
+}
+
+#[test]
+fn a_restarted_worker_announces_from_time_to_time_as_its_predecessor_did() {
+    let refresh = Some(milliseconds(2_500));
+    let mut router = Instance::new(Config::new(Settings { refresh, ..settings(100) }).unwrap());
+    router.adopt(start(), start());
+    let mut announced = Vec::new();
+    for _ in 0..7 {
+        let now = router.poll_timeout().unwrap();
+        router.handle_timeout(now);
+        announced
+            .extend(actions(&mut router).into_iter().filter(|done| *done == Action::Announce).map(|_| now));
+    }
+    assert_eq!(announced, [2_500, 5_000].map(|later| start() + milliseconds(later)));
 }
 
 #[test]
