@@ -170,6 +170,20 @@ mod tests {
     }
 
     #[test]
+    fn an_interval_is_shown_and_stored_in_milliseconds_and_is_one_of_either_version() {
+        for milliseconds in [10, 1_000, 255_000] {
+            let interval = AdvertisementInterval::try_from(i64::from(milliseconds)).expect("one can say it");
+            assert_eq!(
+                (u32::from(interval), interval.to_string()),
+                (milliseconds, format!("{milliseconds} ms"))
+            );
+        }
+        for refused in [-10, 0, 41_500, i64::from(u32::MAX) + 11] {
+            assert_eq!(AdvertisementInterval::try_from(refused), Err(IntervalError::Neither(refused)));
+        }
+    }
+
+    #[test]
     fn the_wire_values_that_no_router_may_send_are_refused() {
         assert_eq!(AdvertisementInterval::from_centiseconds(0), None, "erratum 8301");
         assert_eq!(AdvertisementInterval::from_centiseconds(4_096), None);

@@ -254,8 +254,10 @@ pub fn encode(outgoing: &Outgoing<'_>) -> Vec<u8> {
     let (version, family) = (config.version(), config.family());
 
     let [high, low] = config.in_wire_units(interval).to_be_bytes();
-    // Above the interval stand four reserved bits in version 3, and the authentication type in version 2.
-    let high = high | config.authentication().octet();
+    let high = match version {
+        Version::V2 => config.authentication().octet(),
+        Version::V3 => high,
+    };
     let mut message =
         vec![(version.number() << 4) | TYPE, config.vrid().get(), claim.octet(), 0, high, low, 0, 0];
     for (count, address) in (1..=u8::MAX).zip(config.advertised()) {

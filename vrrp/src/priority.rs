@@ -93,4 +93,10 @@ mod tests {
         assert_eq!(owners, [255]);
         assert_eq!(Priority::OWNER.get(), 255);
     }
+
+    #[test]
+    fn a_priority_is_shown_and_stored_as_its_number() {
+        let priority = Priority::new(200).unwrap();
+        assert_eq!((priority.to_string(), u8::from(priority)), ("200".to_owned(), 200));
+    }
 }

@@ -89,3 +89,36 @@ impl Config {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_was_heard_what_is_ours_and_which_counter_it_is() {
+        let [heard, ours] = [20, 21].map(|vrid| Vrid::new(vrid).unwrap());
+        let [longer, shorter] = [AdvertisementInterval::DEFAULT_V2, AdvertisementInterval::DEFAULT_V3];
+        let text = Authentication::simple_text("secret").unwrap();
+        for (refusal, said, cause) in [
+            (Refusal::Version { heard: Version::V2, ours: Version::V3 }, "version 2 instead of 3", "version"),
+            (Refusal::Vrid { heard, ours }, "VRID 20 instead of 21", "vrid"),
+            (
+                Refusal::Family { heard: Family::Ipv6, ours: Family::Ipv4 },
+                "family ipv6 instead of ipv4",
+                "family",
+            ),
+            (
+                Refusal::Interval { heard: longer, ours: shorter },
+                "interval 1000 ms instead of 100 ms, which version 2 does not allow",
+                "interval",
+            ),
+            (
+                Refusal::Authentication { heard: text, ours: Authentication::None },
+                "authentication simple text instead of none",
+                "auth",
+            ),
+        ] {
+            assert_eq!((refusal.to_string(), refusal.cause()), (said.to_owned(), cause));
+        }
+    }
+}

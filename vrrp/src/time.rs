@@ -65,6 +65,7 @@ mod tests {
     fn time_stops_at_both_ends_rather_than_wrapping() {
         let end = Instant::from_origin(Duration::MAX);
         assert_eq!(end + Duration::from_secs(1), end);
+        assert_eq!(end.since_origin(), Duration::MAX);
         assert_eq!(Instant::ORIGIN - Duration::from_secs(1), Instant::ORIGIN);
     }
 

@@ -115,7 +115,7 @@ mod tests {
             assert_eq!(Version::try_from(number).is_ok(), [2, 3].contains(&number), "{number}");
         }
         for version in [Version::V2, Version::V3] {
-            assert_eq!(Version::try_from(i64::from(version.number())), Ok(version));
+            assert_eq!(Version::try_from(i64::from(u8::from(version))), Ok(version));
         }
         let error = Version::try_from(4).unwrap_err().to_string();
         assert_eq!(error, "4 is not a VRRP version: allowed are 2 and 3");

@@ -92,6 +92,11 @@ mod tests {
     }
 
     #[test]
+    fn a_vrid_is_stored_as_its_number() {
+        assert_eq!(u8::from(Vrid::new(0x2a).unwrap()), 0x2a);
+    }
+
+    #[test]
     fn the_virtual_mac_ends_in_the_vrid_and_differs_by_family() {
         let vrid = Vrid::new(0x2a).unwrap();
         assert_eq!(vrid.virtual_mac(Family::Ipv4), [0x00, 0x00, 0x5e, 0x00, 0x01, 0x2a]);

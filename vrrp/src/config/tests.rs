@@ -132,6 +132,7 @@ fn extensions_have_their_ranges() {
         refused(Settings { refresh, ..ipv4() }),
         ("refresh", "refresh 999 ms: allowed are 1000 ms and more".into())
     );
+    assert!(Config::new(Settings { refresh: Some(MIN_REFRESH), ..ipv4() }).is_ok());
 
     let authentication = Authentication::simple_text("text").unwrap();
     assert_eq!(refused(Settings { authentication, ..ipv4() }).0, "authentication");

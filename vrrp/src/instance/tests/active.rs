@@ -51,7 +51,9 @@ fn an_equal_priority_wins_only_from_a_higher_address() {
 
 #[test]
 fn addresses_are_compared_as_unsigned_numbers_in_network_order() {
-    for (ours, theirs) in [([10, 0, 0, 200], [192, 0, 2, 1]), ([127 - 1, 255, 255, 255], [128, 0, 0, 1])] {
+    let (text_is_greater, sign_is_set) =
+        (([9, 0, 0, 1], [10, 0, 0, 1]), ([126, 255, 255, 255], [128, 0, 0, 1]));
+    for (ours, theirs) in [text_is_greater, sign_is_set, ([10, 0, 0, 200], [192, 0, 2, 1])] {
         let (mut router, now) = active(Settings { source: ours.into(), ..settings(100) });
         let mut advertisement = holds(1, 100);
         advertisement.source = theirs.into();
@@ -87,6 +89,15 @@ fn answers_keep_a_tenth_of_the_interval_between_them_and_none_is_lost() {
     assert_eq!(router.poll_timeout(), Some(now + milliseconds(100)), "the answer that had to wait");
     router.handle_timeout(now + milliseconds(100));
     assert_eq!(actions(&mut router), [advertise(100)]);
+}
+
+#[test]
+fn an_advertisement_that_is_due_is_no_answer_and_puts_off_none() {
+    let (mut router, now) = active(settings(100));
+    let due = now + SECOND;
+    assert_eq!(hear(&mut router, &holds(10, 99), due), [advertise(100), Action::Announce]);
+    assert_eq!(hear(&mut router, &holds(10, 99), due + milliseconds(1)), [advertise(100)]);
+    assert_eq!(hear(&mut router, &holds(10, 99), due + milliseconds(2)), [], "that was one");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Backup (RFC 9568 §6.4.2), and the way from it to Active.
 
 use super::support::*;
-use crate::{Action, Reason, Refusal, Role, Settings, Version, Vrid};
+use crate::{Action, Family, Reason, Refusal, Role, Settings, Version, Vrid};
 
 #[test]
 fn a_backup_takes_over_once_the_active_router_falls_silent() {
@@ -79,6 +79,7 @@ fn a_preempting_backup_lets_its_deadline_come() {
         hear(&mut router, &holds(10, 99), start() + SECOND * number);
     }
     assert_eq!(router.poll_timeout(), Some(deadline), "not rearmed");
+    assert_eq!(router.preempts_from(), None, "nothing is put off");
 
     router.handle_timeout(deadline);
     router.handle_held(deadline);
@@ -221,7 +222,10 @@ fn an_advertisement_for_another_virtual_router_changes_nothing_and_is_named() {
     other_vrid.vrid = Vrid::new(8).unwrap();
     let mut other_version = holds(10, 200);
     other_version.version = Version::V2;
-    for (advertisement, cause) in [(other_vrid, "vrid"), (other_version, "version")] {
+    let mut other_family = holds(10, 200);
+    other_family.family = Family::Ipv6;
+    let others = [(other_vrid, "vrid"), (other_version, "version"), (other_family, "family")];
+    for (advertisement, cause) in others {
         let refusal = router.handle_advertisement(&advertisement, now).unwrap_err();
         assert_eq!(refusal.cause(), cause);
     }
@@ -322,6 +326,16 @@ fn a_preempt_delay_starts_anew_behind_a_better_router() {
     assert_eq!(router.preempts_from(), None);
     hear(&mut router, &holds(10, 99), start() + SECOND * 2);
     assert_eq!(router.preempts_from(), Some(start() + SECOND * 4));
+}
+
+#[test]
+fn a_preempt_delay_means_nothing_to_a_backup_that_is_told_to_preempt_no_longer() {
+    let delayed = Settings { preempt_delay: milliseconds(60_000), ..settings(100) };
+    let mut router = backup(delayed.clone());
+    hear(&mut router, &holds(10, 99), start());
+    assert_eq!(router.preempts_from(), Some(start() + SECOND * 60));
+    router.reconfigure(crate::Config::new(Settings { preempt: false, ..delayed }).unwrap(), start()).unwrap();
+    assert_eq!(router.preempts_from(), None);
 }
 
 #[test]

@@ -289,6 +289,7 @@ fn another_virtual_router_is_another_instance() {
     for other in [
         Settings { vrid: Vrid::new(8).unwrap(), ..settings(1) },
         Settings { version: Version::V2, ..settings(1) },
+        settings_of_ipv6(1),
     ] {
         assert_eq!(router.reconfigure(Config::new(other).unwrap(), now), Err(DifferentRouter));
     }

@@ -52,6 +52,12 @@ pub(super) fn settings(number: u8) -> Settings {
     }
 }
 
+/// The same virtual router number in the other family.
+pub(super) fn settings_of_ipv6(number: u8) -> Settings {
+    let (addresses, source) = (vec!["fe80::100".parse().unwrap()], "fe80::20".parse().unwrap());
+    Settings { family: Family::Ipv6, addresses, source, ..settings(number) }
+}
+
 pub(super) fn started(settings: Settings) -> Instance {
     let mut router = Instance::new(Config::new(settings).unwrap());
     router.start(start());
