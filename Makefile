@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 SECONDS = 600
-.PHONY: help demo test serve soak bug-bank build openapi sqlx lint fmt clean dependencies root
+.PHONY: help demo test serve soak bug-bank mutants build openapi sqlx lint fmt clean dependencies root
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/make \1	\2/p' Makefile | expand -t 16
@@ -27,6 +27,9 @@ soak: ## Run seeded faults against the protocol core for SECONDS (600); keeps th
 
 bug-bank: ## Plant each known fault in a copy of the core and say who finds it; writes docs/bug-bank.md
 	@scripts/bug-bank.sh
+
+mutants: ## Change the core in one place after the other and say which tests mind; writes docs/mutants.md
+	@scripts/mutants.sh
 
 build: ## Build the three programs for release
 	cargo build --release --package baton-server --package baton-agent --package baton-cli
