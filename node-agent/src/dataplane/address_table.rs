@@ -20,6 +20,8 @@ use rtnetlink::packet_route::address::{
 };
 use thiserror::Error;
 
+use super::address_use;
+
 /// The protocol number of the addresses that the agent adds.
 pub const MARK: u8 = 0xba;
 
@@ -67,6 +69,9 @@ pub enum AddressError {
     /// An owner's address is not on its interface.
     #[error("the interface does not have the address")]
     NotThere,
+    /// It is there and does not answer.
+    #[error("the kernel has not taken the address into use within a second")]
+    NotInUse,
     /// It refused.
     #[error("the kernel refused: {0}")]
     Refused(#[source] io::Error),
@@ -82,6 +87,11 @@ pub trait AddressTable: Send + Sync {
 
     /// Adds the address with our mark, unless it is there.
     fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>>;
+
+    /// Whether an address that was added answers.
+    fn is_in_use(&self, _address: HostAddress) -> BoxFuture<'_, Result<bool, AddressError>> {
+        Box::pin(async { Ok(true) })
+    }
 
     /// Removes the address; one that is not there is no error.
     fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>>;
@@ -173,6 +183,12 @@ impl AddressTable for NetlinkAddressTable {
             let found = self.dump().await?.iter().any(ours);
             Ok(if found { Added::AlreadyOurs } else { Added::Foreign })
         })
+    }
+
+    fn is_in_use(&self, address: HostAddress) -> BoxFuture<'_, Result<bool, AddressError>> {
+        Box::pin(self.request(move |handle| async move {
+            address_use::is_delivered(&handle, address).await.map_err(classify)
+        }))
     }
 
     fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>> {

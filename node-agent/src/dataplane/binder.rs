@@ -179,6 +179,8 @@ impl Binder {
         for group in groups {
             if let Some(binding) = self.bindings.get_mut(&group) {
                 binding.raised = None;
+                // What leads through it has gone with it.
+                binding.doubtful = true;
             }
             self.enqueue(group);
         }

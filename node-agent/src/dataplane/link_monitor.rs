@@ -19,6 +19,7 @@ use rtnetlink::sys::{AsyncSocket, SocketAddr};
 use rtnetlink::{Handle, MulticastGroup};
 
 use super::address_table::{self, AgentNumber, HostAddress};
+use super::address_use::Arrivals;
 use super::interfaces::{InterfaceAddress, InterfaceState, Interfaces, Macvlan};
 use super::virtual_link::Tag;
 
@@ -52,6 +53,7 @@ pub(super) struct LinkMonitor {
     /// Everything is to be listed anew. Set before that begins, since whoever waits may stop waiting.
     stale: bool,
     notices: Vec<&'static str>,
+    arrivals: Arrivals,
 }
 
 impl LinkMonitor {
@@ -65,6 +67,7 @@ impl LinkMonitor {
             interfaces: Interfaces::default(),
             stale: true,
             notices: Vec::new(),
+            arrivals: Arrivals::default(),
         };
         monitor.list().await?;
         Ok(monitor)
@@ -73,6 +76,11 @@ impl LinkMonitor {
     /// The interfaces as they stand.
     pub(super) const fn interfaces(&self) -> &Interfaces {
         &self.interfaces
+    }
+
+    /// Tells of our own IPv6 addresses that have come into use.
+    pub(super) fn arrivals(&self) -> Arrivals {
+        self.arrivals.clone()
     }
 
     /// The next change, already taken over into [`interfaces`](Self::interfaces). May be dropped and called again.
@@ -157,6 +165,9 @@ impl LinkMonitor {
         } else if let RouteNetlinkMessage::NewAddress(address) = message {
             let (ifindex, address) = address_of(address, self.agent)?;
             let news = interfaces.set_address(ifindex, address);
+            if address.ours && address.net.addr().is_ipv6() {
+                self.arrivals.tell();
+            }
             (news && !address.ours).then_some(Change::Interfaces)
         } else if let RouteNetlinkMessage::DelAddress(address) = message {
             let (ifindex, address) = address_of(address, self.agent)?;

@@ -2,8 +2,9 @@
 //!
 //! # A virtual router's macvlan
 //! Mode private: virtual routers of one host are no neighbours of each other. It is made DOWN and silent: without an
-//! address of its own, without a router solicitation, so that nothing leaves a Backup from the MAC address that all
-//! members share, which would pull the switch's entry for it to the wrong port.
+//! address of its own, without a router solicitation, and with a queue that lets nothing out ([`link_outlet`]), so that
+//! nothing leaves a Backup from the MAC address that all members share, which would pull the switch's entry for it to the
+//! wrong port.
 //!
 //! # Who answers ARP
 //! The interface below must answer for its own addresses only and the macvlan for the virtual ones only: `arp_ignore` 1 on
@@ -28,6 +29,7 @@ use vrrp::Family;
 
 use super::address_table::{AgentNumber, errno};
 use super::background::Background;
+use super::link_outlet;
 use super::virtual_link::{ArpSettings, LinkKey, Tag};
 
 /// Numbers of the kernel's `linux/ip.h`.
@@ -123,26 +125,30 @@ impl NetlinkLinks {
             done.await.unwrap_or_else(|| Err(LinkError::Refused { step, source: lost() }))
         })
     }
-
-    async fn set_flags(&self, message: LinkMessage, step: &str) -> Result<(), LinkError> {
-        self.handle.link().set(message).execute().await.map_err(refused(step))
-    }
 }
 
 impl LinkSwitch for NetlinkLinks {
     fn raise(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
-        let message = LinkUnspec::new_with_index(ifindex).up().arp(true).build();
-        Box::pin(async move { self.set_flags(message, "bring the macvlan up").await })
+        const STEP: &str = "bring the macvlan up";
+        let message = LinkUnspec::new_with_index(ifindex).up().build();
+        Box::pin(async move {
+            link_outlet::open(&self.handle, ifindex).await.map_err(refused_because(STEP))?;
+            self.handle.link().set(message).execute().await.map_err(refused(STEP))
+        })
     }
 
     fn hush(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
-        let message = LinkUnspec::new_with_index(ifindex).arp(false).build();
-        Box::pin(async move { self.set_flags(message, "silence the macvlan").await })
+        Box::pin(async move {
+            let closed = link_outlet::close(&self.handle, ifindex).await;
+            closed.map_err(refused_because("silence the macvlan"))
+        })
     }
 
     fn lower(&self, ifindex: u32) -> BoxFuture<'static, Result<(), LinkError>> {
         let message = LinkUnspec::new_with_index(ifindex).down().build();
         self.in_background("take the macvlan down".to_owned(), move |handle| async move {
+            // An earlier life of the agent may have left it open.
+            let _gone = link_outlet::close(&handle, ifindex).await;
             match handle.link().set(message).execute().await {
                 Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
                 outcome => outcome.map_err(refused("take the macvlan down")),
@@ -175,6 +181,8 @@ async fn make(handle: &Handle, key: LinkKey, tag: Tag) -> Result<(), LinkError> 
         outcome => outcome.map_err(refused(&format!("make the macvlan {name}")))?,
     }
     let ifindex = find(handle, key, tag.agent).await?;
+    let silencing = format!("keep {name} silent");
+    link_outlet::close(handle, ifindex).await.map_err(refused_because(&silencing))?;
     set_inet(handle, key.parent, &[(ARP_IGNORE, 1), (ARP_ANNOUNCE, 2)])
         .await
         .map_err(refused("have the interface answer and ask by ARP for its own addresses only"))?;
@@ -246,10 +254,14 @@ fn quieten_ipv6(name: &str, family: Family) -> io::Result<()> {
 }
 
 fn refused(step: &str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
-    let step = step.to_owned();
+    let refused = refused_because(step);
     move |error| {
-        let source =
-            errno(&error).map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error);
-        LinkError::Refused { step, source }
+        let text = || io::Error::other(error.to_string());
+        refused(errno(&error).map_or_else(text, io::Error::from_raw_os_error))
     }
+}
+
+fn refused_because(step: &str) -> impl FnOnce(io::Error) -> LinkError {
+    let step = step.to_owned();
+    move |source| LinkError::Refused { step, source }
 }

@@ -18,6 +18,7 @@
 
 mod accept_gate;
 mod address_table;
+mod address_use;
 mod announce;
 mod announcement;
 mod apply;
@@ -35,6 +36,7 @@ mod host;
 mod instances;
 mod interfaces;
 mod link_monitor;
+mod link_outlet;
 mod link_table;
 mod outbox;
 mod policy;

@@ -141,6 +141,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             links: links.clone(),
             attachments: Arc::new(attachments),
             gate: gate.view(),
+            arrivals: monitor.arrivals(),
         };
         let parts = Parts {
             receiver: PacketReceiver::open().map_err(open("the packet socket that receives"))?,

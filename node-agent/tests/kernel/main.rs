@@ -26,5 +26,6 @@ mod router;
 mod unicast;
 mod version_2;
 mod virtual_mac;
+mod virtual_mac_ipv6;
 mod virtual_routes;
 mod wire;

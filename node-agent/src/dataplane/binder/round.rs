@@ -8,6 +8,7 @@ use thiserror::Error;
 use super::{Attachment, GroupHandle, HostAddress};
 use crate::dataplane::accept_gate::{GateError, GateView};
 use crate::dataplane::address_table::{Added, AddressError, AddressTable};
+use crate::dataplane::address_use::Arrivals;
 use crate::dataplane::attachment::{AttachmentError, AttachmentTable};
 use crate::dataplane::link_table::{LinkError, LinkSwitch};
 
@@ -18,6 +19,7 @@ pub(in super::super) struct Kernel {
     pub(in super::super) links: Arc<dyn LinkSwitch>,
     pub(in super::super) attachments: Arc<dyn AttachmentTable>,
     pub(in super::super) gate: GateView,
+    pub(in super::super) arrivals: Arrivals,
 }
 
 /// Why a group cannot hold what it wants.
@@ -114,6 +116,8 @@ impl Round {
         for address in &orders.add {
             self.added.push((*address, kernel.addresses.add(*address).await?));
         }
+        let fresh = self.added.iter().filter(|(_, added)| *added == Added::New).map(|(address, _)| *address);
+        kernel.arrivals.wait(&*kernel.addresses, fresh.filter(|address| address.address.is_ipv6())).await?;
         for attachment in &orders.attach {
             self.attached.push((*attachment, kernel.attachments.add(*attachment).await?));
         }

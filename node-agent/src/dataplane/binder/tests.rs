@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use super::*;
 use crate::dataplane::accept_gate::AcceptGate;
 use crate::dataplane::address_table::{AddressError, AddressTable, AgentNumber, ListedAddress};
+use crate::dataplane::address_use::Arrivals;
 use crate::dataplane::attachment::{AttachmentError, AttachmentTable, Rule};
 use crate::dataplane::background::Background;
 use crate::dataplane::link_table::{LinkError, LinkSwitch};
@@ -143,6 +144,7 @@ fn binder(leftovers: &[u8]) -> (Arc<FakeTable>, Binder) {
     leftovers.iter().for_each(|last| table.put(address(*last), true));
     let gate = AcceptGate::new(AgentNumber(1), Background::start("nft").unwrap());
     let kernel = Kernel {
+        arrivals: Arrivals::default(),
         addresses: table.clone(),
         links: table.clone(),
         attachments: table.clone(),
