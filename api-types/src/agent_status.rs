@@ -5,13 +5,15 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vrrp::{Claim, Family, Priority, Vrid};
+use vrrp::{AdvertisementInterval, Claim, Family, Priority, Version, Vrid};
 
 use crate::channel::Revision;
 use crate::group::Checksum;
 use crate::node::{Interface, Rejection};
 use crate::transition::{State, TransitionReason};
 use crate::{Timestamp, VirtualAddress};
+
+pub use crate::counters::GroupCounters;
 
 /// How an agent stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -127,76 +129,6 @@ pub struct LocalGroupStatus {
     pub checksum: Checksum,
 }
 
-/// What one group has sent, heard and dropped since the worker started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct GroupCounters {
-    /// Advertisements sent, priority 0 included.
-    pub advertisements_sent: u64,
-    /// Valid advertisements heard from others.
-    pub advertisements_received: u64,
-    /// Priority 0 sent.
-    pub priority_zero_sent: u64,
-    /// Priority 0 heard.
-    pub priority_zero_received: u64,
-    /// Gratuitous ARPs and unsolicited NAs sent.
-    pub announcements_sent: u64,
-    /// Addresses that somebody else removed while we held them, and that were bound again.
-    pub addresses_restored: u64,
-    /// Packets that named this virtual router and were dropped, for whatever cause.
-    #[serde(default)]
-    pub packets_dropped: u64,
-    /// How often the member has become Active (`master-transitions` of RFC 8347).
-    #[serde(default)]
-    pub active_transitions: u64,
-    /// Dropped: a wrong checksum (`checksum-errors`).
-    #[serde(default)]
-    pub checksum_errors: u64,
-    /// Dropped: another version than the group's (`version-errors`).
-    #[serde(default)]
-    pub version_errors: u64,
-    /// Dropped: a TTL or hop limit too low (`ip-ttl-errors`).
-    #[serde(default)]
-    pub ip_ttl_errors: u64,
-    /// Dropped: no advertisement (`invalid-type-pkts-rcvd`).
-    #[serde(default)]
-    pub invalid_type_packets_received: u64,
-    /// Dropped: not as long as it must be (`packet-length-errors`).
-    #[serde(default)]
-    pub packet_length_errors: u64,
-    /// Dropped: an interval of 0, or, in version 2, another one than the group's (`interval-errors`).
-    #[serde(default)]
-    pub interval_errors: u64,
-    /// Dropped: no address, or an IPv6 list that does not begin with a link-local one (`address-list-errors`).
-    #[serde(default)]
-    pub address_list_errors: u64,
-    /// Dropped: version 2 with another authentication than the group's.
-    #[serde(default)]
-    pub authentication_errors: u64,
-    /// Dropped: from a router that is no peer of a unicast group.
-    #[serde(default)]
-    pub peer_errors: u64,
-}
-
-impl GroupCounters {
-    /// Counts a packet that was dropped for this cause; the words are those of `LocalStatus::dropped_packets`.
-    pub fn count_dropped(&mut self, cause: &str) {
-        self.packets_dropped += 1;
-        let counter = match cause {
-            "checksum" => &mut self.checksum_errors,
-            "version" => &mut self.version_errors,
-            "ttl" => &mut self.ip_ttl_errors,
-            "type" => &mut self.invalid_type_packets_received,
-            "length" => &mut self.packet_length_errors,
-            "interval" => &mut self.interval_errors,
-            "address_list" => &mut self.address_list_errors,
-            "auth" => &mut self.authentication_errors,
-            "peer" => &mut self.peer_errors,
-            _ => return,
-        };
-        *counter += 1;
-    }
-}
-
 /// A router that a member has heard, as it last spoke.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeardRouter {
@@ -205,6 +137,18 @@ pub struct HeardRouter {
     /// What it claimed: its priority, 0 for a resignation.
     #[serde(with = "crate::transition::priority_octet")]
     pub priority: Claim,
+    /// The version that it speaks; `null` from an older agent.
+    #[serde(default)]
+    pub version: Option<Version>,
+    /// How often it says to advertise, in milliseconds; `null` from an older agent.
+    #[serde(default)]
+    pub advertisement_interval_ms: Option<AdvertisementInterval>,
+    /// How many addresses it lists; `null` from an older agent.
+    #[serde(default)]
+    pub address_count: Option<u32>,
+    /// Which member of the group it is; `null` for a router that is none.
+    #[serde(default)]
+    pub member: Option<String>,
     /// The form of its checksum where that tells.
     pub checksum: Option<Checksum>,
     /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`.

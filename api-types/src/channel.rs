@@ -12,8 +12,10 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
+use crate::counters::{GroupCounters, InterfaceCounters};
 use crate::group::Checksum;
 use crate::node::{Interface, RejectionReason};
+use crate::peer::Peer;
 use crate::protocol::ProtocolOptions;
 use crate::transition::{State, TransitionRecord};
 use crate::{Name, Timestamp, VirtualAddress};
@@ -102,6 +104,9 @@ pub struct AgentStatus {
     pub interfaces: Vec<Interface>,
     /// The groups that run.
     pub groups: Vec<GroupReport>,
+    /// What was dropped on each interface; `null` for as before.
+    #[serde(default)]
+    pub interface_counters: Option<Vec<InterfaceCounters>>,
 }
 
 /// How one group stands on a node.
@@ -119,6 +124,35 @@ pub struct GroupReport {
     pub active_source: Option<IpAddr>,
     /// The virtual addresses that are bound on this node.
     pub addresses_present: Vec<VirtualAddress>,
+    /// What more there is to know; `null` for as before in this session, and always from an older agent.
+    #[serde(default)]
+    pub details: Option<MemberDetails>,
+}
+
+/// What a member knows beyond its state: it changes with every advertisement, and is told at a measured pace.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct MemberDetails {
+    /// Why it is in `fault`, if it is.
+    pub fault: Option<String>,
+    /// The form of the version 3 checksum that it sends over IPv4; `null` where there is but one.
+    pub checksum: Option<Checksum>,
+    /// What it has sent, heard and dropped.
+    pub counters: GroupCounters,
+    /// Why it has been dropping packets that name its virtual router lately, in the words of `LocalStatus::dropped_packets`.
+    pub dropping: Vec<String>,
+    /// The routers that it has heard, by address.
+    pub heard: Vec<Peer>,
+}
+
+impl MemberDetails {
+    /// The same but for what every advertisement changes: counters, and when it came.
+    #[must_use]
+    pub fn says_the_same(&self, other: &Self) -> bool {
+        (&self.fault, self.checksum, &self.dropping) == (&other.fault, other.checksum, &other.dropping)
+            && self.heard.len() == other.heard.len()
+            && self.heard.iter().zip(&other.heard).all(|(one, another)| one.says_the_same(another))
+    }
 }
 
 /// What a server tells an agent.
@@ -232,4 +266,32 @@ pub struct DesiredPeer {
     /// Whether it is a router without an agent.
     #[serde(default)]
     pub external: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_agent_reports_no_details_and_is_understood() {
+        let message: AgentMessage = serde_json::from_str(
+            r#"{"type": "status", "at": "2026-01-01T20:00:00.000000Z", "interfaces": [], "groups": [{
+                "group_id": "018f4e6e-7c1a-7000-8000-000000000002", "state": "backup",
+                "since": "2026-01-01T20:00:00.000000Z", "effective_priority": 200,
+                "active_source": "192.0.2.1", "addresses_present": []}]}"#,
+        )
+        .unwrap();
+        let AgentMessage::Status(status) = message else { panic!("{message:?}") };
+        assert_eq!(status.interface_counters, None);
+        assert_eq!(status.groups[0].details, None);
+    }
+
+    #[test]
+    fn a_newer_agent_may_say_more_than_this_server_knows() {
+        let details: MemberDetails =
+            serde_json::from_str(r#"{"mood": "sunny", "counters": {"advertisements_sent": 7, "sighs": 1}}"#)
+                .unwrap();
+        assert_eq!(details.counters.advertisements_sent, 7);
+        assert_eq!(details.heard, []);
+    }
 }

@@ -1,6 +1,8 @@
 //! Conditions: what is not as it should be, for as long as it is so.
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::Timestamp;
 
@@ -18,7 +20,7 @@ pub struct Condition {
 }
 
 /// The conditions there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum ConditionKind {
@@ -32,9 +34,52 @@ pub enum ConditionKind {
     ConfigRejected,
     /// A member names an interface of a node that has not reported its interfaces yet.
     InterfaceUnverified,
+    /// Routers of the group do not speak alike: they send different forms of the checksum, or different versions.
+    MixedDialects,
+    /// A unicast group has a member whose address no agent has reported yet.
+    PeerAddressUnknown,
+    /// The group authenticates by a text that whoever hears one advertisement knows.
+    AuthenticationInsecure,
+    /// A router that is no member speaks for the virtual router.
+    ForeignRouter,
+    /// Somebody advertises other addresses than the group's.
+    AddressListMismatch,
+    /// Somebody advertises at another interval than the group's.
+    IntervalMismatch,
+    /// More than one router claims to own the addresses (priority 255).
+    TwoOwners,
+    /// Another router sends from the address of a member.
+    DuplicateSource,
+    /// One that a newer server knows and this program does not; the detail says what it is.
+    #[serde(skip)]
+    Unrecognised,
+}
+
+impl<'de> Deserialize<'de> for ConditionKind {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let word = Cow::<str>::deserialize(deserializer)?;
+        Ok(Self::ALL.into_iter().find(|kind| kind.as_str() == word).unwrap_or(Self::Unrecognised))
+    }
 }
 
 impl ConditionKind {
+    /// Those that a server finds.
+    pub const ALL: [Self; 13] = [
+        Self::NoHolder,
+        Self::TwoHolders,
+        Self::AgentDisconnected,
+        Self::ConfigRejected,
+        Self::InterfaceUnverified,
+        Self::MixedDialects,
+        Self::PeerAddressUnknown,
+        Self::AuthenticationInsecure,
+        Self::ForeignRouter,
+        Self::AddressListMismatch,
+        Self::IntervalMismatch,
+        Self::TwoOwners,
+        Self::DuplicateSource,
+    ];
+
     /// The word that JSON, columns and logs use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -44,6 +89,40 @@ impl ConditionKind {
             Self::AgentDisconnected => "agent_disconnected",
             Self::ConfigRejected => "config_rejected",
             Self::InterfaceUnverified => "interface_unverified",
+            Self::MixedDialects => "mixed_dialects",
+            Self::PeerAddressUnknown => "peer_address_unknown",
+            Self::AuthenticationInsecure => "authentication_insecure",
+            Self::ForeignRouter => "foreign_router",
+            Self::AddressListMismatch => "address_list_mismatch",
+            Self::IntervalMismatch => "interval_mismatch",
+            Self::TwoOwners => "two_owners",
+            Self::DuplicateSource => "duplicate_source",
+            Self::Unrecognised => "unrecognised",
         }
+    }
+
+    /// Whether it says what an operator has chosen rather than that something fails.
+    #[must_use]
+    pub const fn is_advice(self) -> bool {
+        matches!(self, Self::AuthenticationInsecure)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_condition_a_server_finds_is_read_as_it_is_written() {
+        for kind in ConditionKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            assert_eq!(serde_json::from_value::<ConditionKind>(kind.as_str().into()).unwrap(), kind);
+        }
+    }
+
+    #[test]
+    fn a_condition_that_nobody_knows_yet_is_read_all_the_same() {
+        let kind: ConditionKind = serde_json::from_str("\"flapping\"").unwrap();
+        assert_eq!(kind, ConditionKind::Unrecognised);
     }
 }

@@ -7,6 +7,8 @@ use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use crate::condition::Condition;
+use crate::counters::GroupCounters;
+use crate::peer::Peer;
 use crate::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, ProtocolOptions, Transport, VirtualRoute, VirtualRule,
 };
@@ -199,18 +201,28 @@ pub struct Group {
     pub preempt_mode: bool,
     /// For how long a member must have heard an active one of lower priority before it takes the addresses from it, in
     /// milliseconds.
-    #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 0, maximum = 3_600_000))]
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true, value_type = u32, minimum = 0, maximum = 3_600_000))]
     pub preempt_delay_ms: PreemptDelay,
     /// Whether the active member accepts packets to the virtual addresses.
+    #[serde(default = "yes")]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub accept_mode: bool,
     /// Which MAC address answers for the virtual addresses.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub mac_mode: MacMode,
     /// How advertisements reach the other members.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub transport: Transport,
     /// How many routers may lie between members.
-    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 0, maximum = 254))]
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true, value_type = u8, minimum = 0, maximum = 254))]
     pub max_hops: MaxHops,
     /// Whether the first virtual address of an IPv6 group must be link-local.
+    #[serde(default = "yes")]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub require_link_local: bool,
     /// What version 2 carries beside its addresses; `null` for nothing.
     pub authentication: Option<Authentication>,
@@ -220,8 +232,12 @@ pub struct Group {
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
     pub virtual_addresses: Vec<VirtualAddress>,
     /// Routes that come and go with the addresses.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub virtual_routes: Vec<VirtualRoute>,
     /// Policy rules that come and go with the addresses.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
     pub virtual_rules: Vec<VirtualRule>,
     /// Who takes part.
     pub members: Vec<Member>,
@@ -249,7 +265,8 @@ pub struct GroupStatus {
     pub members: Vec<MemberStatus>,
     /// Those of the virtual addresses that no advertisement has room for. They move with the others, but a router of
     /// another make does not learn of them.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>))]
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true, value_type = Vec<String>))]
     pub unadvertised_addresses: Vec<VirtualAddress>,
     /// What is not as it should be.
     pub conditions: Vec<Condition>,
@@ -268,6 +285,29 @@ pub struct MemberStatus {
     pub since: Option<Timestamp>,
     /// Whether its agent has a session with a server, so that `state` is fresh; `null` for external members.
     pub connected: Option<bool>,
+    /// Why its agent says that it is in `fault`.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub fault: Option<String>,
+    /// Which form of the version 3 checksum it sends over IPv4, `rfc9568` or `rfc5798`; `null` where there is but one,
+    /// or its agent has not said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub checksum: Option<Checksum>,
+    /// What it has sent, heard and dropped since its agent's worker started, at most some seconds old; `null` before
+    /// its agent has said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub counters: Option<GroupCounters>,
+    /// Why it has been dropping packets that name the virtual router in the last seconds: `checksum`, `version`, `ttl`,
+    /// `type`, `length`, `interval`, `address_list`, `auth` (authentication), `peer` (no peer of a unicast group).
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub dropping: Vec<String>,
+    /// The routers that it has heard, by address, at most 16.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub peers: Vec<Peer>,
 }
 
 impl Group {

@@ -13,6 +13,7 @@ pub mod audit;
 pub mod auth;
 pub mod channel;
 pub mod condition;
+pub mod counters;
 pub mod enrolment;
 pub mod failover;
 pub mod group;
@@ -20,6 +21,7 @@ pub mod manifest;
 mod name;
 pub mod node;
 mod page;
+pub mod peer;
 pub mod problem;
 pub mod protocol;
 #[cfg(feature = "openapi")]

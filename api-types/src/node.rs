@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use crate::channel::Revision;
 use crate::condition::Condition;
+use crate::counters::InterfaceCounters;
 use crate::{Name, Timestamp};
 
 /// A node as an operator writes it.
@@ -65,6 +66,10 @@ pub struct NodeStatus {
     pub boot_id: Option<Uuid>,
     /// The interfaces as the agent last reported them; `null` before it ever reported.
     pub interfaces: Option<Vec<Interface>>,
+    /// What was dropped on each interface since the agent's worker started; `null` before the agent has said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub interface_counters: Option<Vec<InterfaceCounters>>,
     /// The revision of the desired state that the server wants on the node.
     pub desired_revision: Revision,
     /// The revision that the agent runs.

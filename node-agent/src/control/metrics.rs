@@ -217,48 +217,20 @@ fn signed(value: i64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use api_types::channel::{DesiredGroup, Revision};
+    use api_types::channel::Revision;
     use api_types::transition::{AdvertisementHeard, TransitionReason};
-    use uuid::Uuid;
-    use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+    use vrrp::{Family, Vrid};
 
     use super::*;
     use crate::control::overview::TransitionKind;
+    use crate::control::test_data::group;
     use crate::messages::{ObservedTransition, Snapshot};
-
-    fn desired() -> DesiredGroup {
-        DesiredGroup {
-            id: Uuid::nil(),
-            name: "web".parse().unwrap(),
-            generation: 1,
-            interface: "eth0".to_owned(),
-            family: Family::Ipv4,
-            vrid: Vrid::new(51).unwrap(),
-            version: Version::V3,
-            advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
-            preempt_mode: true,
-            checksum: api_types::group::Checksum::Auto,
-            virtual_addresses: vec!["192.0.2.10/24".parse().unwrap()],
-            priority: Priority::new(240).unwrap(),
-            peers: Vec::new(),
-            options: api_types::protocol::ProtocolOptions::default(),
-        }
-    }
 
     fn overview() -> Overview {
         let group = GroupSnapshot {
-            desired: desired(),
-            state: State::Active,
-            since_boottime_ns: 1,
-            effective_priority: Priority::new(240).unwrap(),
-            addresses_present: desired().virtual_addresses,
-            active_source: None,
-            last_heard_boottime_ns: Some(clock::boottime_ns()),
-            active_down_interval: Some(Duration::from_micros(306_250)),
-            fault: None,
             counters: api_types::agent_status::GroupCounters { advertisements_sent: 7, ..Default::default() },
-            heard: Vec::new(),
-            checksum: api_types::group::Checksum::Rfc5798,
+            last_heard_boottime_ns: Some(clock::boottime_ns()),
+            ..group()
         };
         let snapshot = Snapshot {
             groups: vec![group],
@@ -329,7 +301,7 @@ mod tests {
             at_boottime_ns: 5_000_000_000,
         };
         ObservedTransition {
-            group_id: desired().id,
+            group_id: group().desired.id,
             reason,
             last_advertisement: Some(heard),
             announced_at_boottime_ns: Some(5_310_000_000),

@@ -16,6 +16,7 @@ mod backoff;
 mod clock;
 mod conductor;
 pub mod desired_state;
+mod details;
 mod dial;
 mod durable_file;
 pub mod enrolment;
@@ -30,7 +31,10 @@ mod overview;
 mod resend;
 mod session;
 pub mod status_socket;
+#[cfg(test)]
+mod test_data;
 pub mod tls;
+mod told;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

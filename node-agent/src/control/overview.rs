@@ -8,12 +8,14 @@ use api_types::agent_status::{
     GroupCounters, JournalStatus, LocalGroupStatus, LocalStatus, RealtimeStatus, ServerLink,
 };
 use api_types::channel::{AgentStatus, GroupReport, Revision};
+use api_types::group::Checksum;
 use api_types::node::Rejection;
 use api_types::transition::{State, TransitionReason};
 use uuid::Uuid;
 use vrrp::{Family, Vrid};
 
 use super::clock;
+use super::details::{self, Dropping};
 use super::identity::Origin;
 use crate::messages::{DroppedPackets, GroupSnapshot, ObservedTransition, Snapshot};
 
@@ -48,6 +50,8 @@ pub(crate) struct Overview {
     /// Whether the dataplane has said how it stands.
     pub(crate) snapshot_seen: bool,
     pub(crate) transitions: BTreeMap<TransitionKind, u64>,
+    /// What each group has been dropping.
+    pub(crate) dropping: Dropping,
     /// What the last transition of each group was, by the id of the group.
     pub(crate) last: BTreeMap<Uuid, LastTransition>,
 }
@@ -95,6 +99,7 @@ impl Overview {
         self.transitions.retain(|kind, _| runs.contains(kind.group.as_str()));
         let runs: BTreeSet<_> = snapshot.groups.iter().map(|group| group.desired.id).collect();
         self.last.retain(|group, _| runs.contains(group));
+        self.dropping.compare(&self.snapshot.groups, &snapshot.groups, clock::boottime_ns());
         self.snapshot = snapshot;
         self.snapshot_seen = true;
     }
@@ -105,20 +110,22 @@ impl Overview {
     }
 
     /// What the server wants to know about at once when it changes: everything but counters
-    /// and what changes with each advertisement.
+    /// and what changes with each advertisement, or when a stranger on the LAN wants it to.
     pub(crate) fn significant(&self) -> Snapshot {
         let mut snapshot = self.snapshot.clone();
         snapshot.dropped_packets.clear();
         for group in &mut snapshot.groups {
             group.counters = GroupCounters::default();
             group.last_heard_boottime_ns = None;
-            group.heard.iter_mut().for_each(|router| router.at_boottime_ns = 0);
+            group.heard.clear();
+            group.checksum = Checksum::default();
         }
         snapshot
     }
 
-    /// As the server is told.
+    /// All that the server may be told.
     pub(crate) fn for_server(&self) -> AgentStatus {
+        let now = clock::boottime_ns();
         let group = |group: &GroupSnapshot| GroupReport {
             group_id: group.desired.id,
             state: group.state,
@@ -126,11 +133,13 @@ impl Overview {
             effective_priority: group.effective_priority,
             active_source: group.active_source,
             addresses_present: group.addresses_present.clone(),
+            details: Some(details::of(group, &self.dropping, now)),
         };
         AgentStatus {
             at: clock::wall_now().into(),
             interfaces: self.snapshot.interfaces.clone(),
             groups: self.snapshot.groups.iter().map(group).collect(),
+            interface_counters: Some(details::of_interfaces(&self.snapshot.dropped_packets)),
         }
     }
 

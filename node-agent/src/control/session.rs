@@ -27,6 +27,7 @@ use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
 use super::resend::{Batch, Resend};
+use super::told::{Depth, GLANCE, Told};
 
 /// How often the server is asked for a sign of life.
 const PING: Duration = Duration::from_secs(5);
@@ -94,6 +95,7 @@ pub(crate) struct Session<S> {
     /// Who counts the revisions of the desired states that come from here.
     origin: Origin,
     resend: Resend,
+    told: Told,
     in_flight: Option<(Batch, Instant)>,
     last_heard: Instant,
 }
@@ -107,8 +109,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     ) -> Result<(Self, Welcome), SessionError> {
         let hello = context.overview.borrow().hello(context.boot_id, &origin);
         let resend = Resend::new(&[]);
-        let mut session =
-            Self { socket, context, origin, resend, in_flight: None, last_heard: Instant::now() };
+        let mut session = Self {
+            socket,
+            context,
+            origin,
+            resend,
+            told: Told::default(),
+            in_flight: None,
+            last_heard: Instant::now(),
+        };
         session.send(&AgentMessage::Hello(hello)).await?;
         let welcome =
             tokio::time::timeout(DEAD, session.welcome()).await.map_err(|_| SessionError::Silent)??;
@@ -147,12 +156,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let mut answers = self.context.answers.subscribe();
         let mut overview = self.context.overview.subscribe();
         let mut sendable = self.context.journal.watch_sendable();
-        let [mut ping, mut refresh, mut check] =
-            [PING, REFRESH, CHECK].map(|period| interval_at(Instant::now() + period, period));
-        for timer in [&mut ping, &mut refresh, &mut check] {
+        let [mut ping, mut refresh, mut glance, mut check] =
+            [PING, REFRESH, GLANCE, CHECK].map(|period| interval_at(Instant::now() + period, period));
+        for timer in [&mut ping, &mut refresh, &mut glance, &mut check] {
             timer.set_missed_tick_behavior(MissedTickBehavior::Delay);
         }
-        let mut told = self.tell_status().await?;
+        let mut told = self.tell_status(Depth::Everything).await?;
 
         loop {
             self.send_transitions().await?;
@@ -172,10 +181,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Ok(()) = overview.changed() => {
                     let significant = overview.borrow_and_update().significant();
                     if significant != told {
-                        told = self.tell_status().await?;
+                        told = self.tell_status(Depth::News).await?;
                     }
                 }
-                _ = refresh.tick() => told = self.tell_status().await?,
+                _ = refresh.tick() => told = self.tell_status(Depth::Everything).await?,
+                _ = glance.tick() => {
+                    let is_behind = self.told.is_behind(&self.context.overview.borrow().for_server().groups);
+                    if is_behind {
+                        told = self.tell_status(Depth::News).await?;
+                    }
+                }
                 Ok(()) = sendable.changed() => {}
                 _ = ping.tick() => self.transmit(Message::Ping(Vec::new().into())).await?,
                 _ = check.tick() => self.check()?,
@@ -263,11 +278,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         Ok(())
     }
 
-    async fn tell_status(&mut self) -> Result<crate::messages::Snapshot, SessionError> {
-        let (status, significant) = {
+    async fn tell_status(&mut self, depth: Depth) -> Result<crate::messages::Snapshot, SessionError> {
+        let (mut status, significant) = {
             let overview = self.context.overview.borrow();
             (overview.for_server(), overview.significant())
         };
+        self.told.reduce(&mut status, depth);
         self.send(&AgentMessage::Status(status)).await?;
         Ok(significant)
     }

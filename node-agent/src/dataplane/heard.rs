@@ -25,6 +25,13 @@ pub(super) struct Router {
     last: Advertisement,
 }
 
+impl Router {
+    /// The advertisement that it sent last.
+    pub(super) const fn last(&self) -> &Advertisement {
+        &self.last
+    }
+}
+
 /// The routers by their addresses.
 #[derive(Debug, Default)]
 pub(super) struct Heard {

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use api_types::VirtualAddress;
 use api_types::agent_status::{HeardRouter, RealtimeStatus};
+use api_types::channel::DesiredGroup;
 
 use super::binder::{Binder, GroupHandle};
 use super::drops::Drops;
@@ -62,16 +63,22 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         active_down_interval: group.active_down_interval(),
         fault: group.fault().map(|fault| fault.describe(&desired.interface)),
         counters: group.counters,
-        heard: group.heard().iter().map(|(source, router)| heard_router(source, router)).collect(),
+        heard: group.heard().iter().map(|(source, router)| heard_router(source, router, desired)).collect(),
         checksum: translate::checksum_word(group.checksum()),
     }
 }
 
-fn heard_router(source: IpAddr, router: &Router) -> HeardRouter {
+fn heard_router(source: IpAddr, router: &Router, desired: &DesiredGroup) -> HeardRouter {
     let words = router.discrepancies.iter().map(|one| translate::discrepancy_word(*one).to_owned());
+    let last = router.last();
+    let member = desired.peers.iter().find(|peer| peer.address == Some(source));
     HeardRouter {
         source,
+        version: Some(last.version),
         priority: router.claim,
+        advertisement_interval_ms: Some(last.interval),
+        address_count: u32::try_from(last.addresses.len()).ok(),
+        member: member.map(|peer| peer.name.to_string()),
         checksum: router.checksum.map(translate::checksum_word),
         at_boottime_ns: clock::nanoseconds(router.at),
         discrepancies: words.collect(),

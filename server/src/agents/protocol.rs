@@ -3,7 +3,7 @@
 //! An agent says hello first and once; then it may report in any order. What breaks a rule ends the session,
 //! because an agent of this version never does it.
 
-use api_types::channel::{AgentMessage, Hello, MAX_TRANSITIONS};
+use api_types::channel::{AgentMessage, Hello, MAX_TRANSITIONS, MemberDetails};
 use api_types::node::{Interface, RejectionReason};
 use api_types::transition::TransitionRecord;
 use thiserror::Error;
@@ -12,6 +12,13 @@ use thiserror::Error;
 const MAX_ITEMS: usize = 10_000;
 /// The longest text of one field, in octets.
 const MAX_TEXT_OCTETS: usize = 4_096;
+
+/// The most routers that one member tells of, with room for agents to come.
+const MAX_HEARD: usize = 64;
+/// The most words of one kind about one thing, with room for agents to come.
+const MAX_WORDS: usize = 32;
+/// The longest of these words, in octets.
+const MAX_WORD_OCTETS: usize = 64;
 
 /// Why a message ends the session.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -69,7 +76,13 @@ impl Conversation {
                 check_count("groups", status.groups.len())?;
                 for report in &status.groups {
                     check_count("addresses_present", report.addresses_present.len())?;
+                    report.details.as_ref().map_or(Ok(()), check_details)?;
                 }
+                let counters = status.interface_counters.as_deref().unwrap_or_default();
+                check_count("interface_counters", counters.len())?;
+                counters
+                    .iter()
+                    .try_for_each(|one| check_text("interface_counters/interface", &one.interface))?;
             }
         }
         Ok(message)
@@ -89,6 +102,24 @@ fn check_interfaces(interfaces: &[Interface]) -> Result<(), Violation> {
         check_count("interfaces/addresses", interface.addresses.len())?;
     }
     Ok(())
+}
+
+fn check_details(details: &MemberDetails) -> Result<(), Violation> {
+    check_text("details/fault", details.fault.as_deref().unwrap_or_default())?;
+    check_words("details/dropping", &details.dropping)?;
+    if details.heard.len() > MAX_HEARD {
+        let detail = format!("{} routers: at most {MAX_HEARD}", details.heard.len());
+        return Err(Violation::Field { field: "details/heard", detail });
+    }
+    details.heard.iter().try_for_each(|peer| check_words("details/heard/discrepancies", &peer.discrepancies))
+}
+
+fn check_words(field: &'static str, words: &[String]) -> Result<(), Violation> {
+    if words.len() > MAX_WORDS || words.iter().any(|word| word.len() > MAX_WORD_OCTETS) {
+        let detail = format!("at most {MAX_WORDS} words of {MAX_WORD_OCTETS} octets");
+        return Err(Violation::Field { field, detail });
+    }
+    words.iter().try_for_each(|word| check_text(field, word))
 }
 
 fn check_reasons(reasons: &[RejectionReason]) -> Result<(), Violation> {
@@ -248,5 +279,33 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
+    }
+
+    #[test]
+    fn what_a_member_may_tell_of_is_bounded() {
+        let peer = json!({"source": "192.0.2.9", "version": 3, "priority": 100, "advertisement_interval_ms": 100,
+                          "checksum": "rfc5798", "address_count": 1, "discrepancies": [], "speaking": true,
+                          "last_heard_at": "2026-11-22T20:41:17.000123Z"});
+        let mut odd = peer.clone();
+        odd["discrepancies"] = json!(["x".repeat(65)]);
+        let status = |details: Value| {
+            json!({"type": "status", "at": "2026-11-22T20:41:17.000123Z", "interfaces": [], "groups": [{
+                "group_id": "018f4e6e-7c1a-7000-8000-0000000000ff", "state": "backup",
+                "since": "2026-11-22T20:41:17.000123Z", "effective_priority": 100, "active_source": null,
+                "addresses_present": [], "details": details}]})
+            .to_string()
+        };
+        for (details, named) in [
+            (json!({"fault": "a\u{0}b"}), "details/fault"),
+            (json!({"dropping": vec!["ttl"; 33]}), "details/dropping"),
+            (json!({"heard": vec![peer.clone(); 65]}), "details/heard"),
+            (json!({"heard": [odd]}), "details/heard/discrepancies"),
+        ] {
+            match greeted().receive(&status(details)) {
+                Err(Violation::Field { field, .. }) => assert_eq!(field, named),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(greeted().receive(&status(json!({"heard": vec![peer; 16]}))).is_ok());
     }
 }

@@ -268,6 +268,9 @@ impl Session<'_> {
         let mut tx = self.transaction().await?;
         sessions::report_interfaces(&mut tx, self.key.node, &status.interfaces, now).await?;
         self.still_ours(&mut tx).await?;
+        if let Some(counters) = &status.interface_counters {
+            sessions::report_counters(&mut tx, self.key.node, counters).await?;
+        }
         let mut groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
         groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
         member_reports::judge_groups(&mut tx, &groups, now).await?;

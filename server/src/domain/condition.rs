@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use api_types::condition::ConditionKind;
 use api_types::node::Rejection;
+use api_types::protocol::Transport;
 use api_types::transition::State;
 use vrrp::AdvertisementInterval;
 
 use super::holder::{self, Observed};
+
+mod hearing;
 
 /// Something that is not as it should be at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,9 +35,21 @@ impl Finding {
 /// How long the reports of one move may be apart.
 const REPORTS_APART: Duration = Duration::from_secs(1);
 
+/// What a group is told to be, as far as conditions depend on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GroupFacts {
+    /// How often the active member advertises.
+    pub interval: AdvertisementInterval,
+    /// How advertisements reach the other members.
+    pub transport: Transport,
+    /// Whether version 2 carries a text.
+    pub is_authenticated: bool,
+}
+
 /// What is not as it should be with a group.
 #[must_use]
-pub fn of_group(members: &[Observed], interval: AdvertisementInterval) -> Vec<Finding> {
+pub fn of_group(members: &[Observed], group: &GroupFacts) -> Vec<Finding> {
+    let interval = group.interval;
     let mut findings = Vec::new();
     match holder::known_holders(members).as_slice() {
         [] => findings.extend(no_holder(members, interval)),
@@ -46,6 +61,9 @@ pub fn of_group(members: &[Observed], interval: AdvertisementInterval) -> Vec<Fi
         }),
     }
     findings.extend(interface_unverified(members));
+    findings.extend(hearing::peer_address_unknown(members, group));
+    findings.extend(hearing::of_group(members, group));
+    findings.extend(group.is_authenticated.then(authentication_insecure));
     findings
 }
 
@@ -91,6 +109,11 @@ fn interface_unverified(members: &[Observed]) -> Option<Finding> {
     (!unverified.is_empty()).then(|| Finding::at_once(ConditionKind::InterfaceUnverified, detail()))
 }
 
+fn authentication_insecure() -> Finding {
+    let detail = "its authentication keeps nobody out: whoever hears one advertisement knows the text";
+    Finding::at_once(ConditionKind::AuthenticationInsecure, detail.to_owned())
+}
+
 /// How a node stands with the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedLink {
@@ -131,14 +154,16 @@ mod tests {
     use api_types::channel::Revision;
     use api_types::node::RejectionReason;
 
+    const FACTS: GroupFacts = GroupFacts {
+        interval: AdvertisementInterval::DEFAULT_V3,
+        transport: Transport::Multicast,
+        is_authenticated: false,
+    };
     const HERE: bool = true;
     const GONE: bool = false;
 
     fn kinds(members: Vec<Observed>) -> Vec<ConditionKind> {
-        of_group(&members, AdvertisementInterval::DEFAULT_V3)
-            .into_iter()
-            .map(|finding| finding.kind)
-            .collect()
+        of_group(&members, &FACTS).into_iter().map(|finding| finding.kind).collect()
     }
 
     #[test]
@@ -188,7 +213,7 @@ mod tests {
             Observed::Node(node(1, HERE, Some(State::Active))),
             Observed::Node(node(2, HERE, Some(State::Active))),
         ];
-        let found = of_group(&members, AdvertisementInterval::DEFAULT_V3);
+        let found = of_group(&members, &FACTS);
         assert_eq!(found[0].settles_in, Duration::from_millis(1_200));
         assert_eq!(found[0].detail, "n1 and n2 hold the addresses at the same time");
     }
@@ -197,9 +222,17 @@ mod tests {
     fn an_interface_is_unverified_until_its_node_reports() {
         let mut silent = node(1, GONE, None);
         silent.interfaces_known = false;
-        let found = of_group(&[Observed::Node(silent)], AdvertisementInterval::DEFAULT_V3);
+        let found = of_group(&[Observed::Node(silent)], &FACTS);
         assert_eq!(found[0].kind, ConditionKind::InterfaceUnverified);
         assert_eq!(found[0].detail, "not seen yet: interface eth0 of n1; the node has not reported");
+    }
+
+    #[test]
+    fn a_group_that_authenticates_says_what_that_is_worth() {
+        let facts = GroupFacts { is_authenticated: true, ..FACTS };
+        let found = of_group(&[], &facts);
+        assert_eq!(found[0].kind, ConditionKind::AuthenticationInsecure);
+        assert_eq!(found[0].settles_in, Duration::ZERO);
     }
 
     #[test]

@@ -8,7 +8,7 @@
 
 use std::net::IpAddr;
 
-use api_types::group::MemberStatus;
+use api_types::channel::MemberDetails;
 use api_types::{Timestamp, transition::State};
 
 /// A member of a group, as it was last reported.
@@ -40,8 +40,12 @@ pub struct ObservedNode {
     pub interfaces_known: bool,
     /// Where its advertisements come from, where that is known.
     pub address: Option<IpAddr>,
+    /// Every address of that interface, as last reported.
+    pub addresses: Vec<IpAddr>,
     /// How its agent last said that it stands.
     pub report: Option<MemberReport>,
+    /// What more it said in its present session, or in its last one.
+    pub details: Option<Box<MemberDetails>>,
 }
 
 /// How a member that is a node said that it stands.
@@ -74,22 +78,6 @@ impl Observed {
             Self::External { .. } => None,
         }
     }
-
-    /// The member as the API shows it.
-    #[must_use]
-    pub fn status(&self) -> MemberStatus {
-        match self {
-            Self::Node(node) => MemberStatus {
-                name: node.name.clone(),
-                state: node.report.map(|report| report.state),
-                since: node.report.map(|report| report.since),
-                connected: Some(node.connected),
-            },
-            Self::External { name, .. } => {
-                MemberStatus { name: name.clone(), state: None, since: None, connected: None }
-            }
-        }
-    }
 }
 
 impl ObservedNode {
@@ -97,6 +85,12 @@ impl ObservedNode {
     #[must_use]
     pub fn fresh_report(&self) -> Option<MemberReport> {
         self.report.filter(|_| self.connected)
+    }
+
+    /// What more it says now.
+    #[must_use]
+    pub fn fresh_details(&self) -> Option<&MemberDetails> {
+        self.details.as_deref().filter(|_| self.connected)
     }
 }
 
@@ -164,6 +158,8 @@ pub(super) mod tests {
             last_heard: Some(second(100)),
             interfaces_known: true,
             address: Some(IpAddr::from([192, 0, 2, number])),
+            addresses: vec![IpAddr::from([192, 0, 2, number])],
+            details: None,
             report: state.map(|state| MemberReport {
                 state,
                 since: second(number),

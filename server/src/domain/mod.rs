@@ -8,5 +8,6 @@ pub mod faults;
 pub mod group;
 pub mod holder;
 pub mod node;
+pub mod peers;
 pub mod segment;
 pub mod surroundings;

@@ -45,6 +45,7 @@ mod tests {
                 agent_version: None,
                 boot_id: None,
                 interfaces: None,
+                interface_counters: None,
                 desired_revision: revision(desired),
                 applied_revision: applied.map(revision),
                 rejection: None,

@@ -1,5 +1,6 @@
 //! One small installation, as the API document shows it: a segment, a node and a group.
 
+use api_types::counters::{GroupCounters, InterfaceCounters};
 use serde_json::{Value, json};
 
 pub(super) fn segment_spec() -> Value {
@@ -33,6 +34,11 @@ pub(super) fn node() -> Value {
                 "up": true,
                 "carrier": true,
                 "addresses": ["192.0.2.1/24"],
+            }],
+            "interface_counters": [InterfaceCounters {
+                interface: "eth0".to_owned(),
+                ip_ttl_errors: 3,
+                ..InterfaceCounters::default()
             }],
             "desired_revision": {"epoch": 1, "counter": 7},
             "applied_revision": {"epoch": 1, "counter": 7},
@@ -78,14 +84,38 @@ pub(super) fn group() -> Value {
         json!({
             "active": ["lb1"],
             "members": [
-                {"name": "lb1", "state": "active", "since": since, "connected": true},
-                {"name": "lb2", "state": "backup", "since": since, "connected": true},
-                {"name": "old-keepalived", "state": null, "since": null, "connected": null},
+                {
+                    "name": "lb1", "state": "active", "since": since, "connected": true, "fault": null,
+                    "checksum": "rfc5798", "counters": counters(5_171, 1), "dropping": [], "peers": [],
+                },
+                {
+                    "name": "lb2", "state": "backup", "since": since, "connected": true, "fault": null,
+                    "checksum": "rfc5798", "counters": counters(0, 5_170), "dropping": [],
+                    "peers": [{
+                        "source": "192.0.2.1", "member": "lb1", "version": 3, "priority": 240,
+                        "advertisement_interval_ms": 100, "checksum": "rfc5798", "address_count": 1,
+                        "discrepancies": [], "speaking": true, "last_heard_at": "2026-11-22T20:49:54.100020Z",
+                    }],
+                },
+                {
+                    "name": "old-keepalived", "state": null, "since": null, "connected": null, "fault": null,
+                    "checksum": null, "counters": null, "dropping": [], "peers": [],
+                },
             ],
             "unadvertised_addresses": [],
             "conditions": [],
         }),
     )
+}
+
+fn counters(sent: u64, received: u64) -> Value {
+    let counters = GroupCounters {
+        advertisements_sent: sent,
+        advertisements_received: received,
+        active_transitions: u64::from(sent > 0),
+        ..GroupCounters::default()
+    };
+    json!(counters)
 }
 
 /// What the server adds to a specification.

@@ -185,14 +185,7 @@ fn by_subject(rows: Vec<Row>) -> Result<HashMap<Uuid, Vec<Condition>>, StoreErro
 }
 
 fn kind_of(word: &str, subject: Uuid) -> Result<ConditionKind, StoreError> {
-    let kinds = [
-        ConditionKind::NoHolder,
-        ConditionKind::TwoHolders,
-        ConditionKind::AgentDisconnected,
-        ConditionKind::ConfigRejected,
-        ConditionKind::InterfaceUnverified,
-    ];
-    kinds.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| {
+    ConditionKind::ALL.into_iter().find(|kind| kind.as_str() == word).ok_or_else(|| {
         StoreError::inconsistent("conditions", subject, format!("there is no condition {word:?}"))
     })
 }

@@ -19,6 +19,7 @@ use super::{StoreError, conditions, member_reports, members, virtual_addresses, 
 use crate::domain::conflict::Kind;
 use crate::domain::group::unadvertised;
 use crate::domain::holder::{self, Observed};
+use crate::domain::peers;
 
 struct GroupRow {
     id: Uuid,
@@ -82,12 +83,8 @@ impl GroupRow {
             accept_mode: self.accept_mode,
             mac_mode: from_word([MacMode::Interface, MacMode::Virtual], MacMode::as_str, &self.mac_mode)
                 .ok_or_else(|| refuse(format!("unknown mac_mode {:?}", self.mac_mode)))?,
-            transport: from_word(
-                [Transport::Multicast, Transport::Unicast],
-                Transport::as_str,
-                &self.transport,
-            )
-            .ok_or_else(|| refuse(format!("unknown transport {:?}", self.transport)))?,
+            transport: transport_of(&self.transport)
+                .ok_or_else(|| refuse(format!("unknown transport {:?}", self.transport)))?,
             max_hops: MaxHops::try_from(i64::from(self.max_hops))
                 .map_err(|error| refuse(error.to_string()))?,
             require_link_local: self.require_link_local,
@@ -98,7 +95,7 @@ impl GroupRow {
                 .ok_or_else(|| refuse(format!("unknown checksum {:?}", self.checksum)))?,
             status: GroupStatus {
                 active: holder::active(observed),
-                members: observed.iter().map(Observed::status).collect(),
+                members: peers::statuses(observed),
                 unadvertised_addresses: unadvertised(family, &virtual_addresses).to_vec(),
                 conditions,
             },
@@ -130,6 +127,11 @@ fn from_word<T: Copy, const COUNT: usize>(
     word: &str,
 ) -> Option<T> {
     all.into_iter().find(|one| word_of(*one) == word)
+}
+
+/// The transport of a column.
+pub(super) fn transport_of(word: &str) -> Option<Transport> {
+    from_word([Transport::Multicast, Transport::Unicast], Transport::as_str, word)
 }
 
 /// A family from a column that only ever takes families.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 
 use api_types::Timestamp;
-use api_types::channel::GroupReport;
+use api_types::channel::{GroupReport, MemberDetails};
 use api_types::node::{Interface, Rejection};
 use api_types::transition::{State, TransitionRecord};
 use chrono::{DateTime, TimeDelta, Utc};
@@ -17,7 +17,8 @@ use vrrp::{AdvertisementInterval, Family};
 use super::StoreError;
 use super::conditions;
 use super::events::Subject;
-use crate::domain::condition::{self, ObservedLink};
+use super::groups::transport_of;
+use crate::domain::condition::{self, GroupFacts, ObservedLink};
 use crate::domain::desired::primary_address;
 use crate::domain::holder::{MemberReport, Observed, ObservedNode};
 
@@ -47,19 +48,23 @@ pub async fn replace(
     for report in reports {
         let addresses: Vec<_> = report.addresses_present.iter().map(ToString::to_string).collect();
         let before = sqlx::query!(
-            "SELECT state, active_source FROM member_reports WHERE group_id = $1 AND node_id = $2",
+            r#"SELECT state, active_source, details AS "details: Json<MemberDetails>"
+               FROM member_reports WHERE group_id = $1 AND node_id = $2"#,
             report.group_id,
             node
         )
         .fetch_optional(&mut *conn)
         .await?;
         let source = report.active_source.map(IpNet::from);
-        let is_news = before
-            .is_none_or(|before| before.state != report.state.as_str() || before.active_source != source);
+        let is_news = before.is_none_or(|before| {
+            before.state != report.state.as_str()
+                || before.active_source != source
+                || tells_more(before.details.as_deref(), report.details.as_ref())
+        });
         let written = sqlx::query!(
             "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, active_source,
-                                         addresses_present, reported_at, heard_since)
-             SELECT id, $2, $3, $4, $5, $6, $7, $8, $8 FROM groups WHERE id = $1
+                                         addresses_present, reported_at, heard_since, details)
+             SELECT id, $2, $3, $4, $5, $6, $7, $8, $8, $10 FROM groups WHERE id = $1
              ON CONFLICT (group_id, node_id) DO UPDATE
              SET (since, heard_since) = (
                      SELECT CASE WHEN goes_on THEN member_reports.since ELSE excluded.since END,
@@ -71,7 +76,7 @@ pub async fn replace(
                  ),
                  state = excluded.state, effective_priority = excluded.effective_priority,
                  active_source = excluded.active_source, addresses_present = excluded.addresses_present,
-                 reported_at = excluded.reported_at",
+                 reported_at = excluded.reported_at, details = coalesce(excluded.details, member_reports.details)",
             report.group_id,
             node,
             report.state.as_str(),
@@ -81,6 +86,7 @@ pub async fn replace(
             &addresses,
             now.as_datetime(),
             SAME_SINCE as _,
+            report.details.as_ref().map(Json) as _,
         )
         .execute(&mut *conn)
         .await?;
@@ -89,6 +95,22 @@ pub async fn replace(
         }
     }
     Ok(changed)
+}
+
+/// Whether details are told that say another thing than those before.
+fn tells_more(before: Option<&MemberDetails>, told: Option<&MemberDetails>) -> bool {
+    told.is_some_and(|told| !before.is_some_and(|before| before.says_the_same(told)))
+}
+
+/// Forgets what more `node` said about its members than how they stand: a new session tells it anew.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn forget_details(conn: &mut PgConnection, node: Uuid) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE member_reports SET details = NULL WHERE node_id = $1 AND details IS NOT NULL", node)
+        .execute(conn)
+        .await?;
+    Ok(())
 }
 
 /// Lets a transition that `node` reported tell how its member stands, unless a later report already did. Returns
@@ -155,7 +177,8 @@ pub async fn observed(
                   n.name AS "node?", m.interface, n.session_id IS NOT NULL AS "connected!",
                   n.interfaces AS "interfaces: Json<Vec<Interface>>",
                   n.last_seen_at AS "last_seen_at?", r.state AS "state?", r.since AS "since?",
-                  r.heard_since AS "heard_since?", r.active_source AS "active_source: IpNet"
+                  r.heard_since AS "heard_since?", r.active_source AS "active_source: IpNet",
+                  r.details AS "details: Json<MemberDetails>"
            FROM members m
            JOIN groups g ON g.id = m.group_id
            LEFT JOIN nodes n ON n.id = m.node_id
@@ -187,17 +210,24 @@ pub async fn judge_groups(
     groups.dedup();
     conditions::lock(conn, &groups).await?;
     let observed = observed(conn, &groups).await?;
-    let intervals = sqlx::query!(
-        "SELECT id, advertisement_interval_ms FROM groups WHERE id = ANY($1) ORDER BY id",
+    let rows = sqlx::query!(
+        r#"SELECT id, advertisement_interval_ms, transport, authentication_text IS NOT NULL AS "is_authenticated!"
+           FROM groups WHERE id = ANY($1) ORDER BY id"#,
         &groups
     )
     .fetch_all(&mut *conn)
     .await?;
-    for row in intervals {
-        let interval = AdvertisementInterval::try_from(i64::from(row.advertisement_interval_ms))
-            .map_err(|error| StoreError::inconsistent("groups", row.id, error))?;
+    for row in rows {
+        let wrong = |detail: String| StoreError::inconsistent("groups", row.id, detail);
+        let facts = GroupFacts {
+            interval: AdvertisementInterval::try_from(i64::from(row.advertisement_interval_ms))
+                .map_err(|error| wrong(error.to_string()))?,
+            transport: transport_of(&row.transport)
+                .ok_or_else(|| wrong(format!("transport {:?}", row.transport)))?,
+            is_authenticated: row.is_authenticated,
+        };
         let members = observed.get(&row.id).map(Vec::as_slice).unwrap_or_default();
-        let findings = condition::of_group(members, interval);
+        let findings = condition::of_group(members, &facts);
         conditions::settle(conn, Subject::Group(row.id), &findings, now).await?;
     }
     Ok(())
@@ -249,6 +279,7 @@ struct MemberRow {
     since: Option<DateTime<Utc>>,
     heard_since: Option<DateTime<Utc>>,
     active_source: Option<IpNet>,
+    details: Option<Json<MemberDetails>>,
 }
 
 impl TryFrom<MemberRow> for Observed {
@@ -266,6 +297,8 @@ impl TryFrom<MemberRow> for Observed {
         let interfaces = row.interfaces.map(|Json(interfaces)| interfaces);
         let address: Option<IpAddr> =
             interfaces.as_deref().and_then(|known| primary_address(known, &interface, family));
+        let known = interfaces.iter().flatten().find(|known| known.name == interface);
+        let addresses = known.into_iter().flat_map(|known| &known.addresses).map(IpNet::addr).collect();
         let report = match (row.state, row.since, row.heard_since) {
             (Some(state), Some(since), Some(heard_since)) => Some(MemberReport {
                 state: state_of(&state).ok_or_else(|| wrong(format!("state {state:?}")))?,
@@ -282,7 +315,9 @@ impl TryFrom<MemberRow> for Observed {
             last_heard: row.last_seen_at.map(Timestamp::from),
             interfaces_known: interfaces.is_some(),
             address,
+            addresses,
             report,
+            details: row.details.map(|Json(details)| Box::new(details)),
         }))
     }
 }

@@ -2,6 +2,7 @@
 
 use api_types::channel::Revision;
 use api_types::condition::Condition;
+use api_types::counters::InterfaceCounters;
 use api_types::node::{Interface, Node, NodeSpec, NodeStatus, Rejection};
 use api_types::{Name, Timestamp};
 use chrono::{DateTime, Utc};
@@ -29,6 +30,7 @@ struct NodeRow {
     agent_version: Option<String>,
     boot_id: Option<Uuid>,
     interfaces: Option<Json<Vec<Interface>>>,
+    interface_counters: Option<Json<Vec<InterfaceCounters>>>,
     applied_epoch: Option<i64>,
     applied_counter: Option<i64>,
     rejection: Option<Json<Rejection>>,
@@ -57,6 +59,7 @@ impl NodeRow {
                 agent_version: self.agent_version,
                 boot_id: self.boot_id,
                 interfaces: self.interfaces.map(|Json(interfaces)| interfaces),
+                interface_counters: self.interface_counters.map(|Json(counters)| counters),
                 desired_revision: Revision { epoch: self.desired_epoch, counter: self.desired_counter },
                 applied_revision,
                 rejection: self.rejection.map(|Json(rejection)| rejection),
@@ -77,6 +80,7 @@ pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Node>, St
         SELECT id, name, description, generation, created_at, updated_at, desired_epoch, desired_counter,
                public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
                last_seen_at, agent_version, boot_id, interfaces AS "interfaces: Json<Vec<Interface>>",
+               interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
                applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
         WHERE id = $1 OR name = $2
@@ -100,6 +104,7 @@ pub async fn list(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> R
         SELECT id, name, description, generation, created_at, updated_at, desired_epoch, desired_counter,
                public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
                last_seen_at, agent_version, boot_id, interfaces AS "interfaces: Json<Vec<Interface>>",
+               interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
                applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
         WHERE $1::uuid IS NULL OR id > $1

@@ -2,6 +2,7 @@
 
 use api_types::Timestamp;
 use api_types::channel::{Acknowledged, Hello, Revision};
+use api_types::counters::InterfaceCounters;
 use api_types::node::{Interface, Rejection};
 use ipnet::IpNet;
 use sqlx::PgConnection;
@@ -37,7 +38,7 @@ pub async fn begin(
     lock_with_peers(conn, key.node).await?;
     let done = sqlx::query!(
         "UPDATE nodes SET session_id = $2, session_server_id = $3, boot_id = $4, agent_version = $5,
-                          last_seen_at = $6
+                          last_seen_at = $6, interface_counters = NULL
          WHERE id = $1",
         key.node,
         key.session,
@@ -52,6 +53,7 @@ pub async fn begin(
         return Ok(None);
     }
     store_interfaces(conn, key.node, &hello.interfaces, now).await?;
+    member_reports::forget_details(conn, key.node).await?;
     if let Some(revision) = hello.applied_revision {
         store_applied(conn, key.node, revision).await?;
     }
@@ -184,6 +186,21 @@ pub async fn report_interfaces(
             member_reports::judge_groups(conn, &groups, now).await?;
         }
     }
+    Ok(())
+}
+
+/// Stores what was dropped on each interface.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn report_counters(
+    conn: &mut PgConnection,
+    node: Uuid,
+    counters: &[InterfaceCounters],
+) -> Result<(), StoreError> {
+    sqlx::query!("UPDATE nodes SET interface_counters = $2 WHERE id = $1", node, Json(counters) as _)
+        .execute(conn)
+        .await?;
     Ok(())
 }
 

@@ -257,7 +257,9 @@ impl Channel {
     /// Reports how the members of the node stand.
     pub(crate) async fn status(&mut self, server: &Server, address: &str, groups: Vec<GroupReport>) {
         let at = server.now();
-        self.say(AgentMessage::Status(AgentStatus { at, interfaces: vec![eth0(address)], groups })).await;
+        let interfaces = vec![eth0(address)];
+        self.say(AgentMessage::Status(AgentStatus { at, interfaces, groups, interface_counters: None }))
+            .await;
     }
 
     pub(crate) async fn applied(&mut self, revision: Revision, digest: &str) {

@@ -38,6 +38,7 @@ impl Pair {
             effective_priority: vrrp::Priority::new(240).unwrap(),
             active_source: source.map(|source| source.parse().unwrap()),
             addresses_present: Vec::new(),
+            details: None,
         }]
     }
 
@@ -104,6 +105,7 @@ async fn a_member_is_believed_about_itself_while_its_session_lasts() {
         effective_priority: vrrp::Priority::new(240).unwrap(),
         active_source: None,
         addresses_present: Vec::new(),
+        details: None,
     };
     second.status(&server, "192.0.2.2", vec![fault]).await;
     let faulty = |group: &Value| group["status"]["members"][1]["state"] == "fault";

@@ -29,6 +29,7 @@ mod lists;
 mod nodes;
 mod openapi;
 mod outage;
+mod peers;
 mod permissions;
 mod preconditions;
 mod process;

@@ -1,0 +1,95 @@
+//! Which router is which member, and how the members of a group are shown.
+
+use std::net::IpAddr;
+
+use api_types::channel::MemberDetails;
+use api_types::group::MemberStatus;
+use api_types::peer::Peer;
+
+use super::holder::Observed;
+
+/// The member whose advertisements come from `source`.
+#[must_use]
+pub fn member_at(members: &[Observed], source: IpAddr) -> Option<&str> {
+    let is_there = |member: &&Observed| match member {
+        Observed::Node(node) => node.addresses.contains(&source),
+        Observed::External { address, .. } => *address == source,
+    };
+    members.iter().find(is_there).map(Observed::name)
+}
+
+/// Each member as the API shows it.
+#[must_use]
+pub fn statuses(members: &[Observed]) -> Vec<MemberStatus> {
+    members.iter().map(|member| status(member, members)).collect()
+}
+
+fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
+    let unknown = MemberStatus {
+        name: member.name().to_owned(),
+        state: None,
+        since: None,
+        connected: None,
+        fault: None,
+        checksum: None,
+        counters: None,
+        dropping: Vec::new(),
+        peers: Vec::new(),
+    };
+    let Observed::Node(node) = member else { return unknown };
+    let known = MemberStatus {
+        state: node.report.map(|report| report.state),
+        since: node.report.map(|report| report.since),
+        connected: Some(node.connected),
+        ..unknown
+    };
+    let Some(MemberDetails { fault, checksum, counters, dropping, heard }) = node.details.as_deref().cloned()
+    else {
+        return known;
+    };
+    let named = |peer: Peer| Peer { member: member_at(members, peer.source).map(str::to_owned), ..peer };
+    MemberStatus {
+        fault,
+        checksum,
+        counters: Some(counters),
+        dropping,
+        peers: heard.into_iter().map(named).collect(),
+        ..known
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use api_types::transition::State;
+    use vrrp::{AdvertisementInterval, Claim, Version};
+
+    use super::*;
+    use crate::domain::holder::tests::{external, node};
+
+    pub(in crate::domain) fn peer(source: [u8; 4], priority: u8) -> Peer {
+        Peer {
+            source: source.into(),
+            member: None,
+            version: Version::V3,
+            priority: Claim::from_octet(priority),
+            advertisement_interval_ms: AdvertisementInterval::DEFAULT_V3,
+            checksum: None,
+            address_count: 1,
+            discrepancies: Vec::new(),
+            speaking: true,
+            last_heard_at: chrono::DateTime::UNIX_EPOCH.into(),
+        }
+    }
+
+    #[test]
+    fn a_router_is_the_member_that_has_its_address_or_nobody() {
+        let mut one = node(1, true, Some(State::Backup));
+        let heard = vec![peer([192, 0, 2, 2], 100), peer([192, 0, 2, 9], 100), peer([192, 0, 2, 77], 100)];
+        one.details = Some(Box::new(MemberDetails { heard, ..MemberDetails::default() }));
+        let members = [Observed::Node(one), Observed::Node(node(2, false, None)), external()];
+        let shown = statuses(&members);
+        let names: Vec<_> = shown[0].peers.iter().map(|peer| peer.member.as_deref()).collect();
+        assert_eq!(names, [Some("n2"), Some("keepalived"), None]);
+        assert_eq!((shown[1].counters, shown[2].connected), (None, None));
+    }
+}
