@@ -114,6 +114,11 @@ impl Router {
         self.look(|seen| seen.snapshot.groups.first().cloned())
     }
 
+    /// How all groups stand, by name.
+    pub(crate) fn groups(&self) -> Vec<GroupSnapshot> {
+        self.look(|seen| seen.snapshot.groups.clone())
+    }
+
     /// How often packets were dropped for this cause.
     pub(crate) fn dropped(&self, cause: &str) -> u64 {
         self.look(|seen| {

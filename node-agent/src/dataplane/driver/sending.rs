@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use vrrp::Instant;
 
 use super::{Driver, SNAPSHOT_AFTER};
+use crate::dataplane::announce::{Part, Scope};
 use crate::dataplane::announcement::Announcement;
 use crate::dataplane::binder::GroupHandle;
-use crate::dataplane::group::Footing;
+use crate::dataplane::group::{Footing, Group};
 use crate::dataplane::host;
 use crate::dataplane::transmit::{PeerMessage, Saying, ethertype};
 use crate::sys::clock;
@@ -30,7 +31,9 @@ impl Driver {
                 }
             }
         }
-        effects.announcements.into_iter().for_each(|group| self.announcements.begin(group, now));
+        for group in effects.announcements {
+            self.begin_to_announce(group, now);
+        }
         self.announce(now);
         for handle in &touched {
             if let Some(group) = self.instances.get(*handle) {
@@ -110,14 +113,20 @@ impl Driver {
         }
     }
 
+    fn begin_to_announce(&mut self, handle: GroupHandle, now: Instant) {
+        if let Some((footing, addresses)) = self.instances.get(handle).and_then(Group::announcement) {
+            let scope = Scope { ifindex: footing.ifindex, addresses: addresses.len() };
+            self.announcements.begin(handle, scope, now);
+        }
+    }
+
     fn announce(&mut self, now: Instant) {
-        for handle in self.announcements.take_due(now) {
-            let Some((footing, addresses)) =
-                self.instances.get(handle).and_then(|group| group.announcement())
-            else {
+        for Part { group: handle, skip, count, is_last } in self.announcements.take_portion(now) {
+            let Some((footing, addresses)) = self.instances.get(handle).and_then(Group::announcement) else {
                 self.announcements.cancel(handle);
                 continue;
             };
+            let addresses = addresses.iter().skip(skip).take(count).copied().collect();
             let router = self.forwards_ipv6(footing.ifindex);
             let announcement = Announcement { ifindex: footing.ifindex, mac: footing.mac, addresses, router };
             let frames = self.parts.announcer.frames(&announcement);
@@ -134,7 +143,9 @@ impl Driver {
             let at = (sent > 0).then(clock::boottime);
             self.instances.update(handle, |group| {
                 group.counters.announcements_sent += sent;
-                group.handle_announced(at);
+                if is_last {
+                    group.handle_announced(at);
+                }
             });
         }
     }
