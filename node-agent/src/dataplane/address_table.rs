@@ -7,13 +7,10 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use rtnetlink::Handle;
-use rtnetlink::packet_core::ErrorMessage;
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{
     AddressAttribute, AddressFlags, AddressHeader, AddressMessage, AddressProtocol, AddressScope, CacheInfo,
@@ -21,6 +18,7 @@ use rtnetlink::packet_route::address::{
 use thiserror::Error;
 
 use super::address_use;
+use super::netlink::{Netlink, NetlinkError};
 
 /// The protocol number of the addresses that the agent adds.
 pub const MARK: u8 = 0xba;
@@ -98,16 +96,10 @@ pub trait AddressTable: Send + Sync {
 }
 
 /// The real one, over rtnetlink.
-///
-/// A request that the kernel does not answer, or whose connection has broken, is made once more over a new connection.
-/// That is safe: what is there already, or gone already, is no error.
 pub struct NetlinkAddressTable {
-    handle: Mutex<Handle>,
+    netlink: Netlink,
     agent: AgentNumber,
 }
-
-/// How long the kernel may take to answer. It answers within the request, so nothing comes that has not come by then.
-const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 impl NetlinkAddressTable {
     /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
@@ -115,46 +107,20 @@ impl NetlinkAddressTable {
     /// # Errors
     /// When the kernel gives no netlink socket.
     pub fn connect(agent: AgentNumber) -> io::Result<Self> {
-        Ok(Self { handle: Mutex::new(new_connection()?), agent })
+        Ok(Self { netlink: Netlink::connect()?, agent })
     }
 
     async fn dump(&self) -> Result<Vec<ListedAddress>, AddressError> {
-        self.request(|handle| async move {
+        let listed = self.netlink.request(|handle| async move {
             let mut answer = handle.address().get().execute();
             let mut listed = Vec::new();
             while let Some(message) = answer.next().await {
-                listed.extend(parse(&message.map_err(classify)?, self.agent));
+                listed.extend(parse(&message?, self.agent));
             }
             Ok(listed)
-        })
-        .await
+        });
+        Ok(listed.await?)
     }
-
-    async fn request<T, F>(&self, made: impl Fn(Handle) -> F) -> Result<T, AddressError>
-    where
-        F: Future<Output = Result<T, AddressError>>,
-    {
-        let handle = || self.handle.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let outcome = answered(made(handle())).await;
-        if !matches!(outcome, Err(AddressError::Netlink(_))) {
-            return outcome;
-        }
-        let fresh = new_connection().map_err(|error| AddressError::Netlink(error.to_string()))?;
-        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = fresh;
-        answered(made(handle())).await
-    }
-}
-
-fn new_connection() -> io::Result<Handle> {
-    let (connection, handle, _messages) = rtnetlink::new_connection()?;
-    tokio::spawn(connection);
-    Ok(handle)
-}
-
-async fn answered<T>(request: impl Future<Output = Result<T, AddressError>>) -> Result<T, AddressError> {
-    tokio::time::timeout(ANSWER_WITHIN, request).await.unwrap_or_else(|_| {
-        Err(AddressError::Netlink(format!("no answer for {} s", ANSWER_WITHIN.as_secs())))
-    })
 }
 
 impl AddressTable for NetlinkAddressTable {
@@ -164,18 +130,17 @@ impl AddressTable for NetlinkAddressTable {
 
     fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>> {
         Box::pin(async move {
-            let is_new = self
-                .request(|handle| async move {
-                    let mut request =
-                        handle.address().add(address.ifindex, address.address, host_prefix(address.address));
-                    request.message_mut().attributes.extend(attributes(address.address, self.agent));
-                    match request.execute().await {
-                        Ok(()) => Ok(true),
-                        Err(error) if errno(&error) == Some(libc::EEXIST) => Ok(false),
-                        Err(error) => Err(classify(error)),
-                    }
-                })
-                .await?;
+            let added = self.netlink.request(|handle| {
+                let mut request =
+                    handle.address().add(address.ifindex, address.address, host_prefix(address.address));
+                request.message_mut().attributes.extend(attributes(address.address, self.agent));
+                request.execute()
+            });
+            let is_new = match added.await {
+                Ok(()) => true,
+                Err(error) if error.errno() == Some(libc::EEXIST) => false,
+                Err(error) => return Err(error.into()),
+            };
             if is_new {
                 return Ok(Added::New);
             }
@@ -186,9 +151,10 @@ impl AddressTable for NetlinkAddressTable {
     }
 
     fn is_in_use(&self, address: HostAddress) -> BoxFuture<'_, Result<bool, AddressError>> {
-        Box::pin(self.request(move |handle| async move {
-            address_use::is_delivered(&handle, address).await.map_err(classify)
-        }))
+        Box::pin(async move {
+            let delivers = |handle: Handle| async move { address_use::is_delivered(&handle, address).await };
+            Ok(self.netlink.request(delivers).await?)
+        })
     }
 
     fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>> {
@@ -205,16 +171,10 @@ impl AddressTable for NetlinkAddressTable {
             };
             message.attributes =
                 vec![AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)];
-            self.request(|handle| {
-                let request = handle.address().del(message.clone());
-                async move {
-                    match request.execute().await {
-                        Err(error) if errno(&error) == Some(libc::EADDRNOTAVAIL) => Ok(()),
-                        outcome => outcome.map_err(classify),
-                    }
-                }
-            })
-            .await
+            match self.netlink.request(|handle| handle.address().del(message.clone()).execute()).await {
+                Err(error) if error.errno() == Some(libc::EADDRNOTAVAIL) => Ok(()),
+                outcome => Ok(outcome?),
+            }
         })
     }
 }
@@ -280,50 +240,16 @@ const fn host_prefix(address: IpAddr) -> u8 {
     }
 }
 
-fn classify(error: rtnetlink::Error) -> AddressError {
-    match errno(&error) {
-        Some(libc::ENODEV | libc::ENXIO) => AddressError::NoInterface,
-        Some(number) => AddressError::Refused(io::Error::from_raw_os_error(number)),
-        None => AddressError::Netlink(error.to_string()),
-    }
-}
-
-pub(super) fn errno(error: &rtnetlink::Error) -> Option<i32> {
-    if let rtnetlink::Error::NetlinkError(ErrorMessage { code: Some(code), .. }) = error {
-        return Some(-code.get());
-    }
-    None
-}
-
-#[cfg(test)]
-mod tests {
-    use std::cell::Cell;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_request_that_is_not_answered_is_made_once_more_over_a_new_connection() {
-        let table = NetlinkAddressTable::connect(AgentNumber(1)).unwrap();
-        let made = Cell::new(0);
-        let outcome = table.request(|_| {
-            made.set(made.get() + 1);
-            let is_first = made.get() == 1;
-            let made = made.get();
-            async move { if is_first { std::future::pending().await } else { Ok(made) } }
-        });
-        assert_eq!(outcome.await.unwrap(), 2);
-    }
-
-    #[tokio::test]
-    async fn what_the_kernel_refuses_is_not_asked_again() {
-        let table = NetlinkAddressTable::connect(AgentNumber(1)).unwrap();
-        let made = Cell::new(0);
-        let outcome: Result<(), _> = table
-            .request(|_| {
-                made.set(made.get() + 1);
-                async { Err(AddressError::NoInterface) }
-            })
-            .await;
-        assert!(matches!(outcome, Err(AddressError::NoInterface)) && made.get() == 1, "{outcome:?}");
+impl From<NetlinkError> for AddressError {
+    fn from(error: NetlinkError) -> Self {
+        match error {
+            NetlinkError::Refused(error)
+                if matches!(error.raw_os_error(), Some(libc::ENODEV | libc::ENXIO)) =>
+            {
+                Self::NoInterface
+            }
+            NetlinkError::Refused(error) => Self::Refused(error),
+            NetlinkError::Broken(why) => Self::Netlink(why),
+        }
     }
 }

@@ -11,19 +11,18 @@ use std::net::IpAddr;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use ipnet::IpNet;
-use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use rtnetlink::IpVersion;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
 use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
-use rtnetlink::{Handle, IpVersion};
 use thiserror::Error;
 use vrrp::Family;
 
-use super::address_table::{Added, AgentNumber, errno};
+use super::address_table::{Added, AgentNumber};
+use super::netlink::{Netlink, NetlinkError};
 
 /// A route or a rule. Routes sort before rules: that is the order in which they are added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -88,13 +87,13 @@ impl fmt::Display for Attachment {
 
 /// Why the kernel would not have a route or a rule.
 #[derive(Debug, Error)]
-#[error("{what}: the kernel refused: {source}")]
+#[error("{what}: {source}")]
 pub(super) struct AttachmentError {
     /// Which, in words.
     pub(super) what: String,
     /// Why not.
     #[source]
-    pub(super) source: io::Error,
+    pub(super) source: NetlinkError,
 }
 
 /// The kernel's routes and rules. The seam at which a test can put something else in the kernel's place.
@@ -111,7 +110,7 @@ pub(super) trait AttachmentTable: Send + Sync {
 
 /// The real ones, over rtnetlink.
 pub(super) struct NetlinkAttachments {
-    handle: Handle,
+    netlink: Netlink,
     protocol: RouteProtocol,
 }
 
@@ -123,24 +122,34 @@ const PROTOCOLS: (u8, u32) = (200, 50);
 impl NetlinkAttachments {
     /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
     pub(super) fn connect(agent: AgentNumber) -> io::Result<Self> {
-        let (connection, handle, _messages) = rtnetlink::new_connection()?;
-        tokio::spawn(connection);
-        Ok(Self { handle, protocol: RouteProtocol::Other(protocol_of(agent)) })
+        Ok(Self { netlink: Netlink::connect()?, protocol: RouteProtocol::Other(protocol_of(agent)) })
     }
 
-    async fn request(&self, message: RouteNetlinkMessage, flags: u16) -> Result<(), io::Error> {
-        let mut request = NetlinkMessage::from(message);
-        request.header.flags = NLM_F_REQUEST | NLM_F_ACK | flags;
-        let mut handle = self.handle.clone();
-        let mut answers = handle.request(request).map_err(|error| io::Error::other(error.to_string()))?;
-        while let Some(answer) = answers.next().await {
-            if let NetlinkPayload::Error(error) = answer.payload
-                && let Some(code) = error.code
-            {
-                return Err(io::Error::from_raw_os_error(-code.get()));
+    async fn list(&self) -> Result<Vec<Attachment>, NetlinkError> {
+        let protocol = self.protocol;
+        let listed = self.netlink.request(|handle| async move {
+            let mut found = Vec::new();
+            for (family, version) in [(Family::Ipv4, IpVersion::V4), (Family::Ipv6, IpVersion::V6)] {
+                let mut wanted = RouteMessage::default();
+                wanted.header.address_family = address_family(family);
+                let mut routes = handle.route().get(wanted).execute();
+                while let Some(route) = routes.next().await {
+                    let route = route?;
+                    if route.header.protocol == protocol {
+                        found.extend(route_of(&route).map(Attachment::Route));
+                    }
+                }
+                let mut rules = handle.rule().get(version).execute();
+                while let Some(rule) = rules.next().await {
+                    let rule = rule?;
+                    if rule.attributes.contains(&RuleAttribute::Protocol(protocol)) {
+                        found.push(Attachment::Rule(rule_of(&rule, family)));
+                    }
+                }
             }
-        }
-        Ok(())
+            Ok(found)
+        });
+        listed.await
     }
 
     fn message(&self, attachment: Attachment) -> Message {
@@ -158,33 +167,8 @@ enum Message {
 
 impl AttachmentTable for NetlinkAttachments {
     fn leftovers(&self) -> BoxFuture<'_, Result<Vec<Attachment>, AttachmentError>> {
-        let failed = |error: rtnetlink::Error| AttachmentError {
-            what: "listing routes and rules".to_owned(),
-            source: errno(&error)
-                .map_or_else(|| io::Error::other(error.to_string()), io::Error::from_raw_os_error),
-        };
-        Box::pin(async move {
-            let mut found = Vec::new();
-            for (family, version) in [(Family::Ipv4, IpVersion::V4), (Family::Ipv6, IpVersion::V6)] {
-                let mut wanted = RouteMessage::default();
-                wanted.header.address_family = address_family(family);
-                let mut routes = self.handle.route().get(wanted).execute();
-                while let Some(route) = routes.next().await {
-                    let route = route.map_err(failed)?;
-                    if route.header.protocol == self.protocol {
-                        found.extend(route_of(&route).map(Attachment::Route));
-                    }
-                }
-                let mut rules = self.handle.rule().get(version).execute();
-                while let Some(rule) = rules.next().await {
-                    let rule = rule.map_err(failed)?;
-                    if rule.attributes.contains(&RuleAttribute::Protocol(self.protocol)) {
-                        found.push(Attachment::Rule(rule_of(&rule, family)));
-                    }
-                }
-            }
-            Ok(found)
-        })
+        let failed = |source| AttachmentError { what: "listing routes and rules".to_owned(), source };
+        Box::pin(async move { self.list().await.map_err(failed) })
     }
 
     fn add(&self, attachment: Attachment) -> BoxFuture<'_, Result<Added, AttachmentError>> {
@@ -192,15 +176,15 @@ impl AttachmentTable for NetlinkAttachments {
             let outcome = match self.message(attachment) {
                 // Without NLM_F_EXCL: a stranger's route to the same destination stays, behind ours.
                 Message::Route(route) => {
-                    self.request(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE).await
+                    self.netlink.change(RouteNetlinkMessage::NewRoute(route), NLM_F_CREATE).await
                 }
                 Message::Rule(rule) => {
-                    self.request(RouteNetlinkMessage::NewRule(rule), NLM_F_CREATE | NLM_F_EXCL).await
+                    self.netlink.change(RouteNetlinkMessage::NewRule(rule), NLM_F_CREATE | NLM_F_EXCL).await
                 }
             };
             match outcome {
                 Ok(()) => Ok(Added::New),
-                Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(Added::AlreadyOurs),
+                Err(error) if error.errno() == Some(libc::EEXIST) => Ok(Added::AlreadyOurs),
                 Err(source) => Err(AttachmentError { what: attachment.to_string(), source }),
             }
         })
@@ -209,13 +193,11 @@ impl AttachmentTable for NetlinkAttachments {
     fn remove(&self, attachment: Attachment) -> BoxFuture<'_, Result<(), AttachmentError>> {
         Box::pin(async move {
             let outcome = match self.message(attachment) {
-                Message::Route(route) => self.request(RouteNetlinkMessage::DelRoute(route), 0).await,
-                Message::Rule(rule) => self.request(RouteNetlinkMessage::DelRule(rule), 0).await,
+                Message::Route(route) => self.netlink.change(RouteNetlinkMessage::DelRoute(route), 0).await,
+                Message::Rule(rule) => self.netlink.change(RouteNetlinkMessage::DelRule(rule), 0).await,
             };
             match outcome {
-                Err(error)
-                    if matches!(error.raw_os_error(), Some(libc::ESRCH | libc::ENOENT | libc::ENODEV)) =>
-                {
+                Err(error) if matches!(error.errno(), Some(libc::ESRCH | libc::ENOENT | libc::ENODEV)) => {
                     Ok(())
                 }
                 outcome => outcome.map_err(|source| AttachmentError { what: attachment.to_string(), source }),

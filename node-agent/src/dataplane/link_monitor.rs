@@ -8,6 +8,7 @@
 use std::io;
 use std::net::IpAddr;
 
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use ipnet::IpNet;
 use nix::sys::socket::{setsockopt, sockopt};
@@ -21,6 +22,7 @@ use rtnetlink::{Handle, MulticastGroup};
 use super::address_table::{self, AgentNumber, HostAddress};
 use super::address_use::Arrivals;
 use super::interfaces::{InterfaceAddress, InterfaceState, Interfaces, Macvlan};
+use super::netlink::ANSWER_WITHIN;
 use super::virtual_link::Tag;
 
 /// Room for the echo of some ten thousand address changes.
@@ -52,6 +54,8 @@ pub(super) struct LinkMonitor {
     interfaces: Interfaces,
     /// Everything is to be listed anew. Set before that begins, since whoever waits may stop waiting.
     stale: bool,
+    /// The listing that is under way. Kept, or whoever is woken often would never see the end of one.
+    listing: Option<BoxFuture<'static, io::Result<Interfaces>>>,
     notices: Vec<&'static str>,
     arrivals: Arrivals,
 }
@@ -66,6 +70,7 @@ impl LinkMonitor {
             agent,
             interfaces: Interfaces::default(),
             stale: true,
+            listing: None,
             notices: Vec::new(),
             arrivals: Arrivals::default(),
         };
@@ -134,21 +139,27 @@ impl LinkMonitor {
         Ok(None)
     }
 
+    /// Lists everything; over another connection if this one does not answer.
     async fn list(&mut self) -> io::Result<()> {
-        let mut found = Interfaces::default();
-        let mut links = self.handle.link().get().execute();
-        while let Some(link) = links.next().await {
-            set_link(&mut found, &link.map_err(io::Error::other)?, self.agent);
-        }
-        let mut addresses = self.handle.address().get().execute();
-        while let Some(address) = addresses.next().await {
-            if let Some((ifindex, address)) = address_of(&address.map_err(io::Error::other)?, self.agent) {
-                found.set_address(ifindex, address);
+        let mut is_new = false;
+        loop {
+            let begun = || list(self.handle.clone(), self.agent).boxed();
+            let outcome = self.listing.get_or_insert_with(begun).await;
+            self.listing = None;
+            match outcome {
+                Ok(found) => {
+                    (self.interfaces, self.stale) = (found, false);
+                    return Ok(());
+                }
+                Err(error) if is_new => return Err(error),
+                Err(_) => {
+                    self.notices
+                        .push("the netlink connection that listens did not answer and was opened again");
+                    (self.handle, self.messages) = subscribe()?;
+                    is_new = true;
+                }
             }
         }
-        self.interfaces = found;
-        self.stale = false;
-        Ok(())
     }
 
     fn apply(&mut self, message: &RouteNetlinkMessage) -> Option<Change> {
@@ -178,6 +189,24 @@ impl LinkMonitor {
             None
         }
     }
+}
+
+async fn list(handle: Handle, agent: AgentNumber) -> io::Result<Interfaces> {
+    let listing = async {
+        let mut found = Interfaces::default();
+        let mut links = handle.link().get().execute();
+        while let Some(link) = links.next().await {
+            set_link(&mut found, &link?, agent);
+        }
+        let mut addresses = handle.address().get().execute();
+        while let Some(address) = addresses.next().await {
+            if let Some((ifindex, address)) = address_of(&address?, agent) {
+                found.set_address(ifindex, address);
+            }
+        }
+        Ok::<_, rtnetlink::Error>(found)
+    };
+    tokio::time::timeout(ANSWER_WITHIN, listing).await?.map_err(io::Error::other)
 }
 
 fn subscribe() -> io::Result<(Handle, Messages)> {

@@ -8,13 +8,11 @@
 
 use std::io;
 
-use futures_util::StreamExt;
-use rtnetlink::Handle;
-use rtnetlink::packet_core::{
-    DefaultNla, NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload,
-};
+use rtnetlink::packet_core::{DefaultNla, NLM_F_CREATE, NLM_F_REPLACE};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
+
+use super::netlink::{Netlink, NetlinkError};
 
 /// The queue that every kernel with queues has (`tc-pfifo(8)`). Its options are a `tc_fifo_qopt` of `linux/pkt_sched.h`.
 const KIND: &str = "pfifo";
@@ -26,17 +24,18 @@ const HANDLE: TcHandle = TcHandle { major: 0x00ba, minor: 0 };
 const OPEN_PACKETS: u32 = 1_000;
 
 /// Lets it send. Before it comes up.
-pub(super) async fn open(handle: &Handle, ifindex: u32) -> io::Result<()> {
-    limit(handle, ifindex, OPEN_PACKETS).await
+pub(super) async fn open(netlink: &Netlink, ifindex: u32) -> Result<(), NetlinkError> {
+    limit(netlink, ifindex, OPEN_PACKETS).await
 }
 
 /// Lets nothing out any longer.
-pub(super) async fn close(handle: &Handle, ifindex: u32) -> io::Result<()> {
-    limit(handle, ifindex, 0).await
+pub(super) async fn close(netlink: &Netlink, ifindex: u32) -> Result<(), NetlinkError> {
+    limit(netlink, ifindex, 0).await
 }
 
-async fn limit(handle: &Handle, ifindex: u32, packets: u32) -> io::Result<()> {
-    let index = i32::try_from(ifindex).map_err(|_large| io::Error::from_raw_os_error(libc::ENODEV))?;
+async fn limit(netlink: &Netlink, ifindex: u32, packets: u32) -> Result<(), NetlinkError> {
+    let no_interface = |_large| NetlinkError::Refused(io::Error::from_raw_os_error(libc::ENODEV));
+    let index = i32::try_from(ifindex).map_err(no_interface)?;
     let mut message = TcMessage::with_index(index);
     message.header.parent = TcHandle::ROOT;
     message.header.handle = HANDLE;
@@ -44,16 +43,5 @@ async fn limit(handle: &Handle, ifindex: u32, packets: u32) -> io::Result<()> {
         TcAttribute::Kind(KIND.to_owned()),
         TcAttribute::Other(DefaultNla::new(OPTIONS, packets.to_ne_bytes().to_vec())),
     ];
-    let mut request = NetlinkMessage::from(RouteNetlinkMessage::NewQueueDiscipline(message));
-    request.header.flags = NLM_F_REQUEST | NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE;
-    let mut handle = handle.clone();
-    let mut answers = handle.request(request).map_err(|error| io::Error::other(error.to_string()))?;
-    while let Some(answer) = answers.next().await {
-        if let NetlinkPayload::Error(error) = answer.payload
-            && let Some(code) = error.code
-        {
-            return Err(io::Error::from_raw_os_error(-code.get()));
-        }
-    }
-    Ok(())
+    netlink.change(RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_REPLACE).await
 }

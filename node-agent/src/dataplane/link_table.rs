@@ -23,13 +23,14 @@ use rtnetlink::packet_core::DefaultNla;
 use rtnetlink::packet_route::link::{
     AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage, MacVlanMode,
 };
-use rtnetlink::{Handle, LinkMacVlan, LinkMessageBuilder, LinkUnspec};
+use rtnetlink::{LinkMacVlan, LinkMessageBuilder, LinkUnspec};
 use thiserror::Error;
 use vrrp::Family;
 
-use super::address_table::{AgentNumber, errno};
+use super::address_table::AgentNumber;
 use super::background::Background;
 use super::link_outlet;
+use super::netlink::{Netlink, NetlinkError};
 use super::virtual_link::{ArpSettings, LinkKey, Tag};
 
 /// Numbers of the kernel's `linux/ip.h`.
@@ -73,22 +74,20 @@ pub(super) trait LinkSwitch: Send + Sync {
 
 /// The real macvlans.
 pub(super) struct NetlinkLinks {
-    handle: Handle,
+    netlink: Netlink,
     background: Background,
 }
 
 impl NetlinkLinks {
     /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
     pub(super) fn connect(background: Background) -> io::Result<Self> {
-        let (connection, handle, _messages) = rtnetlink::new_connection()?;
-        tokio::spawn(connection);
-        Ok(Self { handle, background })
+        Ok(Self { netlink: Netlink::connect()?, background })
     }
 
     /// Makes a macvlan as it must be and leaves it DOWN; one that an earlier attempt has left unfinished is finished.
     pub(super) fn make(&self, key: LinkKey, tag: Tag) -> BoxFuture<'static, Result<(), LinkError>> {
-        self.in_background(format!("make {}", key.name()), move |handle| async move {
-            make(&handle, key, tag).await
+        self.in_background(format!("make {}", key.name()), move |netlink| async move {
+            make(&netlink, key, tag).await
         })
     }
 
@@ -98,14 +97,14 @@ impl NetlinkLinks {
         ifindex: u32,
         restore: Option<(u32, ArpSettings)>,
     ) -> BoxFuture<'static, Result<(), LinkError>> {
-        self.in_background("remove a macvlan".to_owned(), move |handle| async move {
+        self.in_background("remove a macvlan".to_owned(), move |netlink| async move {
             if let Some((parent, ArpSettings { ignore, announce })) = restore {
                 // The interface below may be gone.
                 let settings = [(ARP_IGNORE, ignore), (ARP_ANNOUNCE, announce)];
-                let _gone = set_inet(&handle, parent, &settings).await;
+                let _gone = set_inet(&netlink, parent, &settings).await;
             }
-            match handle.link().del(ifindex).execute().await {
-                Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
+            match netlink.request(|handle| handle.link().del(ifindex).execute()).await {
+                Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
                 outcome => outcome.map_err(refused("remove the macvlan")),
             }
         })
@@ -114,7 +113,7 @@ impl NetlinkLinks {
     fn in_background<F>(
         &self,
         step: String,
-        work: impl FnOnce(Handle) -> F + Send + 'static,
+        work: impl FnOnce(Netlink) -> F + Send + 'static,
     ) -> BoxFuture<'static, Result<(), LinkError>>
     where
         F: Future<Output = Result<(), LinkError>>,
@@ -132,25 +131,25 @@ impl LinkSwitch for NetlinkLinks {
         const STEP: &str = "bring the macvlan up";
         let message = LinkUnspec::new_with_index(ifindex).up().build();
         Box::pin(async move {
-            link_outlet::open(&self.handle, ifindex).await.map_err(refused_because(STEP))?;
-            self.handle.link().set(message).execute().await.map_err(refused(STEP))
+            link_outlet::open(&self.netlink, ifindex).await.map_err(refused(STEP))?;
+            set_link(&self.netlink, message).await.map_err(refused(STEP))
         })
     }
 
     fn hush(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
         Box::pin(async move {
-            let closed = link_outlet::close(&self.handle, ifindex).await;
-            closed.map_err(refused_because("silence the macvlan"))
+            let closed = link_outlet::close(&self.netlink, ifindex).await;
+            closed.map_err(refused("silence the macvlan"))
         })
     }
 
     fn lower(&self, ifindex: u32) -> BoxFuture<'static, Result<(), LinkError>> {
         let message = LinkUnspec::new_with_index(ifindex).down().build();
-        self.in_background("take the macvlan down".to_owned(), move |handle| async move {
+        self.in_background("take the macvlan down".to_owned(), move |netlink| async move {
             // An earlier life of the agent may have left it open.
-            let _gone = link_outlet::close(&handle, ifindex).await;
-            match handle.link().set(message).execute().await {
-                Err(error) if errno(&error) == Some(libc::ENODEV) => Ok(()),
+            let _gone = link_outlet::close(&netlink, ifindex).await;
+            match set_link(&netlink, message).await {
+                Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
                 outcome => outcome.map_err(refused("take the macvlan down")),
             }
         })
@@ -158,54 +157,52 @@ impl LinkSwitch for NetlinkLinks {
 }
 
 /// On the background thread: what takes the kernel long must not keep another's answer.
-fn on_own_connection<F>(work: impl FnOnce(Handle) -> F) -> Result<(), LinkError>
+fn on_own_connection<F>(work: impl FnOnce(Netlink) -> F) -> Result<(), LinkError>
 where
     F: Future<Output = Result<(), LinkError>>,
 {
     let connect = |source| LinkError::Refused { step: "give a netlink connection".to_owned(), source };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(connect)?;
-    runtime.block_on(async {
-        let (connection, handle, _messages) = rtnetlink::new_connection().map_err(connect)?;
-        tokio::spawn(connection);
-        work(handle).await
-    })
+    runtime.block_on(async { work(Netlink::connect().map_err(connect)?).await })
 }
 
-async fn make(handle: &Handle, key: LinkKey, tag: Tag) -> Result<(), LinkError> {
+async fn make(netlink: &Netlink, key: LinkKey, tag: Tag) -> Result<(), LinkError> {
     let name = key.name();
     let message =
         LinkMacVlan::new(&name, key.parent, MacVlanMode::Private).address(key.mac().to_vec()).build();
-    match handle.link().add(message).execute().await {
-        Err(error) if errno(&error) == Some(libc::EEXIST) => {}
+    match netlink.request(|handle| handle.link().add(message.clone()).execute()).await {
+        Err(error) if error.errno() == Some(libc::EEXIST) => {}
         outcome => outcome.map_err(refused(&format!("make the macvlan {name}")))?,
     }
-    let ifindex = find(handle, key, tag.agent).await?;
-    let silencing = format!("keep {name} silent");
-    link_outlet::close(handle, ifindex).await.map_err(refused_because(&silencing))?;
-    set_inet(handle, key.parent, &[(ARP_IGNORE, 1), (ARP_ANNOUNCE, 2)])
+    let ifindex = find(netlink, key, tag.agent).await?;
+    link_outlet::close(netlink, ifindex).await.map_err(refused(&format!("keep {name} silent")))?;
+    set_inet(netlink, key.parent, &[(ARP_IGNORE, 1), (ARP_ANNOUNCE, 2)])
         .await
         .map_err(refused("have the interface answer and ask by ARP for its own addresses only"))?;
     let inet = [(ARP_IGNORE, 1), (ARP_FILTER, 0), (ARP_ANNOUNCE, 0), (ACCEPT_LOCAL, 0), (RP_FILTER, 2)];
-    set_inet(handle, ifindex, &inet).await.map_err(refused(&format!("set up {name}")))?;
+    set_inet(netlink, ifindex, &inet).await.map_err(refused(&format!("set up {name}")))?;
     quieten_ipv6(&name, key.family).map_err(|source| LinkError::Refused {
         step: format!("keep {name} from configuring IPv6 by itself"),
         source,
     })?;
     let silent = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     // A host without IPv6 does not know the word.
-    let _without_ipv6 = handle.link().set(with_af_spec(ifindex, silent)).execute().await;
+    let _without_ipv6 = set_link(netlink, with_af_spec(ifindex, silent)).await;
     // The kernel tells nobody of the alias of an interface that is down, but of its queue. It has none to be long.
     let alias = LinkUnspec::new_with_index(ifindex).alias(tag.to_alias()).txqueuelen(0).build();
-    handle.link().set(alias).execute().await.map_err(refused(&format!("mark {name} as this agent's")))
+    set_link(netlink, alias).await.map_err(refused(&format!("mark {name} as this agent's")))
 }
 
 /// The index of the macvlan that has the name now, if it is one that this agent may have made.
-async fn find(handle: &Handle, key: LinkKey, agent: AgentNumber) -> Result<u32, LinkError> {
+async fn find(netlink: &Netlink, key: LinkKey, agent: AgentNumber) -> Result<u32, LinkError> {
     let name = key.name();
-    let mut found = handle.link().get().match_name(name.clone()).execute();
-    let Some(link) = found.next().await else { return Err(LinkError::NameTaken(name)) };
-    let link = link.map_err(refused(&format!("show {name}")))?;
+    let shown = netlink.request(|handle| {
+        let mut found = handle.link().get().match_name(name.clone()).execute();
+        async move { found.next().await.transpose() }
+    });
+    let link = shown.await.map_err(refused(&format!("show {name}")))?;
+    let Some(link) = link else { return Err(LinkError::NameTaken(name)) };
     let has = |wanted: &LinkAttribute| link.attributes.contains(wanted);
     let is_strangers = |attribute: &LinkAttribute| {
         let tag = |alias: &str| Tag::from_alias(alias).is_none_or(|tag| tag.agent != agent);
@@ -219,13 +216,17 @@ async fn find(handle: &Handle, key: LinkKey, agent: AgentNumber) -> Result<u32, 
     }
 }
 
-async fn set_inet(handle: &Handle, ifindex: u32, settings: &[(u16, u32)]) -> Result<(), rtnetlink::Error> {
+async fn set_link(netlink: &Netlink, message: LinkMessage) -> Result<(), NetlinkError> {
+    netlink.request(|handle| handle.link().set(message.clone()).execute()).await
+}
+
+async fn set_inet(netlink: &Netlink, ifindex: u32, settings: &[(u16, u32)]) -> Result<(), NetlinkError> {
     let octets = settings.iter().flat_map(|(kind, value)| {
         let length = 8_u16.to_ne_bytes();
         [length.to_vec(), kind.to_ne_bytes().to_vec(), value.to_ne_bytes().to_vec()].concat()
     });
     let conf = AfSpecUnspec::Inet(vec![AfSpecInet::Other(DefaultNla::new(INET_CONF, octets.collect()))]);
-    handle.link().set(with_af_spec(ifindex, conf)).execute().await
+    set_link(netlink, with_af_spec(ifindex, conf)).await
 }
 
 fn with_af_spec(ifindex: u32, spec: AfSpecUnspec) -> LinkMessage {
@@ -253,15 +254,7 @@ fn quieten_ipv6(name: &str, family: Family) -> io::Result<()> {
     settings.iter().try_for_each(|(name, value)| fs::write(format!("{directory}/{name}"), value))
 }
 
-fn refused(step: &str) -> impl FnOnce(rtnetlink::Error) -> LinkError {
-    let refused = refused_because(step);
-    move |error| {
-        let text = || io::Error::other(error.to_string());
-        refused(errno(&error).map_or_else(text, io::Error::from_raw_os_error))
-    }
-}
-
-fn refused_because(step: &str) -> impl FnOnce(io::Error) -> LinkError {
+fn refused(step: &str) -> impl FnOnce(NetlinkError) -> LinkError {
     let step = step.to_owned();
-    move |source| LinkError::Refused { step, source }
+    move |error| LinkError::Refused { step, source: error.into() }
 }

@@ -38,6 +38,7 @@ mod interfaces;
 mod link_monitor;
 mod link_outlet;
 mod link_table;
+mod netlink;
 mod outbox;
 mod policy;
 mod receive;
