@@ -19,6 +19,7 @@ mod ipv6;
 mod keepalived;
 mod lab;
 mod monitor;
+mod owner;
 mod pacing;
 mod pinger;
 mod process_tree;
