@@ -1,13 +1,14 @@
 //! When the LAN is told where addresses are, how often again, and how fast.
 //!
-//! A gratuitous ARP may be lost, or be overtaken by one of the router before. So each announcement is repeated
-//! after [`REPEATS`], as long as the group still holds.
+//! A gratuitous ARP may be lost, or be overtaken by one of the router before. So each announcement is
+//! repeated after [`REPEATS`], as long as the group still holds.
 //!
 //! # Pace
-//! Advertisements always go first, and no announcement delays them: a turn of the driver sends one portion, through one
-//! interface, and the next turn begins with the advertisements again. In each [`PAUSE`] an interface carries no more
-//! than [`PORTION`] addresses, which leaves switches and neighbours room for what else is broadcast. What was due first
-//! goes first, so a repetition never overtakes somebody's first announcement.
+//! Advertisements always go first, and no announcement delays them: a turn of the driver sends one portion,
+//! through one interface, and the next turn begins with the advertisements again. In each [`PAUSE`] an
+//! interface carries no more than [`PORTION`] addresses, which leaves switches and neighbours room for what
+//! else is broadcast. What was due first goes first, so a repetition never overtakes somebody's first
+//! announcement.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -74,8 +75,8 @@ impl Schedule {
         }
     }
 
-    /// What comes next, if that is to be a time and all of it was announced just now. A repetition that has become due
-    /// meanwhile is made up for by what was announced.
+    /// What comes next, if that is to be a time and all of it was announced just now. A repetition that has
+    /// become due meanwhile is made up for by what was announced.
     fn next(mut self, now: Instant) -> Option<Self> {
         if let Some((first, scope)) = self.again {
             return Some(Self::new(scope, first));
@@ -112,8 +113,8 @@ pub(super) struct Announcements {
 }
 
 impl Announcements {
-    /// Announces the group now, and then again. What is under way is brought to its end first: or a group with many
-    /// addresses that must announce itself all the time would never come to the last of them.
+    /// Announces the group now, and then again. What is under way is brought to its end first: or a group
+    /// with many addresses that must announce itself all the time would never come to the last of them.
     pub(super) fn begin(&mut self, group: GroupHandle, scope: Scope, now: Instant) {
         self.lanes.retain(|_, lane| !lane.queue.is_empty() || now < lane.since + PAUSE);
         match self.schedules.get_mut(&group) {

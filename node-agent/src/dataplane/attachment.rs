@@ -1,8 +1,8 @@
 //! Routes and policy rules that come and go with the addresses of a group.
 //!
-//! They carry a protocol number of the agent's own (`ip route` and `ip rule` show it), so that a later life of the same
-//! agent knows its own leftovers, and that no stranger's is removed for one that looks the same: the kernel removes only
-//! what carries the number it is asked for.
+//! They carry a protocol number of the agent's own (`ip route` and `ip rule` show it), so that a later life
+//! of the same agent knows its own leftovers, and that no stranger's is removed for one that looks the same:
+//! the kernel removes only what carries the number it is asked for.
 
 use std::fmt;
 use std::io;
@@ -114,9 +114,9 @@ pub(super) struct NetlinkAttachments {
     protocol: RouteProtocol,
 }
 
-/// The first of the protocol numbers, of which no daemon is known to use one, and how many they are. The kernel has eight
-/// bits for it; agents of one host that fall on the same number take each other's for leftovers when they start, and
-/// the one that lost something adds it again within a second.
+/// The first of the protocol numbers, of which no daemon is known to use one, and how many they are. The
+/// kernel has eight bits for it; agents of one host that fall on the same number take each other's for
+/// leftovers when they start, and the one that lost something adds it again within a second.
 const PROTOCOLS: (u8, u32) = (200, 50);
 
 impl NetlinkAttachments {

@@ -1,9 +1,9 @@
 //! Keeps [`Interfaces`] true: a netlink connection that only listens.
 //!
-//! It is another connection than the one that changes addresses, because the kernel does not tell a connection
-//! of its own changes. When the kernel has dropped messages (ENOBUFS), or the connection is lost, everything is
-//! listed anew. A message that was sent before a listing and is read after it changes nothing for the worse: the
-//! messages that follow it set it right again.
+//! It is another connection than the one that changes addresses, because the kernel does not tell a
+//! connection of its own changes. When the kernel has dropped messages (ENOBUFS), or the connection is lost,
+//! everything is listed anew. A message that was sent before a listing and is read after it changes nothing
+//! for the worse: the messages that follow it set it right again.
 
 use std::io;
 use std::net::IpAddr;
@@ -88,7 +88,8 @@ impl LinkMonitor {
         self.arrivals.clone()
     }
 
-    /// The next change, already taken over into [`interfaces`](Self::interfaces). May be dropped and called again.
+    /// The next change, already taken over into [`interfaces`](Self::interfaces). May be dropped and called
+    /// again.
     pub(super) async fn changed(&mut self) -> io::Result<Change> {
         loop {
             if self.stale {

@@ -1,8 +1,8 @@
 //! The connection over which the kernel is asked to change something, or to show what it has.
 //!
-//! A request that the kernel does not answer, or whose connection has broken, is made once more over a new connection. So
-//! whatever is asked must be such that asking twice does no harm: what is there already, or gone already, is no error
-//! to whoever asks. A refusal is an answer, and is not asked again.
+//! A request that the kernel does not answer, or whose connection has broken, is made once more over a new
+//! connection. So whatever is asked must be such that asking twice does no harm: what is there already, or
+//! gone already, is no error to whoever asks. A refusal is an answer, and is not asked again.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,8 @@ use rtnetlink::packet_core::{ErrorMessage, NLM_F_ACK, NLM_F_REQUEST, NetlinkMess
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use thiserror::Error;
 
-/// How long the kernel may take to answer. It answers within the request, so nothing comes that has not come by then.
+/// How long the kernel may take to answer. It answers within the request, so nothing comes that has not come
+/// by then.
 pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a request came to nothing.

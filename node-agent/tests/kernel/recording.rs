@@ -1,4 +1,5 @@
-//! Everything that was on the wire, for tests that count thousands of frames: a file of `tcpdump`, read at the end.
+//! Everything that was on the wire, for tests that count thousands of frames: a file of `tcpdump`, read at
+//! the end.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
