@@ -1,8 +1,8 @@
 #!/bin/bash
-# Mutation testing of the protocol core: changes one operator, condition or return value of `vrrp` after the other and
-# asks its tests. Writes docs/mutants.md; fails if fewer than 90 % are killed, or one that survives has no reason in
-# vrrp/survivors.txt, or a reason is left over. What was judged is kept until the core changes, so a run that was
-# interrupted goes on where it was.
+# Mutation testing of the protocol core: changes one operator, condition or return value of `vrrp` after the
+# other and asks its tests. Writes docs/mutants.md; fails if fewer than 90 % are killed, or one that survives has
+# no reason in vrrp/survivors.txt, or a reason is left over. What was judged is kept until the core changes, so a
+# run that was interrupted goes on where it was.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -23,8 +23,8 @@ install_tool() {
 fingerprint() {
     {
         echo "$version $shards"
-        find vrrp Cargo.toml Cargo.lock rust-toolchain.toml -type f ! -path "$reasons" -print0 | LC_ALL=C sort -z |
-            xargs -0 sha256sum
+        find vrrp Cargo.toml Cargo.lock rust-toolchain.toml -type f ! -path "$reasons" -print0 |
+            LC_ALL=C sort -z | xargs -0 sha256sum
     } | sha256sum
 }
 
@@ -43,8 +43,8 @@ lane() {
         out=$place/shards/$shard
         [ -e "$out/judged" ] && continue
         rm -rf "$out" && mkdir -p "$out"
-        nice cargo mutants --dir "$copy" --in-place --package vrrp --profile mutants --cargo-test-arg=--tests \
-            --minimum-test-timeout 20 --shard "$shard/$shards" --sharding round-robin \
+        nice cargo mutants --dir "$copy" --in-place --package vrrp --profile mutants \
+            --cargo-test-arg=--tests --minimum-test-timeout 20 --shard "$shard/$shards" --sharding round-robin \
             --output "$out" --colors never --annotations none --no-times >"$out/log" 2>&1 &
         # It ends the tests that it has started, the endless ones too.
         trap 'kill -INT '"$!"'; wait; exit 1' TERM
@@ -71,7 +71,7 @@ percent() {
     awk -v part="$1" -v whole="$2" 'BEGIN { printf "%.1f", whole ? int(1000 * part / whole) / 10 : 0 }'
 }
 
-# Each mutant with a reason, a tab, and the reason: a line that is not indented names one, those below say why.
+# Each mutant with a reason, a tab, and the reason. A line that is not indented names one, those below say why.
 read_reasons() {
     awk '/^#/ || /^$/ { next } /^[^ ]/ { if (name) print name "\t" why; name = $0; why = ""; next }
         { sub(/^ +/, ""); why = why (why ? " " : "") $0 } END { if (name) print name "\t" why }' "$reasons"
