@@ -16,6 +16,10 @@ pub struct GroupCounters {
     pub priority_zero_sent: u64,
     /// Priority 0 heard.
     pub priority_zero_received: u64,
+    /// Advertisements that left more than an interval later than they were due.
+    pub advertisements_late: u64,
+    /// By how much the latest of all advertisements left late, in microseconds.
+    pub longest_lateness_us: u64,
     /// Gratuitous ARPs and unsolicited NAs sent.
     pub announcements_sent: u64,
     /// Addresses that somebody else removed while we held them, and that were bound again.

@@ -172,11 +172,14 @@ fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
     }
 
     let counters = group.counters;
+    gauge!("baton_vrrp_longest_lateness_seconds", labels.clone())
+        .set(Duration::from_micros(counters.longest_lateness_us).as_secs_f64());
     for (name, value) in [
         ("baton_vrrp_advertisements_sent_total", counters.advertisements_sent),
         ("baton_vrrp_advertisements_received_total", counters.advertisements_received),
         ("baton_vrrp_priority_zero_sent_total", counters.priority_zero_sent),
         ("baton_vrrp_priority_zero_received_total", counters.priority_zero_received),
+        ("baton_vrrp_advertisements_late_total", counters.advertisements_late),
         ("baton_announcements_sent_total", counters.announcements_sent),
         ("baton_addresses_restored_total", counters.addresses_restored),
         ("baton_vrrp_packets_dropped_total", counters.packets_dropped),

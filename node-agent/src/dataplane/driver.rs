@@ -29,6 +29,7 @@ use super::drops::Drops;
 use super::group::Effects;
 use super::handover::Predecessor;
 use super::instances::Instances;
+use super::lateness::Lateness;
 use super::link_monitor::{Change, LinkMonitor};
 use super::outbox::Outbox;
 use super::receive::{self, Dropped};
@@ -93,6 +94,7 @@ pub(super) struct Driver {
     stop_by: Option<Instant>,
     /// For how many turns in a row packets have come faster than they were taken.
     turns_behind: u32,
+    lateness: Lateness,
     /// The interfaces through which the last advertisement could not leave.
     mute: BTreeSet<u32>,
     snapshot_at: Instant,
@@ -127,6 +129,7 @@ impl Driver {
             commands_ended: false,
             stop_by: None,
             turns_behind: 0,
+            lateness: Lateness::new(),
             mute: BTreeSet::new(),
             snapshot_at: Instant::ORIGIN,
             buffer: vec![0; BUFFER_OCTETS].into_boxed_slice(),
@@ -363,6 +366,9 @@ impl Driver {
             self.upkeep_due = true;
         }
         self.parts.outbox.flush();
+        if let Some(text) = self.lateness.take_notice(now) {
+            self.parts.outbox.notice(text);
+        }
         if self.doubt_at <= now {
             self.parts.binder.doubt_attachments();
             self.doubt_at = now + DOUBT_EVERY;

@@ -18,6 +18,7 @@ use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant
 use super::binder::{GroupHandle, HoldError, Wish};
 use super::fault::Fault;
 use super::heard::Heard;
+use super::lateness::Late;
 use super::transition_log::{TransitionLog, WaitsFor};
 use super::translate;
 use super::transmit::{self, PeerMessage, PrebuiltAdvertisement, Saying};
@@ -78,6 +79,8 @@ pub(super) struct Group {
     departure: Option<Departure>,
     bound_at: Option<Instant>,
     last_sent: Option<Instant>,
+    /// When the advertisement was due that is to leave now.
+    due: Option<Instant>,
     frame: Option<PrebuiltAdvertisement>,
     /// Whom it speaks to one by one.
     peers: Option<Vec<IpAddr>>,
@@ -106,6 +109,7 @@ impl Group {
             departure: None,
             bound_at: None,
             last_sent: None,
+            due: None,
             frame: None,
             transitions: TransitionLog::default(),
             counters: GroupCounters::default(),
@@ -162,6 +166,7 @@ impl Group {
     pub(super) fn handle_timeout(&mut self, now: Instant, effects: &mut Effects) {
         self.transitions.expire(now);
         if let Some(instance) = &mut self.instance {
+            self.due = instance.advertises_at().filter(|due| *due <= now);
             instance.handle_timeout(now);
         }
         self.drain(now, effects);
@@ -215,13 +220,22 @@ impl Group {
         self.transitions.announced(at);
     }
 
-    /// An advertisement left.
-    pub(super) fn handle_sent(&mut self, claim: Claim, at: Instant) {
+    /// An advertisement left; tells if it was more than an interval late.
+    pub(super) fn handle_sent(&mut self, claim: Claim, at: Instant) -> Option<Late> {
         self.last_sent = Some(at);
         self.counters.advertisements_sent += 1;
         if claim == Claim::Resigns {
             self.counters.priority_zero_sent += 1;
         }
+        let by = at.saturating_duration_since(self.due.take()?);
+        let longest = &mut self.counters.longest_lateness_us;
+        *longest = (*longest).max(u64::try_from(by.as_micros()).unwrap_or(u64::MAX));
+        let interval = self.desired.advertisement_interval_ms.as_duration();
+        if by <= interval {
+            return None;
+        }
+        self.counters.advertisements_late += 1;
+        Some(Late { group: self.desired.name.to_string(), by, interval })
     }
 
     /// The transitions about which everything is known, oldest first.

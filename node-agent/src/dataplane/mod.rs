@@ -35,6 +35,7 @@ mod heard;
 mod host;
 mod instances;
 mod interfaces;
+mod lateness;
 mod link_monitor;
 mod link_outlet;
 mod link_table;

@@ -18,6 +18,7 @@ mod interop;
 mod ipv6;
 mod keepalived;
 mod lab;
+mod lateness;
 mod monitor;
 mod owner;
 mod pacing;

@@ -52,6 +52,15 @@ impl Instance {
         }
     }
 
+    /// When the next advertisement of an Active router is due (Adver_Timer); `None` for any other.
+    #[must_use]
+    pub const fn advertises_at(&self) -> Option<Instant> {
+        match &self.state {
+            State::Active(tenure) => Some(tenure.advertise_at),
+            State::Initialize | State::Backup(_) | State::TakingOver(_) | State::Leaving(_) => None,
+        }
+    }
+
     /// Until when a Backup that hears a router of lower priority does not preempt it; `None` when it hears none, or
     /// need not wait.
     #[must_use]

@@ -79,7 +79,7 @@ impl Driver {
         for index in sent {
             let (handle, saying, (ifindex, _), _) = frames[index];
             self.mute.remove(&ifindex);
-            self.instances.update(handle, |group| group.handle_sent(saying.claim, at));
+            self.note_sent(handle, saying, at);
             touched.insert(handle);
         }
     }
@@ -107,10 +107,17 @@ impl Driver {
             }
             if sent {
                 let at = clock::boottime();
-                self.instances.update(handle, |group| group.handle_sent(saying.claim, at));
+                self.note_sent(handle, saying, at);
                 touched.insert(handle);
             }
         }
+    }
+
+    fn note_sent(&mut self, handle: GroupHandle, saying: Saying, at: Instant) {
+        let lateness = &mut self.lateness;
+        self.instances.update(handle, |group| {
+            group.handle_sent(saying.claim, at).into_iter().for_each(|late| lateness.note(late));
+        });
     }
 
     fn begin_to_announce(&mut self, handle: GroupHandle, now: Instant) {

@@ -267,3 +267,20 @@ fn a_changed_mac_address_is_announced_by_a_holder_only() {
         assert_eq!(effects.announcements, announcements);
     }
 }
+
+#[test]
+fn an_advertisement_is_late_once_it_has_used_up_an_interval_of_what_backups_wait() {
+    let mut group = active();
+    let mut effects = Effects::default();
+    let claim = Claim::from_octet(240);
+    assert_eq!(group.handle_sent(claim, at(309)), None, "the first is not awaited by anybody");
+    // Due at 408 ms, an interval after the first was asked for.
+    group.handle_timeout(at(418), &mut effects);
+    assert_eq!(group.handle_sent(claim, at(420)), None);
+    assert_eq!((group.counters.advertisements_late, group.counters.longest_lateness_us), (0, 12_000));
+    // Due at 518 ms.
+    group.handle_timeout(at(600), &mut effects);
+    let late = group.handle_sent(claim, at(619)).expect("late");
+    assert_eq!((late.group.as_str(), late.by), ("web", Duration::from_millis(101)));
+    assert_eq!((group.counters.advertisements_late, group.counters.longest_lateness_us), (1, 101_000));
+}
