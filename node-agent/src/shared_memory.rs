@@ -62,7 +62,7 @@ pub enum SharedMemoryError {
 }
 
 /// Which group a slot is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SlotKey {
     /// The group.
     pub group_id: Uuid,
@@ -166,11 +166,6 @@ impl SharedMemory {
     /// Every group that is recorded, with the number of its slot.
     pub fn slots(&self) -> impl Iterator<Item = (usize, Slot)> {
         (0..MAX_GROUPS).filter_map(|index| Some((index, self.read(index)?)))
-    }
-
-    /// The number of a slot that is free, if one is.
-    pub(crate) fn free_slot(&self) -> Option<usize> {
-        (0..MAX_GROUPS).find(|index| self.slot(*index)[0].load(Ordering::Acquire) & IN_USE == 0)
     }
 
     /// Records how a group stands.
@@ -302,9 +297,8 @@ mod tests {
     fn a_cleared_slot_is_free_again() {
         let memory = SharedMemory::create(Uuid::nil()).unwrap();
         memory.write(0, &slot(1, Role::Backup));
-        assert_eq!(memory.free_slot(), Some(1));
+        assert_eq!(memory.slots().count(), 1);
         memory.clear(0);
-        assert_eq!(memory.free_slot(), Some(0));
         assert_eq!(memory.slots().count(), 0);
     }
 

@@ -1,5 +1,7 @@
 //! What the checks of a desired state ask of this host.
 
+use std::cell::{OnceCell, RefCell};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use super::accept_gate;
@@ -8,26 +10,42 @@ use super::interfaces::Interfaces;
 use super::virtual_link::ArpSettings;
 
 /// The host as the kernel tells it.
-pub(super) struct ThisHost<'a>(pub(super) &'a Interfaces);
+pub(super) struct ThisHost<'a> {
+    interfaces: &'a Interfaces,
+    /// What was read already: a file for each of a thousand groups keeps advertisements waiting.
+    arp_ignore: RefCell<BTreeMap<String, Option<u32>>>,
+    nft: OnceCell<bool>,
+}
 
-impl Host for ThisHost<'_> {
-    fn owns(&self, interface: &str, addresses: &[IpAddr]) -> Option<bool> {
-        let ifindex = self.0.index_of(interface)?;
-        Some(addresses.iter().all(|address| self.0.owns(ifindex, *address)))
-    }
-
-    fn has_nft(&self) -> bool {
-        accept_gate::nft().is_some()
-    }
-
-    fn arp_ignore(&self, interface: &str) -> Option<u32> {
-        self.0.index_of(interface)?;
-        // The kernel uses the larger of the two (`networking/ip-sysctl`).
-        ["all", interface].into_iter().filter_map(|name| read_setting(name, "arp_ignore")).max()
+impl<'a> ThisHost<'a> {
+    /// The host, looked at once for all groups.
+    pub(super) const fn new(interfaces: &'a Interfaces) -> Self {
+        Self { interfaces, arp_ignore: RefCell::new(BTreeMap::new()), nft: OnceCell::new() }
     }
 }
 
-/// Whether the host is an IPv6 router on this interface (`networking/ip-sysctl`, `conf/interface/forwarding`).
+impl Host for ThisHost<'_> {
+    fn owns(&self, interface: &str, addresses: &[IpAddr]) -> Option<bool> {
+        let ifindex = self.interfaces.index_of(interface)?;
+        Some(addresses.iter().all(|address| self.interfaces.owns(ifindex, *address)))
+    }
+
+    fn has_nft(&self) -> bool {
+        *self.nft.get_or_init(|| accept_gate::nft().is_some())
+    }
+
+    fn arp_ignore(&self, interface: &str) -> Option<u32> {
+        self.interfaces.index_of(interface)?;
+        let mut known = self.arp_ignore.borrow_mut();
+        *known.entry(interface.to_owned()).or_insert_with(|| {
+            // The kernel uses the larger of the two (`networking/ip-sysctl`).
+            ["all", interface].into_iter().filter_map(|name| read_setting(name, "arp_ignore")).max()
+        })
+    }
+}
+
+/// Whether the host is an IPv6 router on this interface (`networking/ip-sysctl`,
+/// `conf/interface/forwarding`).
 pub(super) fn forwards_ipv6(interface: &str) -> bool {
     let path = format!("/proc/sys/net/ipv6/conf/{interface}/forwarding");
     std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")

@@ -128,13 +128,15 @@ impl Driver {
     }
 
     fn announce(&mut self, now: Instant) {
+        let mut router = None;
         for Part { group: handle, skip, count, is_last } in self.announcements.take_portion(now) {
             let Some((footing, addresses)) = self.instances.get(handle).and_then(Group::announcement) else {
                 self.announcements.cancel(handle);
                 continue;
             };
             let addresses = addresses.iter().skip(skip).take(count).copied().collect();
-            let router = self.forwards_ipv6(footing.ifindex);
+            // Read anew for each portion: an operator may make a router of the host at any time.
+            let router = *router.get_or_insert_with(|| self.forwards_ipv6(footing.ifindex));
             let announcement = Announcement { ifindex: footing.ifindex, mac: footing.mac, addresses, router };
             let frames = self.parts.announcer.frames(&announcement);
             let batch: Vec<_> = frames
