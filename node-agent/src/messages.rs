@@ -3,6 +3,7 @@
 //! Control sends [`Command`]s, the dataplane sends [`Report`]s; both through bounded channels that neither half
 //! ever waits on. `agent.rs` is the only file that knows both halves.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use api_types::channel::{DesiredGroup, Revision};
 use api_types::group::Checksum;
 use api_types::node::{Interface, RejectionReason};
 use api_types::transition::{AdvertisementHeard, State, TransitionReason};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vrrp::{Family, Priority, Vrid};
 
@@ -26,9 +28,15 @@ pub enum Command {
         /// Every group of the node.
         groups: Vec<DesiredGroup>,
     },
+    /// What other routers spoke before the worker started. Comes before anything else, where it comes at all.
+    Remember(SpokenChecksums),
     /// Resign from every group, release what is bound, then answer [`Report::Stopped`].
     Stop,
 }
+
+/// The form of the checksum that other members spoke last, by group and by the address of the member.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct SpokenChecksums(pub BTreeMap<Uuid, BTreeMap<IpAddr, Checksum>>);
 
 /// What the dataplane tells control.
 #[derive(Debug, Clone, PartialEq)]

@@ -30,6 +30,7 @@ mod metrics;
 mod overview;
 mod resend;
 mod session;
+mod spoken_checksums;
 pub mod status_socket;
 #[cfg(test)]
 mod test_data;
@@ -54,6 +55,7 @@ use self::journal::Journal;
 use self::link::Link;
 use self::overview::{Fixed, Overview};
 use self::session::SessionContext;
+use self::spoken_checksums::SpokenChecksumsFile;
 use crate::config::Config;
 use crate::messages::{Command, Report};
 
@@ -114,7 +116,7 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     let stop = stop.map(drop).shared();
     let state_dir = config.state_dir.clone();
     let mut reading = tokio::task::spawn_blocking(move || read_state(&state_dir));
-    let (store, restored) = tokio::select! {
+    let StateOnDisk { store, restored, spoken } = tokio::select! {
         read = &mut reading => read.map_err(|error| ControlError::Journal(error.into()))??,
         () = stop.clone().then(|()| tokio::time::sleep(FAREWELL)) => {
             tracing::warn!("stopping before the disk has answered");
@@ -122,6 +124,10 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
             return Ok(());
         }
     };
+    if !spoken.spoken().0.is_empty() {
+        // Nothing was sent yet, so there is room.
+        let _sent = commands.try_send(Command::Remember(spoken.spoken().clone()));
+    }
     let course = Course::restored(restored, &commands);
     let journal = Journal::open(&config.state_dir.join("journal"), boot_id).map_err(ControlError::Journal)?;
 
@@ -159,6 +165,7 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     let answer = || overview.borrow().for_host(&fixed, journal.status());
     tokio::spawn(notice_parent(parent_gone, overview.clone()));
     let storing = tokio::spawn(keep_stored(store, stored));
+    let remembering = tokio::spawn(spoken.keep(overview.subscribe()));
     let metrics = config.metrics.as_ref().map(|metrics| {
         let (overview, journal) = (overview.clone(), journal.clone());
         tokio::spawn(metrics::serve(metrics.listen, move || (overview.borrow().clone(), journal.status())))
@@ -186,13 +193,21 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     if let Some(metrics) = metrics {
         metrics.abort();
     }
+    remembering.abort();
     // The conductor is gone, so the task ends when the last state is stored.
     let _ = tokio::time::timeout(FAREWELL, storing).await;
     Ok(outcome?)
 }
 
+/// What earlier lives of the agent have stored.
+struct StateOnDisk {
+    store: DesiredStateStore,
+    restored: Option<Assignment>,
+    spoken: SpokenChecksumsFile,
+}
+
 /// What is on disk. Blocks for as long as the disk does.
-fn read_state(state_dir: &Path) -> Result<(DesiredStateStore, Option<Assignment>), ControlError> {
+fn read_state(state_dir: &Path) -> Result<StateOnDisk, ControlError> {
     durable_file::ensure_private_directory(state_dir)
         .map_err(|source| ControlError::StateDir { path: state_dir.to_owned(), source })?;
     let mut store = DesiredStateStore::new(state_dir);
@@ -203,7 +218,7 @@ fn read_state(state_dir: &Path) -> Result<(DesiredStateStore, Option<Assignment>
         // Without a readable identity there is nobody yet whose count it could be.
         assignment.origin = Identity::load(state_dir).ok().flatten().map(|identity| identity.origin());
     }
-    Ok((store, restored))
+    Ok(StateOnDisk { store, restored, spoken: SpokenChecksumsFile::load(state_dir) })
 }
 
 /// Stops a dataplane that was not told to run anything yet: only what an earlier worker left is released.

@@ -6,12 +6,13 @@ mod course;
 mod status;
 mod wish;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use api_types::agent_status::GroupCounters;
 use api_types::channel::DesiredGroup;
+use api_types::group::Checksum;
 use api_types::transition::{State, TransitionReason};
 use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant, Role};
 
@@ -114,6 +115,13 @@ impl Group {
             transitions: TransitionLog::default(),
             counters: GroupCounters::default(),
         }
+    }
+
+    /// What form of the checksum its members spoke before the worker started.
+    pub(super) fn recall(&mut self, spoke: &BTreeMap<IpAddr, Checksum>) {
+        let form = |(member, word): (&IpAddr, &Checksum)| Some((*member, translate::spoken_form(*word)?));
+        self.heard.recall(spoke.iter().filter_map(form).collect());
+        self.choose_checksum();
     }
 
     /// The frame that says this to all of the LAN; `None` for a group that speaks to each router alone.

@@ -36,6 +36,8 @@ impl Router {
 #[derive(Debug, Default)]
 pub(super) struct Heard {
     routers: BTreeMap<IpAddr, Router>,
+    /// What form they spoke before the worker started.
+    spoke: BTreeMap<IpAddr, ChecksumForm>,
 }
 
 impl Heard {
@@ -64,6 +66,11 @@ impl Heard {
         self.routers.insert(source, Router { claim, checksum, at: now, discrepancies, last });
     }
 
+    /// Takes over what an earlier life has heard.
+    pub(super) fn recall(&mut self, spoke: BTreeMap<IpAddr, ChecksumForm>) {
+        self.spoke = spoke;
+    }
+
     /// Judges anew by changed settings.
     pub(super) fn judge_by(&mut self, config: &Config) {
         for router in self.routers.values_mut() {
@@ -74,7 +81,11 @@ impl Heard {
     /// The form to send where the choice is ours: the older one, which everybody in the field understands, until every
     /// one of `members` that was heard speaks the newer one.
     pub(super) fn common_form(&self, members: &[IpAddr]) -> ChecksumForm {
-        let mut forms = members.iter().filter_map(|member| self.routers.get(member)?.checksum).peekable();
+        let form = |member| {
+            let now = self.routers.get(member).and_then(|router| router.checksum);
+            now.or_else(|| self.spoke.get(member).copied())
+        };
+        let mut forms = members.iter().filter_map(form).peekable();
         let all_are_new = forms.peek().is_some() && forms.all(|form| form == ChecksumForm::Rfc9568);
         if all_are_new { ChecksumForm::Rfc9568 } else { ChecksumForm::Rfc5798 }
     }
@@ -129,6 +140,18 @@ mod tests {
         assert_eq!(after(2, Some(ChecksumForm::Rfc9568)), ChecksumForm::Rfc9568);
         assert_eq!(after(2, None), ChecksumForm::Rfc9568, "what it told before holds");
         assert_eq!(after(3, Some(ChecksumForm::Rfc5798)), ChecksumForm::Rfc5798, "one would not understand");
+    }
+
+    #[test]
+    fn what_an_earlier_life_has_heard_counts_until_something_else_is_heard() {
+        let members = [2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
+        let mut heard = Heard::default();
+        heard.recall(members.map(|member| (member, ChecksumForm::Rfc9568)).into());
+        assert_eq!(heard.common_form(&members), ChecksumForm::Rfc9568);
+        heard.remember(&says(2, None), &config(), at(1));
+        assert_eq!(heard.common_form(&members), ChecksumForm::Rfc9568, "it did not tell");
+        heard.remember(&says(2, Some(ChecksumForm::Rfc5798)), &config(), at(2));
+        assert_eq!(heard.common_form(&members), ChecksumForm::Rfc5798);
     }
 
     #[test]

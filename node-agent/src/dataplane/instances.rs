@@ -16,7 +16,7 @@ use super::group::{Departure, Effects, Footing, Group};
 use super::interfaces::Interfaces;
 use super::translate;
 use super::virtual_link::LinkKey;
-use crate::messages::ObservedTransition;
+use crate::messages::{ObservedTransition, SpokenChecksums};
 use crate::shared_memory::Slot;
 
 /// The name of a virtual router on this node.
@@ -32,6 +32,7 @@ pub(super) struct Instances {
     /// The macvlans that cannot be had, and why.
     refused_links: BTreeMap<LinkKey, String>,
     next_handle: GroupHandle,
+    spoken: SpokenChecksums,
 }
 
 impl Instances {
@@ -55,6 +56,11 @@ impl Instances {
         self.deadlines.first().map(|(at, _)| *at)
     }
 
+    /// What other routers spoke before the worker started, for the groups that will begin.
+    pub(super) fn recall(&mut self, spoken: SpokenChecksums) {
+        self.spoken = spoken;
+    }
+
     /// Begins to run a group; as Active when an earlier worker left it so, which `adopted` says.
     pub(super) fn start(
         &mut self,
@@ -67,6 +73,9 @@ impl Instances {
         let handle = self.next_handle;
         self.next_handle += 1;
         let mut group = Group::new(handle, desired, now);
+        if let Some(spoke) = self.spoken.0.get(&group.desired().id) {
+            group.recall(spoke);
+        }
         effects.touched.insert(handle);
         let footing = self.footing(group.desired(), interfaces);
         match (adopted, footing) {

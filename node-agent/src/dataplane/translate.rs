@@ -73,13 +73,18 @@ pub(super) fn config(desired: &DesiredGroup, source: IpAddr) -> Option<Config> {
 
 /// The form of the checksum that a group sends, by what it was told and what it has heard.
 pub(super) fn checksum_form(desired: &DesiredGroup, heard: &super::heard::Heard) -> ChecksumForm {
-    match desired.checksum {
-        Checksum::Rfc5798 => ChecksumForm::Rfc5798,
-        Checksum::Rfc9568 => ChecksumForm::Rfc9568,
-        Checksum::Auto => {
-            let members: Vec<_> = desired.peers.iter().filter_map(|peer| peer.address).collect();
-            heard.common_form(&members)
-        }
+    spoken_form(desired.checksum).unwrap_or_else(|| {
+        let members: Vec<_> = desired.peers.iter().filter_map(|peer| peer.address).collect();
+        heard.common_form(&members)
+    })
+}
+
+/// A form that the contract names; `None` where the choice is left open.
+pub(super) const fn spoken_form(word: Checksum) -> Option<ChecksumForm> {
+    match word {
+        Checksum::Auto => None,
+        Checksum::Rfc5798 => Some(ChecksumForm::Rfc5798),
+        Checksum::Rfc9568 => Some(ChecksumForm::Rfc9568),
     }
 }
 

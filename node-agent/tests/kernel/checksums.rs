@@ -6,6 +6,7 @@ use api_types::transition::State;
 
 use vrrp::Priority;
 
+use crate::agent::Agent;
 use crate::eventually::eventually;
 use crate::lab::{Lab, own_address};
 use crate::router::{Router, group};
@@ -37,6 +38,16 @@ fn right_forms(packet: &[u8]) -> (bool, bool) {
     (sum(&[message]) == 0, sum(&[&pseudo_header(packet, message), message]) == 0)
 }
 
+/// The agent of another host.
+fn member(host: u8) -> DesiredPeer {
+    DesiredPeer {
+        name: format!("host-{host}").parse().expect("a name"),
+        address: Some(own_address(host).parse().expect("an address")),
+        priority: Priority::MIN,
+        external: false,
+    }
+}
+
 #[test]
 fn a_group_carries_the_checksum_that_it_is_told_to() {
     for (checksum, without, with) in [
@@ -63,12 +74,6 @@ fn a_group_carries_the_checksum_that_it_is_told_to() {
 #[test]
 fn a_group_that_may_choose_speaks_the_form_that_all_its_members_speak() {
     let lab = Lab::new(2);
-    let member = |host: u8| DesiredPeer {
-        name: format!("host-{host}").parse().expect("a name"),
-        address: Some(own_address(host).parse().expect("an address")),
-        priority: Priority::MIN,
-        external: false,
-    };
     let with =
         |priority, checksum, host| DesiredGroup { checksum, peers: vec![member(host)], ..group(priority) };
     // It does not know the other yet: it begins with the form that everybody understands.
@@ -89,4 +94,36 @@ fn a_group_that_may_choose_speaks_the_form_that_all_its_members_speak() {
     chooses.reaches(State::Active, 2);
     let mut receiver = Receiver::on_2(&lab);
     assert_eq!(right_forms(&receiver.next()), (true, false));
+}
+
+#[test]
+fn an_agent_that_begins_anew_speaks_the_form_that_its_members_understood() {
+    let lab = Lab::new(2);
+    let insists = DesiredGroup { checksum: Checksum::Rfc9568, peers: vec![member(1)], ..group(240) };
+    let other = Router::running(&lab, 2, insists);
+    other.reaches(State::Active, 1);
+    let mut agent =
+        Agent::start_group(&lab, 1, DesiredGroup { peers: vec![member(2)], ..group(200) }, |_, _| {});
+    let file = agent.directory.path().join("spoken-checksums.json");
+    let kept = || std::fs::read_to_string(&file).unwrap_or_default();
+    eventually("it is kept", kept, |text| text.contains("10.66.0.2") && text.contains("rfc9568"));
+    // From here on nobody tells it again: a Backup is silent.
+    other.stop();
+    let speaks_it = |when: &str| {
+        let mut receiver = Receiver::on_2(&lab);
+        let packet = std::iter::repeat_with(|| receiver.next()).find(|packet| packet[22] == 200);
+        let packet = packet.expect("it comes before the receiver gives up");
+        assert_eq!(right_forms(&packet), (true, false), "{when}: {packet:02x?}");
+    };
+    speaks_it("without a restart");
+
+    let killed = agent.kill_worker();
+    eventually("another worker", || agent.worker(), |worker| worker.is_some_and(|worker| worker != killed));
+    speaks_it("another worker");
+
+    agent.kill_parent();
+    agent.kill_worker();
+    eventually("it is dead", || agent.worker(), Option::is_none);
+    agent.start_again(&lab, 1);
+    speaks_it("another life");
 }

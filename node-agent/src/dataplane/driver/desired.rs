@@ -32,6 +32,7 @@ impl Driver {
                 self.refused = None;
                 self.apply(revision, groups, None);
             }
+            Command::Remember(spoken) => self.instances.recall(spoken),
             Command::Stop => {
                 let now = clock::boottime();
                 let intervals =
