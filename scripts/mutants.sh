@@ -1,8 +1,8 @@
 #!/bin/bash
 # Mutation testing of the protocol core: changes one operator, condition or return value of `vrrp` after the
-# other and asks its tests. Writes docs/mutants.md; fails if fewer than 90 % are killed, or one that survives has
-# no reason in vrrp/survivors.txt, or a reason is left over. What was judged is kept until the core changes, so a
-# run that was interrupted goes on where it was.
+# other and asks its tests. Writes docs/mutants.md; fails if fewer than 90 % are killed, or one that survives
+# has no reason in vrrp/survivors.txt, or a reason is left over. What was judged is kept until the core
+# changes, so a run that was interrupted goes on where it was.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -44,8 +44,9 @@ lane() {
         [ -e "$out/judged" ] && continue
         rm -rf "$out" && mkdir -p "$out"
         nice cargo mutants --dir "$copy" --in-place --package vrrp --profile mutants \
-            --cargo-test-arg=--tests --minimum-test-timeout 20 --shard "$shard/$shards" --sharding round-robin \
-            --output "$out" --colors never --annotations none --no-times >"$out/log" 2>&1 &
+            --cargo-test-arg=--tests --minimum-test-timeout 20 --output "$out" \
+            --shard "$shard/$shards" --sharding round-robin \
+            --colors never --annotations none --no-times >"$out/log" 2>&1 &
         # It ends the tests that it has started, the endless ones too.
         trap 'kill -INT '"$!"'; wait; exit 1' TERM
         wait "$!"
@@ -71,37 +72,42 @@ percent() {
     awk -v part="$1" -v whole="$2" 'BEGIN { printf "%.1f", whole ? int(1000 * part / whole) / 10 : 0 }'
 }
 
-# Each mutant with a reason, a tab, and the reason. A line that is not indented names one, those below say why.
+# Each mutant with a reason, a tab, and the reason.
 read_reasons() {
-    awk '/^#/ || /^$/ { next } /^[^ ]/ { if (name) print name "\t" why; name = $0; why = ""; next }
-        { sub(/^ +/, ""); why = why (why ? " " : "") $0 } END { if (name) print name "\t" why }' "$reasons"
+    awk '/^#/ || /^$/ { next }
+        /^[^ ]/ { if (name) print name "\t" why; name = $0; why = ""; next }
+        { sub(/^ +/, ""); why = why (why ? " " : "") $0 }
+        END { if (name) print name "\t" why }' "$reasons" | LC_ALL=C sort
 }
 
 # Complains about survivors without reason, and reasons without survivor. Two of one name need two reasons.
 check_reasons() {
     local without over
-    without=$(LC_ALL=C comm -23 <(verdict missed) <(read_reasons | awk -F'\t' '$2 { print $1 }' | LC_ALL=C sort))
-    over=$(LC_ALL=C comm -13 <(verdict missed) <(read_reasons | cut -f1 | LC_ALL=C sort))
-    [ -z "$without" ] || printf 'survives without a reason in %s:\n%s\n' "$reasons" "$without" >&2
-    [ -z "$over" ] || printf 'is not among the survivors, and has a reason in %s:\n%s\n' "$reasons" "$over" >&2
+    without=$(LC_ALL=C comm -23 <(verdict missed) <(read_reasons | awk -F'\t' '$2 { print $1 }'))
+    over=$(LC_ALL=C comm -13 <(verdict missed) <(read_reasons | cut -f1))
+    [ -z "$without" ] || printf 'these survive without a reason in %s:\n%s\n' "$reasons" "$without"
+    [ -z "$over" ] || printf 'these have a reason in %s and do not survive:\n%s\n' "$reasons" "$over"
     [ -z "$without$over" ]
 }
 
 row() {
     local name=$1 file=${2:-} killed endless survived
-    killed=$(number_of caught "$file") endless=$(number_of timeout "$file") survived=$(number_of missed "$file")
+    killed=$(number_of caught "$file") endless=$(number_of timeout "$file")
+    survived=$(number_of missed "$file")
     echo "| $name | $((killed + endless + survived)) | $killed | $endless | $survived |" \
         "$(percent $((killed + endless)) $((killed + endless + survived))) % |"
 }
 
 write_table() {
-    echo "# Mutants"
-    echo
-    echo "\`make mutants\` changes the protocol core in one place after the other: an operator, a condition, an arm of a"
-    echo "\`match\`, what a function returns. It runs the tests of \`vrrp\` against each, and writes this page. A mutant that"
-    echo "compiles is killed when a test fails, or does not end. At least $least_percent % must be killed, and each that survives needs"
-    echo "its reason in \`$reasons\`."
-    echo
+    cat <<END
+# Mutants
+
+\`make mutants\` changes the protocol core in one place after the other: an operator, a condition, an arm of a
+\`match\`, what a function returns. It runs the tests of \`vrrp\` against each, and writes this page. A mutant
+that compiles is killed when a test fails, or does not end. At least $least_percent % must be killed, and each
+that survives needs its reason in \`$reasons\`.
+
+END
     echo "| File | Compiled | Killed | Never ended | Survived | Killed of those that compiled |"
     echo "|---|---|---|---|---|---|"
     for file in $({ verdict caught; verdict timeout; verdict missed; } | cut -d: -f1 | LC_ALL=C sort -u); do
@@ -115,13 +121,15 @@ write_table() {
     echo
     echo "| Mutant | Why no test fails |"
     echo "|---|---|"
-    read_reasons | LC_ALL=C sort | while IFS=$'\t' read -r name why; do
+    read_reasons | while IFS=$'\t' read -r name why; do
         echo "| \`${name//|/\\|}\` | $why |"
     done
 }
 
 install_tool || { echo "cargo-mutants $version could not be installed" >&2; exit 1; }
 mkdir -p "$place/shards"
+exec 9>"$place/lock"
+flock -n 9 || { echo "another \`make mutants\` runs in this checkout" >&2; exit 1; }
 now=$(fingerprint)
 if [ "$(cat "$place/fingerprint" 2>/dev/null)" != "$now" ]; then
     rm -rf "$place/shards" && mkdir -p "$place/shards"
@@ -129,7 +137,13 @@ if [ "$(cat "$place/fingerprint" 2>/dev/null)" != "$now" ]; then
 fi
 
 pids=()
-trap 'kill "${pids[@]}" 2>/dev/null; wait; echo "incomplete: make mutants goes on from here" >&2; exit 130' INT TERM HUP
+interrupted() {
+    kill "${pids[@]}" 2>/dev/null
+    wait
+    echo "incomplete: \`make mutants\` goes on from here" >&2
+    exit 130
+}
+trap interrupted INT TERM HUP
 for ((number = 0; number < lanes; number++)); do
     lane "$number" &
     pids+=("$!")
@@ -147,7 +161,7 @@ if [ "$judged" -ne "$shards" ] || [ "$listed" -ne $((killed + survived + $(numbe
 fi
 rate=$(percent "$killed" $((killed + survived)))
 echo "$((killed + survived)) mutants: $killed killed ($rate %), $survived survive"
-check_reasons || exit 1
+check_reasons >&2 || exit 1
 write_table >docs/mutants.md
 awk -v rate="$rate" -v least="$least_percent" 'BEGIN { exit rate < least }' ||
     { echo "at least $least_percent % must be killed" >&2; exit 1; }
