@@ -15,6 +15,14 @@ fn an_active_router_advertises_once_per_interval() {
 }
 
 #[test]
+fn only_an_active_router_says_when_it_advertises_whatever_is_due_before() {
+    let announcing = Settings { refresh: Some(SECOND), interval: interval(3_000), ..settings(100) };
+    assert_eq!(backup(announcing.clone()).advertises_at(), None);
+    let (router, now) = active(announcing);
+    assert_eq!((router.poll_timeout(), router.advertises_at()), (Some(now + SECOND), Some(now + SECOND * 3)));
+}
+
+#[test]
 fn a_late_wake_up_sends_one_advertisement_rather_than_all_that_were_missed() {
     let (mut router, now) = active(settings(100));
     let late = now + milliseconds(4_500);

@@ -178,6 +178,7 @@ fn a_takeover_that_is_stopped_is_released_without_a_word() {
 #[test]
 fn an_active_router_that_stops_holds_until_its_successor_is_heard() {
     let (mut router, now) = active(settings(100));
+    assert!(!router.is_leaving());
     router.stop(now);
     assert_eq!((actions(&mut router), router.role()), (vec![RESIGN], Role::Active));
     assert!(router.is_leaving() && router.wants_addresses());
@@ -210,7 +211,8 @@ fn an_active_router_without_a_successor_resigns_twice_and_releases_after_two_int
     router.stop(now);
     assert_eq!(actions(&mut router), [RESIGN]);
     let mut done = Vec::new();
-    while let Some(deadline) = router.poll_timeout() {
+    for _ in 0..2 {
+        let deadline = router.poll_timeout().unwrap();
         router.handle_timeout(deadline);
         done.extend(actions(&mut router).into_iter().map(|action| (deadline, action)));
     }
