@@ -24,3 +24,4 @@ mod push;
 mod rejected_config;
 mod server_is_down;
 mod test_summary;
+mod virtual_mac_ipv6;

@@ -1,9 +1,10 @@
 //! Waits until addresses answer.
 //!
-//! To an IPv4 address the kernel answers from when it has added it. An IPv6 address it takes into use later, on a thread
-//! of its own that other work may keep waiting: until then packets to the address are lost, although it is listed, and
-//! nobody may be told that it is here. It tells of such an address only once it answers; that is what is waited for. In
-//! case that message is lost, the kernel is asked now and then whether it would deliver a packet to the address.
+//! To an IPv4 address the kernel answers from when it has added it. An IPv6 address it takes into use later,
+//! on a thread of its own that other work may keep waiting: until then packets to the address are lost,
+//! although it is listed, and nobody may be told that it is here. It tells of such an address only once it
+//! answers; that is what is waited for. In case that message is lost, the kernel is asked now and then
+//! whether it would deliver a packet to the address.
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -1,10 +1,11 @@
 //! Whether a virtual router's macvlan may send: a queue in front of it that holds some packets or none.
 //!
-//! All members share its MAC address, and a switch sends what is for that address to the port where it was heard last. A
-//! member that lets go must not send from it after its successor has. The kernel would: some 10 ms after an IPv6
-//! address has gone it reports that its multicast group was left (RFC 3810 §6.1); when a flag of the interface changes it
-//! reports every group again; and it repeats reports for a second. Taking the macvlan down ends all that, but takes the
-//! kernel 20 ms. Changing the length of its queue to none takes 0.1 ms, and lets nothing out from then on.
+//! All members share its MAC address, and a switch sends what is for that address to the port where it was
+//! heard last. A member that lets go must not send from it after its successor has. The kernel would: some 10
+//! ms after an IPv6 address has gone it reports that its multicast group was left (RFC 3810 §6.1); when a
+//! flag of the interface changes it reports every group again; and it repeats reports for a second. Taking
+//! the macvlan down ends all that, but takes the kernel 20 ms. Changing the length of its queue to none takes
+//! 0.1 ms, and lets nothing out from then on.
 
 use std::io;
 
@@ -14,7 +15,8 @@ use rtnetlink::packet_route::tc::{TcAttribute, TcHandle, TcMessage};
 
 use super::netlink::{Netlink, NetlinkError};
 
-/// The queue that every kernel with queues has (`tc-pfifo(8)`). Its options are a `tc_fifo_qopt` of `linux/pkt_sched.h`.
+/// The queue that every kernel with queues has (`tc-pfifo(8)`). Its options are a `tc_fifo_qopt` of
+/// `linux/pkt_sched.h`.
 const KIND: &str = "pfifo";
 /// `TCA_OPTIONS` (`linux/rtnetlink.h`).
 const OPTIONS: u16 = 2;

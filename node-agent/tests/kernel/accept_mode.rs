@@ -9,11 +9,17 @@ use api_types::transition::State;
 use crate::eventually::eventually;
 use crate::lab::Lab;
 use crate::pinger::Pinger;
-use crate::router::{Router, VIP, group};
+use crate::router::{GLOBAL, LINK_LOCAL, Router, VIP, group, group_ipv6};
+use crate::wire::Capture;
 
 fn shut(priority: u8, mac_mode: MacMode) -> DesiredGroup {
     let options = ProtocolOptions { accept_mode: false, mac_mode, ..ProtocolOptions::default() };
     DesiredGroup { options, ..group(priority) }
+}
+
+fn shut_ipv6(priority: u8, mac_mode: MacMode) -> DesiredGroup {
+    let options = ProtocolOptions { accept_mode: false, mac_mode, ..ProtocolOptions::default() };
+    DesiredGroup { options, ..group_ipv6(priority) }
 }
 
 /// What `nft` lists on a host.
@@ -24,7 +30,7 @@ fn rules(lab: &Lab, host: u8) -> String {
 }
 
 fn pings(lab: &Lab, address: &str) -> (usize, usize) {
-    let pinger = Pinger::start(lab, 2, address, 0);
+    let pinger = Pinger::start(lab, 2, address, if address.starts_with("fe80") { lab.scope(2) } else { 0 });
     pinger.asks(20);
     let outcome = pinger.finish();
     (usize::from(outcome.sent), outcome.lost.len())
@@ -51,6 +57,35 @@ fn packets_to_the_address_are_dropped_while_arp_is_answered_and_the_rest_goes_on
         );
         eventually("packets are accepted", || pings(&lab, VIP), |(_, lost)| *lost == 0);
         assert_eq!(rules(&lab, 1), "");
+        assert_eq!(router.transitions().len(), 2, "it stayed Active: {:?}", router.transitions());
+    }
+}
+
+#[test]
+fn packets_to_ipv6_addresses_are_dropped_while_neighbours_are_answered() {
+    for (mac_mode, mac) in
+        [(MacMode::Interface, "02:00:00:00:00:01"), (MacMode::Virtual, "00:00:5e:00:02:33")]
+    {
+        let lab = Lab::with_ipv6(2);
+        let capture = Capture::start(&lab, 2, "icmp6");
+        let router = Router::running(&lab, 1, shut_ipv6(240, mac_mode));
+        router.reaches(State::Active, 1);
+        // A neighbour that believes nothing any longer, and must ask.
+        lab.ip(2, &["-6", "neighbour", "flush", "dev", "eth0"]);
+        for address in [LINK_LOCAL, GLOBAL] {
+            let (sent, lost) = pings(&lab, address);
+            assert!(sent > 10 && lost == sent, "{lost} of {sent} to {address} lost");
+            capture.sees(1, &["neighbor solicitation", &format!("who has {address}")]);
+            let option = format!("destination link-address option (2), length 8 (1): {mac}");
+            capture.sees(1, &[&format!("tgt is {address}, Flags [solicited"), &option]);
+            assert!(capture.with(&["echo reply", &format!(" {address} >")]).is_empty());
+        }
+        assert_eq!(pings(&lab, "2001:db8:66::1").1, 0, "its own address is another matter");
+        let options = ProtocolOptions { mac_mode, ..ProtocolOptions::default() };
+        router.apply(2, vec![DesiredGroup { options, ..group_ipv6(240) }]);
+        for address in [LINK_LOCAL, GLOBAL] {
+            eventually("packets are accepted", || pings(&lab, address), |(_, lost)| *lost == 0);
+        }
         assert_eq!(router.transitions().len(), 2, "it stayed Active: {:?}", router.transitions());
     }
 }

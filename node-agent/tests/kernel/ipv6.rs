@@ -1,36 +1,11 @@
 //! Version 3 over IPv6.
 
-use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
-use vrrp::Family;
 
 use crate::eventually::eventually;
 use crate::lab::Lab;
-use crate::router::{Router, group};
+use crate::router::{GLOBAL, LINK_LOCAL, Router, group, group_ipv6};
 use crate::wire::Capture;
-
-const LINK_LOCAL: &str = "fe80::51";
-const GLOBAL: &str = "2001:db8:66::51";
-
-/// A LAN on which every host has a link-local address `fe80::n`, that nobody probes for.
-fn lan(hosts: u8) -> Lab {
-    let lab = Lab::new(hosts);
-    for host in 1..=hosts {
-        lab.ip(host, &["address", "add", &format!("fe80::{host}/64"), "dev", "eth0", "nodad"]);
-        lab.ip(host, &["address", "add", &format!("2001:db8:66::{host}/64"), "dev", "eth0", "nodad"]);
-    }
-    lab
-}
-
-fn ipv6(priority: u8) -> DesiredGroup {
-    DesiredGroup {
-        family: Family::Ipv6,
-        virtual_addresses: [format!("{LINK_LOCAL}/64"), format!("{GLOBAL}/64")]
-            .map(|address| address.parse().expect("an address"))
-            .into(),
-        ..group(priority)
-    }
-}
 
 fn addresses(lab: &Lab, host: u8) -> String {
     lab.ip(host, &["-6", "address", "show", "dev", "eth0"])
@@ -43,9 +18,10 @@ fn holds(lab: &Lab, host: u8) -> bool {
 
 #[test]
 fn the_better_of_two_holds_link_local_and_global_address_and_hands_both_over() {
-    let lab = lan(3);
+    let lab = Lab::with_ipv6(3);
     let capture = Capture::start(&lab, 3, "ip6 proto 112");
-    let (better, other) = (Router::running(&lab, 1, ipv6(240)), Router::running(&lab, 2, ipv6(200)));
+    let (better, other) =
+        (Router::running(&lab, 1, group_ipv6(240)), Router::running(&lab, 2, group_ipv6(200)));
     better.reaches(State::Active, 1);
     eventually("one holder", || (holds(&lab, 1), holds(&lab, 2)), |holders| *holders == (true, false));
     eventually(
@@ -74,14 +50,14 @@ fn the_better_of_two_holds_link_local_and_global_address_and_hands_both_over() {
 
 #[test]
 fn a_neighbour_learns_the_address_from_an_unsolicited_advertisement() {
-    let lab = lan(2);
+    let lab = Lab::with_ipv6(2);
     // A neighbour that believes somebody else to have it, as after a failover.
     lab.ip(
         2,
         &["neighbour", "replace", GLOBAL, "lladdr", "02:00:00:00:00:99", "nud", "stale", "dev", "eth0"],
     );
     let capture = Capture::start(&lab, 2, "icmp6 and ip6[40] == 136");
-    let router = Router::running(&lab, 1, ipv6(240));
+    let router = Router::running(&lab, 1, group_ipv6(240));
     router.reaches(State::Active, 1);
     let learnt = |table: &String| table.contains("lladdr 02:00:00:00:00:01");
     eventually("the neighbour has learnt it", || lab.ip(2, &["neighbour", "show", GLOBAL]), learnt);
@@ -92,9 +68,9 @@ fn a_neighbour_learns_the_address_from_an_unsolicited_advertisement() {
 
 #[test]
 fn both_families_share_an_interface_and_a_vrid() {
-    let lab = lan(1);
+    let lab = Lab::with_ipv6(1);
     let router = Router::start(&lab, 1);
-    let mut other = ipv6(240);
+    let mut other = group_ipv6(240);
     other.id = uuid::Uuid::from_u128(66);
     other.name = "web6".parse().expect("a name");
     router.apply(1, vec![group(240), other]);
@@ -115,7 +91,7 @@ fn both_families_share_an_interface_and_a_vrid() {
 #[test]
 fn without_a_link_local_address_there_is_a_fault_until_there_is_one() {
     let lab = Lab::new(1);
-    let router = Router::running(&lab, 1, ipv6(240));
+    let router = Router::running(&lab, 1, group_ipv6(240));
     assert_eq!(router.reaches(State::Fault, 1).reason, TransitionReason::NoInterfaceAddress);
     lab.ip(1, &["address", "add", "fe80::1/64", "dev", "eth0", "nodad"]);
     router.reaches(State::Active, 1);

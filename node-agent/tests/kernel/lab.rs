@@ -25,6 +25,17 @@ impl Lab {
         Self::make(hosts, Some(TURN.lock().unwrap_or_else(PoisonError::into_inner)))
     }
 
+    /// The same LAN with IPv6: host `n` has fe80::n and 2001:db8:66::n too, for which nobody probes.
+    pub(crate) fn with_ipv6(hosts: u8) -> Self {
+        let lab = Self::new(hosts);
+        for host in 1..=hosts {
+            for own in [format!("fe80::{host}/64"), format!("2001:db8:66::{host}/64")] {
+                lab.ip(host, &["address", "add", &own, "dev", "eth0", "nodad"]);
+            }
+        }
+        lab
+    }
+
     /// A LAN for a test that mostly waits, and so disturbs no other that measures time.
     pub(crate) fn beside_others(hosts: u8) -> Self {
         Self::make(hosts, None)
@@ -69,6 +80,18 @@ impl Lab {
     pub(crate) fn ip(&self, host: u8, arguments: &[&str]) -> String {
         let name = self.host(host);
         ip(&[&["-n", &name], arguments].concat())
+    }
+
+    /// The index of a host's `eth0`, which a link-local address is reached through.
+    pub(crate) fn scope(&self, host: u8) -> u32 {
+        let shown = self.ip(host, &["-o", "link", "show", "dev", "eth0"]);
+        shown.split(':').next().and_then(|index| index.parse().ok()).expect("an index")
+    }
+
+    /// Makes a host forward packets of both families.
+    pub(crate) fn let_forward(&self, host: u8) {
+        let settings = ["/proc/sys/net/ipv4/ip_forward", "/proc/sys/net/ipv6/conf/all/forwarding"];
+        self.inside(host, || settings.map(|path| std::fs::write(path, "1").expect("a sysctl")));
     }
 
     /// Takes the carrier from a host's interface, or gives it back.

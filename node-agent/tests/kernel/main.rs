@@ -11,6 +11,7 @@ mod announcements;
 mod checksums;
 mod eventually;
 mod faults;
+mod forwarding;
 #[path = "../control/freezer.rs"]
 mod freezer;
 mod hostile;

@@ -41,6 +41,17 @@ pub(crate) fn group(priority: u8) -> DesiredGroup {
     }
 }
 
+/// The link-local address of every group over IPv6 here.
+pub(crate) const LINK_LOCAL: &str = "fe80::51";
+/// Its global address.
+pub(crate) const GLOBAL: &str = "2001:db8:66::51";
+
+/// A group with the addresses [`LINK_LOCAL`] and [`GLOBAL`], every 100 ms.
+pub(crate) fn group_ipv6(priority: u8) -> DesiredGroup {
+    let addresses = [LINK_LOCAL, GLOBAL].map(|text| format!("{text}/64").parse().expect("an address"));
+    DesiredGroup { family: Family::Ipv6, virtual_addresses: addresses.into(), ..group(priority) }
+}
+
 /// The number of the agents that [`Router::start`] runs.
 pub(crate) const AGENT: AgentNumber = AgentNumber(0x0bad_cafe);
 

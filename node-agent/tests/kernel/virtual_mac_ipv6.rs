@@ -5,38 +5,20 @@ use std::time::Duration;
 use api_types::channel::DesiredGroup;
 use api_types::protocol::{MacMode, ProtocolOptions};
 use api_types::transition::State;
-use vrrp::Family;
 
 use crate::agent::Agent;
 use crate::eventually::{eventually, within};
 use crate::lab::Lab;
 use crate::pinger::Pinger;
-use crate::router::{Router, group};
+use crate::router::{GLOBAL, LINK_LOCAL, Router, group_ipv6};
 use crate::wire::{Capture, Line};
 
 /// The virtual router's MAC address (RFC 9568 §7.3): VRID 51.
 const MAC: &str = "00:00:5e:00:02:33";
-const LINK_LOCAL: &str = "fe80::51";
-const GLOBAL: &str = "2001:db8:66::51";
-
-/// A LAN on which every host has a link-local and a global address, that nobody probes for.
-fn lan(hosts: u8) -> Lab {
-    let lab = Lab::new(hosts);
-    for host in 1..=hosts {
-        lab.ip(host, &["address", "add", &format!("fe80::{host}/64"), "dev", "eth0", "nodad"]);
-        lab.ip(host, &["address", "add", &format!("2001:db8:66::{host}/64"), "dev", "eth0", "nodad"]);
-    }
-    lab
-}
 
 fn virtual_mac(priority: u8) -> DesiredGroup {
-    let addresses = [LINK_LOCAL, GLOBAL].map(|text| format!("{text}/64").parse().expect("an address"));
-    DesiredGroup {
-        family: Family::Ipv6,
-        virtual_addresses: addresses.into(),
-        options: ProtocolOptions { mac_mode: MacMode::Virtual, ..ProtocolOptions::default() },
-        ..group(priority)
-    }
+    let options = ProtocolOptions { mac_mode: MacMode::Virtual, ..ProtocolOptions::default() };
+    DesiredGroup { options, ..group_ipv6(priority) }
 }
 
 fn macvlans(lab: &Lab, host: u8) -> String {
@@ -55,14 +37,8 @@ fn link_name(lab: &Lab, host: u8) -> String {
     shown.split([' ', '@']).nth(1).expect("a name").to_owned()
 }
 
-/// The index of a host's interface, which a link-local address is on.
-fn scope(lab: &Lab, host: u8) -> u32 {
-    let shown = lab.ip(host, &["-o", "link", "show", "dev", "eth0"]);
-    shown.split(':').next().and_then(|index| index.parse().ok()).expect("an index")
-}
-
 fn pingers(lab: &Lab, host: u8) -> [Pinger; 2] {
-    [(GLOBAL, 0), (LINK_LOCAL, scope(lab, host))]
+    [(GLOBAL, 0), (LINK_LOCAL, lab.scope(host))]
         .map(|(address, scope)| Pinger::start(lab, host, address, scope))
 }
 
@@ -76,7 +52,7 @@ fn lose_nothing(pingers: [Pinger; 2]) {
 
 #[test]
 fn take_over_give_back_and_graceful_stop_lose_nothing_and_the_one_that_lets_go_takes_no_leave() {
-    let lab = lan(3);
+    let lab = Lab::with_ipv6(3);
     let one = Router::running(&lab, 1, virtual_mac(200));
     one.reaches(State::Active, 1);
     let pingers = pingers(&lab, 3);
@@ -102,7 +78,7 @@ fn take_over_give_back_and_graceful_stop_lose_nothing_and_the_one_that_lets_go_t
 
 #[test]
 fn a_sleeping_macvlan_sends_nothing_even_when_a_stranger_brings_it_up() {
-    let lab = lan(3);
+    let lab = Lab::with_ipv6(3);
     let one = Router::running(&lab, 1, virtual_mac(240));
     one.reaches(State::Active, 1);
     let two = Router::running(&lab, 2, virtual_mac(200));
@@ -124,7 +100,7 @@ fn a_sleeping_macvlan_sends_nothing_even_when_a_stranger_brings_it_up() {
 
 #[test]
 fn neighbours_are_asked_and_answered_with_the_virtual_mac_address_alone() {
-    let lab = lan(2);
+    let lab = Lab::with_ipv6(2);
     let capture = Capture::start(&lab, 2, "ip6 proto 112 or icmp6");
     let router = Router::running(&lab, 1, virtual_mac(240));
     router.reaches(State::Active, 1);
@@ -155,7 +131,7 @@ fn neighbours_are_asked_and_answered_with_the_virtual_mac_address_alone() {
     let fits = |line: &Line| line.text.starts_with(MAC) && line.text.contains(&option);
     assert!(said.iter().filter(about_ours).all(fits), "{said:#?}");
     // For the way back from the link-local address it asks itself, once it has forgotten who asked.
-    let pinger = Pinger::start(&lab, 2, LINK_LOCAL, scope(&lab, 2));
+    let pinger = Pinger::start(&lab, 2, LINK_LOCAL, lab.scope(2));
     pinger.asks(5);
     lab.ip(1, &["-6", "neighbour", "flush", "dev", &link_name(&lab, 1)]);
     pinger.asks(10);
@@ -170,7 +146,7 @@ fn neighbours_are_asked_and_answered_with_the_virtual_mac_address_alone() {
 
 #[test]
 fn a_macvlan_that_a_stranger_takes_down_has_its_addresses_again_within_a_second() {
-    let lab = lan(2);
+    let lab = Lab::with_ipv6(2);
     let router = Router::running(&lab, 1, virtual_mac(240));
     router.reaches(State::Active, 1);
     let name = link_name(&lab, 1);
@@ -184,7 +160,7 @@ fn a_macvlan_that_a_stranger_takes_down_has_its_addresses_again_within_a_second(
 
 #[test]
 fn another_worker_goes_on_with_the_macvlan_of_one_that_was_killed() {
-    let lab = lan(3);
+    let lab = Lab::with_ipv6(3);
     let mut agent = Agent::start_group(&lab, 1, virtual_mac(240), |_, _| {});
     eventually("it holds", || holds(&lab, 1), |holds| *holds);
     let backup = Router::running(&lab, 2, virtual_mac(200));

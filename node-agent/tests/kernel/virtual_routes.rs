@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
-use api_types::protocol::{ProtocolOptions, VirtualRoute, VirtualRule};
+use api_types::protocol::{MacMode, ProtocolOptions, VirtualRoute, VirtualRule};
 use api_types::transition::{State, TransitionReason};
 
 use crate::agent::Agent;
 use crate::eventually::{eventually, within};
 use crate::lab::Lab;
-use crate::router::{Router, VIP, group};
+use crate::router::{GLOBAL, Router, VIP, group, group_ipv6};
 
 fn route(destination: &str, gateway: Option<&str>, table: Option<u32>) -> VirtualRoute {
     VirtualRoute {
@@ -36,6 +36,34 @@ fn routed(priority: u8) -> DesiredGroup {
         ..ProtocolOptions::default()
     };
     DesiredGroup { options, ..group(priority) }
+}
+
+fn routed_ipv6(priority: u8, mac_mode: MacMode) -> DesiredGroup {
+    let rule = VirtualRule {
+        from: Some(format!("{GLOBAL}/128").parse().expect("a prefix")),
+        to: None,
+        table: 1_000,
+        preference: 99,
+    };
+    let options = ProtocolOptions {
+        virtual_routes: vec![
+            route("2001:db8:98::/48", Some("fe80::9"), None),
+            route("::/0", Some("2001:db8:66::9"), Some(1_000)),
+        ],
+        virtual_rules: vec![rule],
+        mac_mode,
+        ..ProtocolOptions::default()
+    };
+    DesiredGroup { options, ..group_ipv6(priority) }
+}
+
+/// What `ip` shows of what the group over IPv6 brought: its routes, its rule, and the way to link-local
+/// neighbours that a macvlan needs.
+fn shown_ipv6(lab: &Lab) -> Vec<String> {
+    let all = lab.ip(1, &["-6", "route", "show", "table", "all"]) + &lab.ip(1, &["-6", "rule", "show"]);
+    let ours = |line: &&str| line.contains("::9 ") || line.contains("99:") || line.contains(" dev bv6-");
+    let lines = all.lines().filter(|line| !line.contains("table local"));
+    lines.filter(ours).map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect()
 }
 
 /// What `ip` shows of the group's two routes and its rule.
@@ -72,6 +100,48 @@ fn routes_and_rules_are_there_while_the_address_is() {
     assert!(has_all(&shown(&lab)), "{}", shown(&lab));
     router.stop();
     assert_eq!(shown(&lab), "");
+}
+
+#[test]
+fn ipv6_routes_and_rules_are_there_while_the_address_is() {
+    for mac_mode in [MacMode::Interface, MacMode::Virtual] {
+        let lab = Lab::with_ipv6(2);
+        let router = Router::running(&lab, 1, routed_ipv6(200, mac_mode));
+        router.reaches(State::Active, 1);
+        let has_all = || {
+            let shown = shown_ipv6(&lab).join("\n");
+            let words = [
+                "2001:db8:98::/48 via fe80::9 dev eth0",
+                "default via 2001:db8:66::9 dev eth0 table 1000",
+                "from 2001:db8:66::51 lookup 1000",
+            ];
+            assert!(words.iter().all(|words| shown.contains(words)), "{shown}");
+        };
+        has_all();
+        lab.ip(1, &["route", "del", "2001:db8:98::/48"]);
+        within(
+            Duration::from_secs(3),
+            "all again",
+            || shown_ipv6(&lab),
+            |shown| shown.iter().any(|line| line.starts_with("2001:db8:98::/48")),
+        );
+        let better = Router::running(
+            &lab,
+            2,
+            DesiredGroup {
+                options: ProtocolOptions { mac_mode, ..ProtocolOptions::default() },
+                ..group_ipv6(240)
+            },
+        );
+        better.reaches(State::Active, 1);
+        router.reaches(State::Backup, 2);
+        eventually("they go", || shown_ipv6(&lab), Vec::is_empty);
+        better.stop();
+        router.reaches(State::Active, 2);
+        has_all();
+        router.stop();
+        assert_eq!(shown_ipv6(&lab), Vec::<String>::new());
+    }
 }
 
 #[test]

@@ -13,7 +13,6 @@ use super::faults::{Faults, check_description};
 
 mod draft;
 mod protocol;
-mod support;
 
 pub use draft::{GroupDraft, MemberDraft};
 
@@ -41,7 +40,6 @@ pub fn unadvertised(family: Family, addresses: &[VirtualAddress]) -> &[VirtualAd
 #[must_use]
 pub fn faults_of(draft: &GroupDraft) -> Vec<FieldProblem> {
     let mut faults = Faults::default();
-    support::check(draft, &mut faults);
     check_rules(draft, &mut faults);
     faults.into_fields()
 }

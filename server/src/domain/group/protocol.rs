@@ -1,6 +1,6 @@
 //! The rules of how the members of a group speak, and of what moves with its addresses.
 
-use api_types::protocol::{Transport, VirtualRoute, VirtualRule};
+use api_types::protocol::{MacMode, Transport, VirtualRoute, VirtualRule};
 use ipnet::IpNet;
 use vrrp::{Family, Version};
 
@@ -13,6 +13,7 @@ const MAIN_TABLE_PREFERENCE: u32 = 32_766;
 
 pub(super) fn check(draft: &GroupDraft, faults: &mut Faults) {
     check_version(draft, faults);
+    check_mac_mode(draft, faults);
     check_transport(draft, faults);
     check_link_local(draft, faults);
     check_routes(draft, faults);
@@ -30,6 +31,16 @@ fn check_version(draft: &GroupDraft, faults: &mut Faults) {
     }
     if draft.version == Some(Version::V3) && matches!(draft.authentication, Some(Some(_))) {
         faults.add("/authentication", "version 3 knows no authentication: allowed is null, or version 2");
+    }
+}
+
+fn check_mac_mode(draft: &GroupDraft, faults: &mut Faults) {
+    if draft.mac_mode == Some(MacMode::Virtual) && draft.members().any(|(_, member)| member.is_owner()) {
+        faults.add(
+            "/mac_mode",
+            "the addresses of an owner (priority 255) are its interface's own and answer with its MAC address: allowed \
+             with an owner is \"interface\"",
+        );
     }
 }
 

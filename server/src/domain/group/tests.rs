@@ -128,23 +128,24 @@ fn each_rule_names_its_field() {
 }
 
 #[test]
-fn what_the_agents_cannot_run_yet_is_refused_with_the_reason() {
+fn a_virtual_mac_and_all_that_goes_with_it_is_offered_in_both_families_but_not_to_an_owner() {
     let options = [
+        ("members", json!([node("lb1", "eth0", 254), node("lb2", "eth0", 240)])),
         ("accept_mode", json!(false)),
         ("mac_mode", json!("virtual")),
-        ("virtual_routes", json!([{"destination": "198.51.100.0/24"}])),
         ("virtual_rules", json!([{"table": 7, "preference": 100}])),
     ];
-    let refused = |more: &[(&str, Value)]| {
-        let mut faults = Faults::default();
-        support::check(&with(&[&options[..], more].concat()), &mut faults);
-        faults.into_fields().into_iter().map(|fault| fault.pointer).collect::<Vec<_>>()
-    };
-    assert_eq!(refused(&[]), [""; 0], "over IPv4 everything is offered");
-    let all = ["/mac_mode", "/accept_mode", "/virtual_routes", "/virtual_rules"];
-    assert_eq!(refused(&[("family", json!("ipv6"))]), all);
-    let owner = json!([node("lb1", "eth0", 255), node("lb2", "eth0", 240)]);
-    assert_eq!(refused(&[("members", owner)]), ["/mac_mode"]);
+    let ipv4 = [("virtual_routes", json!([{"destination": "198.51.100.0/24"}]))];
+    let ipv6 = [
+        ("family", json!("ipv6")),
+        ("virtual_addresses", json!(["fe80::51/64"])),
+        ("virtual_routes", json!([{"destination": "2001:db8:98::/48"}])),
+    ];
+    let owner = [("members", json!([node("lb1", "eth0", 255), node("lb2", "eth0", 240)]))];
+    for of_family in [&ipv4[..], &ipv6] {
+        assert_eq!(pointers(&with(&[&options[..], of_family].concat())), [""; 0]);
+        assert_eq!(pointers(&with(&[&options[..], of_family, &owner].concat())), ["/mac_mode"]);
+    }
 }
 
 #[test]
