@@ -1,27 +1,28 @@
-//! Makes the kernel hold the addresses that the groups want, and what comes and goes with them, and no others of ours.
+//! Makes the kernel hold the addresses that the groups want, and what comes and goes with them, and no others
+//! of ours.
 //!
-//! Level-triggered: a group says which addresses it wants or that it wants none; the binder converges the kernel
-//! to the newest wish, and goes on from what the kernel has if wishes change meanwhile or somebody else interferes.
-//! It works on at most [`MAX_BUSY`] groups at a time, so that the advertisements of the first groups of a mass
-//! takeover leave while the addresses of the last are still being added.
+//! Level-triggered: a group says which addresses it wants or that it wants none; the binder converges the
+//! kernel to the newest wish, and goes on from what the kernel has if wishes change meanwhile or somebody
+//! else interferes. It works on at most 64 groups at a time, so that the advertisements of the first groups
+//! of a mass takeover leave while the addresses of the last are still being added.
 //!
 //! # Addresses of strangers
-//! What carries our mark is ours, everything else is somebody else's and is neither changed nor removed. A wanted
-//! address that is there already as /32 without the mark answers, so it counts as held, and that it will stay is
-//! said ([`Event::FoundForeign`]). With another prefix length it is another address to the kernel: ours is added
-//! beside it and removed again, and the stranger's stays. Labels make no difference.
+//! What carries our mark is ours, everything else is somebody else's and is neither changed nor removed. A
+//! wanted address that is there already as /32 without the mark answers, so it counts as held, and that it
+//! will stay is said ([`Event::FoundForeign`]). With another prefix length it is another address to the
+//! kernel: ours is added beside it and removed again, and the stranger's stays. Labels make no difference.
 //!
 //! # What comes and goes with addresses
-//! A macvlan comes up before them and routes and rules come after them; in the other order they go. The macvlan stops
-//! answering before its addresses are removed and goes down a while later, one at a time: that takes the kernel 10 to
-//! 20 ms, during which no address of any interface can be changed.
+//! A macvlan comes up before them and routes and rules come after them; in the other order they go. The
+//! macvlan stops answering before its addresses are removed and goes down a while later, one at a time: that
+//! takes the kernel 10 to 20 ms, during which no address of any interface can be changed.
 
 mod binding;
 mod lowering;
+mod progress;
 mod round;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -32,13 +33,8 @@ pub(super) use self::binding::Wish;
 use self::lowering::Lowering;
 pub(super) use self::round::{HoldError, Kernel, Remains};
 use self::round::{Orders, Round};
-use super::address_table::{Added, HostAddress};
+use super::address_table::HostAddress;
 use super::attachment::Attachment;
-use crate::sys::clock;
-
-const MAX_BUSY: usize = 64;
-/// How long to wait before an address that the kernel would not remove is tried again.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// Names a group to the binder.
 pub(super) type GroupHandle = usize;
@@ -58,7 +54,8 @@ pub(super) enum Event {
     LinkLeft,
     /// A route or a rule that somebody else had removed is there again.
     Reattached { attachment: Attachment },
-    /// An address that the group wants was there without our mark: it counts as held, and is not ours to remove.
+    /// An address that the group wants was there without our mark: it counts as held, and is not ours to
+    /// remove.
     FoundForeign { address: HostAddress },
     /// The kernel does not remove something. It is tried again until it does; this is said once.
     Stuck { remains: Remains, error: HoldError },
@@ -93,8 +90,8 @@ pub(super) struct Binder {
 }
 
 impl Binder {
-    /// A binder that holds nothing yet. `leftovers` are the addresses, the routes and the rules that an earlier life of
-    /// this agent has left.
+    /// A binder that holds nothing yet. `leftovers` are the addresses, the routes and the rules that an
+    /// earlier life of this agent has left.
     pub(super) fn new(
         kernel: Kernel,
         leftovers: BTreeSet<HostAddress>,
@@ -186,8 +183,8 @@ impl Binder {
         }
     }
 
-    /// Sees to it that all routes and rules are there. The kernel is not asked to tell of changes to them, since on a
-    /// router these come by the thousand.
+    /// Sees to it that all routes and rules are there. The kernel is not asked to tell of changes to them,
+    /// since on a router these come by the thousand.
     pub(super) fn doubt_attachments(&mut self) {
         let has_some = |(_, binding): &(&GroupHandle, &Binding)| !binding.attached.is_empty();
         let groups: Vec<_> = self.bindings.iter().filter(has_some).map(|(group, _)| *group).collect();
@@ -255,178 +252,6 @@ impl Binder {
                 Some(Done::MayLower) => self.lower_next(),
                 None => std::future::pending().await,
             }
-        }
-    }
-
-    fn enqueue(&mut self, group: GroupHandle) {
-        let Some(binding) = self.bindings.get_mut(&group) else { return };
-        if !binding.queued {
-            binding.queued = true;
-            self.waiting.push_back(group);
-        }
-    }
-
-    fn start_rounds(&mut self) {
-        let mut still_busy = VecDeque::new();
-        while self.rounds < MAX_BUSY {
-            let Some(group) = self.waiting.pop_front() else { break };
-            let Some(binding) = self.bindings.get_mut(&group) else { continue };
-            if binding.busy {
-                still_busy.push_back(group);
-                continue;
-            }
-            binding.queued = false;
-            self.start_round(group);
-        }
-        self.waiting.extend(still_busy);
-    }
-
-    /// Starts whatever brings the kernel nearer to what the group wants, or says that nothing is left to do.
-    fn start_round(&mut self, group: GroupHandle) {
-        let Some(binding) = self.bindings.get(&group) else { return };
-        let (inherited, surplus): (Vec<_>, Vec<_>) =
-            binding.surplus().into_iter().partition(|address| self.is_wished_elsewhere(group, *address));
-        let (inherited_attachments, detach) = self.divide_attachments(group);
-        let Some(binding) = self.bindings.get_mut(&group) else { return };
-        for address in inherited {
-            binding.bound.remove(&address);
-        }
-        for attachment in inherited_attachments {
-            binding.attached.remove(&attachment);
-        }
-        let mut orders = Orders { detach, remove: surplus, ..Orders::default() };
-        if let Some(wish) = &binding.wish {
-            let looks = wish.owner && binding.asked && !binding.found;
-            orders.look_for = looks.then(|| wish.addresses.clone());
-            orders.shut = wish.shut;
-            orders.add = binding.lacks(wish);
-            orders.raise = binding.lacks_link(wish);
-            orders.attach = binding.lacks_attachments(wish);
-        } else if !orders.remove.is_empty() {
-            orders.hush = binding.raised;
-        }
-        binding.doubtful = false;
-        if orders.is_empty() {
-            self.settle(group);
-            return;
-        }
-        binding.busy = true;
-        self.rounds += 1;
-        let kernel = self.kernel.clone();
-        self.busy.push(Box::pin(async move {
-            Done::Round(Box::new(Round::carry_out(group, kernel, orders).await))
-        }));
-    }
-
-    /// The routes and rules that another group goes on wishing for, and those that nobody does.
-    fn divide_attachments(&self, group: GroupHandle) -> (Vec<Attachment>, Vec<Attachment>) {
-        let is_wished_elsewhere = |attachment: &Attachment| {
-            let others = self.bindings.iter().filter(|(other, _)| **other != group);
-            let mut wishes = others.filter_map(|(_, binding)| binding.wish.as_ref());
-            wishes.any(|wish| wish.attachments.contains(attachment))
-        };
-        let surplus = self.bindings.get(&group).map(Binding::surplus_attachments).unwrap_or_default();
-        surplus.into_iter().partition(is_wished_elsewhere)
-    }
-
-    /// Whether another group wishes for the address now, which then is the one to remove it.
-    fn is_wished_elsewhere(&self, group: GroupHandle, address: HostAddress) -> bool {
-        let other = self.wished_by.get(&address).filter(|other| **other != group);
-        let wish = other.and_then(|other| self.bindings.get(other)).and_then(|binding| binding.wish.as_ref());
-        wish.is_some_and(|wish| !wish.owner && wish.addresses.contains(&address))
-    }
-
-    fn finish(&mut self, round: Round) {
-        let Round { group, added, removed, found, failed_to_hold, failed_to_remove, .. } = round;
-        self.rounds -= 1;
-        let Some(binding) = self.bindings.get_mut(&group) else { return };
-        binding.busy = false;
-        binding.found |= found;
-        if round.raised.is_some() {
-            binding.raised = round.raised;
-        }
-        if round.hushed {
-            // Taken for down at once: whatever comes next must make it answer again.
-            binding.lowers = binding.raised.take();
-        }
-        for (attachment, added) in round.attached {
-            let was_there = !binding.attached.insert(attachment);
-            if was_there && added == Added::New {
-                self.events.push_back(Event::Reattached { attachment });
-            }
-        }
-        for attachment in round.detached {
-            binding.attached.remove(&attachment);
-        }
-        let mut restored = Vec::new();
-        for (address, added) in added {
-            let was_missing = binding.missing.remove(&address);
-            if was_missing && added == Added::New {
-                restored.push(address);
-            }
-            if added == Added::Foreign {
-                if binding.foreign.insert(address) {
-                    self.events.push_back(Event::FoundForeign { address });
-                }
-            } else {
-                binding.bound.insert(address);
-            }
-        }
-        for address in removed {
-            binding.bound.remove(&address);
-        }
-        if let (Some(link), Some(wish)) = (binding.raised, &binding.wish)
-            && wish.link != Some(link)
-            && !binding.bound.iter().any(|address| address.ifindex == link)
-        {
-            binding.raised = None;
-            self.events.push_back(Event::LinkLeft);
-        }
-        if !restored.is_empty() {
-            self.events.push_back(Event::Restored { group, addresses: restored });
-        }
-        if let Some(error) = failed_to_hold
-            && let Some(binding) = self.bindings.get_mut(&group)
-            && binding.wish.take().is_some()
-        {
-            binding.asked = false;
-            binding.missing.clear();
-            self.events.push_back(Event::HoldFailed { group, error });
-        }
-        let Some(binding) = self.bindings.get_mut(&group) else { return };
-        // Whatever is still to be removed keeps nobody waiting.
-        if binding.is_fulfilled() && std::mem::take(&mut binding.asked) {
-            self.events.push_back(Event::Held { group });
-        }
-        let was_stuck = std::mem::replace(&mut binding.stuck, failed_to_remove.is_some());
-        if let Some((remains, error)) = failed_to_remove {
-            if !was_stuck {
-                self.events.push_back(Event::Stuck { remains, error });
-            }
-            self.busy.push(Box::pin(async move {
-                tokio::time::sleep(RETRY_AFTER).await;
-                Done::Nap(group)
-            }));
-        } else {
-            self.enqueue(group);
-        }
-    }
-
-    /// The kernel is as the group wants it.
-    fn settle(&mut self, group: GroupHandle) {
-        let Some(binding) = self.bindings.get_mut(&group) else { return };
-        binding
-            .foreign
-            .retain(|address| binding.wish.as_ref().is_some_and(|wish| wish.addresses.contains(address)));
-        if binding.wish.is_some() {
-            if std::mem::take(&mut binding.asked) {
-                self.events.push_back(Event::Held { group });
-            }
-        } else {
-            if std::mem::take(&mut binding.releasing) {
-                self.events.push_back(Event::Released { group, at: clock::boottime() });
-            }
-            self.leave_link(group);
         }
     }
 }

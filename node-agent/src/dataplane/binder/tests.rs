@@ -1,12 +1,14 @@
 mod company;
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 
+use super::progress::RETRY_AFTER;
 use super::*;
 use crate::dataplane::accept_gate::AcceptGate;
-use crate::dataplane::address_table::{AddressError, AddressTable, AgentNumber, ListedAddress};
+use crate::dataplane::address_table::{Added, AddressError, AddressTable, AgentNumber, ListedAddress};
 use crate::dataplane::address_use::Arrivals;
 use crate::dataplane::attachment::{AttachmentError, AttachmentTable, Rule};
 use crate::dataplane::background::Background;
