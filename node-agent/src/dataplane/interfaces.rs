@@ -55,6 +55,7 @@ pub(super) struct InterfaceAddress {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Interfaces {
     by_index: BTreeMap<u32, InterfaceState>,
+    by_name: BTreeMap<String, u32>,
     /// In the order in which the kernel has them.
     addresses: BTreeMap<u32, Vec<InterfaceAddress>>,
 }
@@ -62,13 +63,23 @@ pub(super) struct Interfaces {
 impl Interfaces {
     /// Takes over how an interface stands; true when that is news.
     pub(super) fn set(&mut self, ifindex: u32, state: InterfaceState) -> bool {
-        self.by_index.insert(ifindex, state.clone()) != Some(state)
+        let before = self.by_index.insert(ifindex, state.clone());
+        if before.as_ref() == Some(&state) {
+            return false;
+        }
+        if let Some(before) = before {
+            self.forget_name(ifindex, &before.name);
+        }
+        self.by_name.insert(state.name, ifindex);
+        true
     }
 
     /// Forgets an interface; true when it was known.
     pub(super) fn remove(&mut self, ifindex: u32) -> bool {
         self.addresses.remove(&ifindex);
-        self.by_index.remove(&ifindex).is_some()
+        let Some(state) = self.by_index.remove(&ifindex) else { return false };
+        self.forget_name(ifindex, &state.name);
+        true
     }
 
     /// Takes over an address; true when that is news.
@@ -93,13 +104,13 @@ impl Interfaces {
 
     /// The index of the interface called `name`.
     pub(super) fn index_of(&self, name: &str) -> Option<u32> {
-        self.by_index.iter().find(|(_, state)| state.name == name).map(|(index, _)| *index)
+        self.by_name.get(name).copied()
     }
 
     /// The macvlan of a virtual router, once it is complete.
     pub(super) fn virtual_link(&self, key: LinkKey) -> Option<u32> {
-        let name = key.name();
-        self.macvlans().find(|(_, state, _)| state.name == name).map(|(ifindex, ..)| ifindex)
+        let ifindex = self.index_of(&key.name())?;
+        self.get(ifindex)?.macvlan.map(|_| ifindex)
     }
 
     /// The macvlans of this agent.
@@ -107,8 +118,8 @@ impl Interfaces {
         self.by_index.iter().filter_map(|(ifindex, state)| Some((*ifindex, state, state.macvlan?)))
     }
 
-    /// The interface that a frame came in through: what has the source address of a macvlan the kernel hands to that
-    /// macvlan, although another router sent it.
+    /// The interface that a frame came in through: what has the source address of a macvlan the kernel hands
+    /// to that macvlan, although another router sent it.
     pub(super) fn physical(&self, ifindex: u32) -> u32 {
         let macvlan = self.get(ifindex).and_then(|state| state.macvlan);
         macvlan.map_or(ifindex, |macvlan| macvlan.parent)
@@ -139,8 +150,8 @@ impl Interfaces {
             .collect()
     }
 
-    /// The interface's own address to advertise from, none of `virtual_addresses`: its first primary one in IPv4, its
-    /// first link-local one in IPv6 (RFC 9568 §5.1.1.1, §5.1.2.1).
+    /// The interface's own address to advertise from, none of `virtual_addresses`: its first primary one in
+    /// IPv4, its first link-local one in IPv6 (RFC 9568 §5.1.1.1, §5.1.2.1).
     pub(super) fn primary(
         &self,
         ifindex: u32,
@@ -160,8 +171,8 @@ impl Interfaces {
         candidates.first().map(|address| address.net.addr())
     }
 
-    /// Every interface but loopback and our macvlans as the contract writes it. Its own addresses are those that are neither ours nor
-    /// among `virtual_addresses` of it.
+    /// Every interface but loopback and our macvlans as the contract writes it. Its own addresses are those
+    /// that are neither ours nor among `virtual_addresses` of it.
     pub(super) fn to_contract(&self, virtual_addresses: &BTreeSet<HostAddress>) -> Vec<Interface> {
         let own = |ifindex: u32, address: &&InterfaceAddress| {
             let at = HostAddress { ifindex, address: address.net.addr() };
@@ -182,6 +193,13 @@ impl Interfaces {
                     .collect(),
             })
             .collect()
+    }
+
+    /// Another interface may have taken the name already: of messages about the two either may come first.
+    fn forget_name(&mut self, ifindex: u32, name: &str) {
+        if self.by_name.get(name) == Some(&ifindex) {
+            self.by_name.remove(name);
+        }
     }
 
     fn of(&self, ifindex: u32) -> impl Iterator<Item = &InterfaceAddress> {
@@ -227,18 +245,31 @@ mod tests {
         assert!(!interfaces.remove_address(3, first.net));
     }
 
+    fn named(name: &str) -> InterfaceState {
+        let mac = Some([2, 0, 0, 0, 0, 0xa]);
+        InterfaceState { name: name.to_owned(), mac, up: true, carrier: true, loopback: false, macvlan: None }
+    }
+
+    #[test]
+    fn an_interface_is_found_by_the_name_that_it_has_now() {
+        let mut interfaces = Interfaces::default();
+        assert!(interfaces.set(3, named("eth0")));
+        assert!(!interfaces.set(3, named("eth0")), "no news");
+        interfaces.set(3, named("old"));
+        interfaces.set(4, named("eth0"));
+        assert_eq!((interfaces.index_of("old"), interfaces.index_of("eth0")), (Some(3), Some(4)));
+        // The kernel's word that 3 has gone comes after the one that 5 has its name.
+        interfaces.set(5, named("old"));
+        assert!(interfaces.remove(3));
+        assert_eq!(interfaces.index_of("old"), Some(5));
+        assert!(interfaces.remove(4) && !interfaces.remove(4));
+        assert_eq!(interfaces.index_of("eth0"), None);
+    }
+
     #[test]
     fn virtual_addresses_are_no_addresses_of_the_interface() {
         let mut interfaces = Interfaces::default();
-        let state = InterfaceState {
-            name: "eth0".to_owned(),
-            mac: Some([2, 0, 0, 0, 0, 0xa]),
-            up: true,
-            carrier: true,
-            loopback: false,
-            macvlan: None,
-        };
-        interfaces.set(3, state);
+        interfaces.set(3, named("eth0"));
         interfaces.set_address(3, address("192.0.2.3/24", false, false));
         interfaces.set_address(3, address("192.0.2.10/32", true, false));
         interfaces.set_address(3, address("192.0.2.11/32", false, false));
