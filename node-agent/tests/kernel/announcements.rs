@@ -1,11 +1,14 @@
 //! What neighbours learn.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use api_types::transition::State;
 
-use crate::eventually::eventually;
+use crate::eventually::{eventually, within};
 use crate::lab::Lab;
 use crate::router::{Router, VIP, group};
-use crate::wire::Capture;
+use crate::wire::{Capture, Line};
 
 #[test]
 fn a_neighbours_arp_table_follows_the_address() {
@@ -56,4 +59,52 @@ fn nobody_announces_who_holds_no_longer() {
     // After 10, 50 and 200 ms it may still have held; a second after its first announcement it did not.
     let announced = capture.with(&["Reply 10.66.1.51 is-at"]);
     assert!(announced.len() < 5, "resigned at {resigned:?}: {announced:?}");
+}
+
+/// Has a client forget the address and ask for it, again and again, until `stop` is set.
+fn ask_again_and_again(lab: &Lab, stop: &AtomicBool) {
+    while !stop.load(Ordering::Relaxed) {
+        let _unknown = std::process::Command::new("ip")
+            .args(["-n", &lab.host(3), "neighbour", "del", VIP, "dev", "eth0"])
+            .stderr(std::process::Stdio::null())
+            .status();
+        lab.inside(3, || {
+            let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("bound");
+            let _unreachable = socket.send_to(b"?", (VIP, 9));
+        });
+    }
+}
+
+#[test]
+fn a_client_that_asks_while_two_answer_knows_the_new_holder_within_a_second() {
+    let lab = Lab::new(3);
+    let capture = Capture::start(&lab, 3, "arp or proto 112");
+    let stays = Router::running(&lab, 2, group(200));
+    for round in 1..=3 {
+        let leaves = Router::running(&lab, 1, group(240));
+        leaves.reaches(State::Active, 1);
+        eventually("the other one lets go", || lab.has(2, VIP), |has| !has);
+        let stop = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| ask_again_and_again(&lab, &stop));
+            leaves.ask_to_stop();
+            stays.reaches(State::Active, round);
+            stop.store(true, Ordering::Relaxed);
+        });
+        let knows = |table: &String| table.contains("lladdr 02:00:00:00:00:02");
+        within(Duration::from_secs(1), "the new holder", || lab.ip(3, &["neighbour", "show", VIP]), knows);
+        leaves.stop();
+
+        let lines = capture.lines();
+        let has = |line: &&Line, words: [&str; 2]| words.iter().all(|word| line.text.contains(word));
+        let resigned =
+            lines.iter().rfind(|line| has(line, ["10.66.0.1 > 224", "prio 0"])).expect("resigned").at;
+        let since = || lines.iter().filter(|line| line.at > resigned);
+        let taken = since().find(|line| has(line, ["10.66.0.2 > 224", "prio 200"])).expect("taken over").at;
+        let old = since().filter(|line| has(line, ["Reply 10.66.1.51", "is-at 02:00:00:00:00:01"]));
+        let overlap = old.last().map_or(Duration::ZERO, |line| line.at.saturating_sub(taken));
+        println!("two answered for {overlap:?}");
+        // Five times what the release may take.
+        assert!(overlap < Duration::from_millis(250), "two answered for {overlap:?}");
+    }
 }
