@@ -14,6 +14,9 @@ ip iproute2
 nft nftables
 haproxy haproxy
 keepalived keepalived
+vtysh frr
+tcpdump tcpdump
+arping iputils-arping
 /usr/lib/postgresql/*/bin/postgres postgresql
 psql postgresql-client
 /etc/ssl/certs/ca-certificates.crt ca-certificates

@@ -14,7 +14,8 @@ const TOOLS: [&str; 15] = [
     "basename", "cat", "chmod", "comm", "find", "id", "ln", "mkdir", "mktemp", "mv", "rm", "rmdir", "sh",
     "sort", "touch",
 ];
-const NEEDED: [&str; 8] = ["cc", "make", "curl", "ip", "nft", "haproxy", "keepalived", "psql"];
+const NEEDED: [&str; 11] =
+    ["cc", "make", "curl", "ip", "nft", "haproxy", "keepalived", "vtysh", "tcpdump", "arping", "psql"];
 
 /// Does to the machine what Debian's does: asks whether a service may be started, and enables it anyhow.
 const APT_GET: &str = r#"#!/bin/sh
