@@ -22,6 +22,10 @@ test: root ## Check style, lints and generated files, then run every test (root)
 serve: dependencies ## Run a server on 127.0.0.1 with embedded Postgres, state in target/serve/
 	@exec scripts/serve.sh
 
+.PHONY: interop
+interop: root dependencies ## Run Baton beside keepalived and FRR (root); writes docs/interop.md
+	@scripts/interop.sh
+
 soak: ## Run seeded faults against the protocol core for SECONDS (600); keeps the seeds that fail
 	cargo run --profile soak --package simulator --bin baton-soak -- --seconds $(SECONDS)
 

@@ -33,7 +33,7 @@ fn pseudo_header(packet: &[u8], message: &[u8]) -> [u8; 12] {
 }
 
 /// Whether the checksum of a packet is right without the pseudo-header, and whether it is right with it.
-fn right_forms(packet: &[u8]) -> (bool, bool) {
+pub(crate) fn right_forms(packet: &[u8]) -> (bool, bool) {
     let message = &packet[usize::from(packet[0] & 0x0f) * 4..];
     (sum(&[message]) == 0, sum(&[&pseudo_header(packet, message), message]) == 0)
 }
@@ -59,7 +59,7 @@ fn a_group_carries_the_checksum_that_it_is_told_to() {
         let lab = Lab::new(2);
         let router = Router::running(&lab, 1, DesiredGroup { checksum, ..group(240) });
         router.reaches(State::Active, 1);
-        let mut receiver = Receiver::on_2(&lab);
+        let mut receiver = Receiver::on(&lab, 2);
         let active = receiver.next();
         assert_eq!(right_forms(&active), (without, with), "{checksum:?}: {active:02x?}");
 
@@ -79,7 +79,7 @@ fn a_group_that_may_choose_speaks_the_form_that_all_its_members_speak() {
     // It does not know the other yet: it begins with the form that everybody understands.
     let chooses = Router::running(&lab, 1, with(200, Checksum::Auto, 2));
     chooses.reaches(State::Active, 1);
-    let mut receiver = Receiver::on_2(&lab);
+    let mut receiver = Receiver::on(&lab, 2);
     assert_eq!(right_forms(&receiver.next()), (false, true));
 
     let insists = Router::running(&lab, 2, with(240, Checksum::Rfc9568, 1));
@@ -92,7 +92,7 @@ fn a_group_that_may_choose_speaks_the_form_that_all_its_members_speak() {
     );
     insists.stop();
     chooses.reaches(State::Active, 2);
-    let mut receiver = Receiver::on_2(&lab);
+    let mut receiver = Receiver::on(&lab, 2);
     assert_eq!(right_forms(&receiver.next()), (true, false));
 }
 
@@ -110,7 +110,7 @@ fn an_agent_that_begins_anew_speaks_the_form_that_its_members_understood() {
     // From here on nobody tells it again: a Backup is silent.
     other.stop();
     let speaks_it = |when: &str| {
-        let mut receiver = Receiver::on_2(&lab);
+        let mut receiver = Receiver::on(&lab, 2);
         let packet = std::iter::repeat_with(|| receiver.next()).find(|packet| packet[22] == 200);
         let packet = packet.expect("it comes before the receiver gives up");
         assert_eq!(right_forms(&packet), (true, false), "{when}: {packet:02x?}");

@@ -99,6 +99,23 @@ impl Lab {
         ip(&["-n", &self.switch(), "link", "set", &port(host), if up { "up" } else { "down" }]);
     }
 
+    /// Takes a host off the bridge, with its carrier kept: to all others it is as if it had died.
+    pub(crate) fn cut_off(&self, host: u8) {
+        ip(&["-n", &self.switch(), "link", "set", &port(host), "nomaster"]);
+    }
+
+    /// Ends [`Lab::cut_off`].
+    pub(crate) fn put_back(&self, host: u8) {
+        ip(&["-n", &self.switch(), "link", "set", &port(host), "master", "br0"]);
+    }
+
+    /// Whether a host's port speaks with no other port of which this is so too.
+    pub(crate) fn isolate(&self, host: u8, isolated: bool) {
+        let isolated = if isolated { "on" } else { "off" };
+        let switch = self.switch();
+        ip(&["-n", &switch, "link", "set", &port(host), "type", "bridge_slave", "isolated", isolated]);
+    }
+
     /// Whether `ip address` shows this address on the host's `eth0` as a host address.
     pub(crate) fn has(&self, host: u8, address: &str) -> bool {
         self.addresses(host).contains(&format!("inet {address}/32 "))

@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 pub(crate) struct Pinger {
     stop: Arc<AtomicBool>,
     sent: Arc<AtomicU16>,
+    answered: Arc<AtomicU16>,
     thread: Option<JoinHandle<Outcome>>,
 }
 
@@ -32,6 +33,8 @@ pub(crate) struct Outcome {
     pub(crate) sent: u16,
     /// The numbers of those that were not answered, one every 5 ms.
     pub(crate) lost: Vec<u16>,
+    /// When each was sent.
+    pub(crate) times: Vec<Instant>,
 }
 
 impl Pinger {
@@ -40,9 +43,20 @@ impl Pinger {
         let address: IpAddr = address.parse().expect("an address");
         let socket = lab.inside(host, || open(address, scope));
         let stop = Arc::new(AtomicBool::new(false));
-        let sent = Arc::new(AtomicU16::new(0));
-        let (told, count) = (Arc::clone(&stop), Arc::clone(&sent));
-        Self { stop, sent, thread: Some(std::thread::spawn(move || ask(socket, address, &told, &count))) }
+        let (sent, answered) = (Arc::new(AtomicU16::new(0)), Arc::new(AtomicU16::new(0)));
+        let (told, counts) = (Arc::clone(&stop), [Arc::clone(&sent), Arc::clone(&answered)]);
+        let thread = Some(std::thread::spawn(move || ask(socket, address, &told, &counts)));
+        Self { stop, sent, answered, thread }
+    }
+
+    /// How often it has asked so far.
+    pub(crate) fn asked(&self) -> u16 {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    /// The number after the newest request that has been answered.
+    pub(crate) fn answered(&self) -> u16 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Waits until it has asked `more` times from now on.
@@ -79,24 +93,29 @@ fn open(address: IpAddr, scope: u32) -> Socket {
     socket
 }
 
-fn ask(mut socket: Socket, address: IpAddr, stop: &AtomicBool, count: &AtomicU16) -> Outcome {
-    let (mut sent, mut answered) = (0, BTreeSet::new());
+fn ask(mut socket: Socket, address: IpAddr, stop: &AtomicBool, counts: &[Arc<AtomicU16>; 2]) -> Outcome {
+    let (mut sent, mut answered, mut times) = (0, BTreeSet::new(), Vec::new());
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         if Instant::now() >= next {
             // While nobody answers ARP the kernel refuses to send: that request is lost.
+            times.push(Instant::now());
             let _unsent = socket.send(&request(address, sent));
             sent += 1;
-            count.store(sent, Ordering::Relaxed);
+            counts[0].store(sent, Ordering::Relaxed);
             next += EVERY;
         }
-        answered.extend(answer(&mut socket, address));
+        if let Some(number) = answer(&mut socket, address) {
+            answered.insert(number);
+            counts[1].fetch_max(number.saturating_add(1), Ordering::Relaxed);
+        }
     }
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && answered.len() < usize::from(sent) {
         answered.extend(answer(&mut socket, address));
     }
-    Outcome { sent, lost: (0..sent).filter(|number| !answered.contains(number)).collect() }
+    let lost = (0..sent).filter(|number| !answered.contains(number)).collect();
+    Outcome { sent, lost, times }
 }
 
 /// An echo request; the kernel fills the checksum of IPv6 in.

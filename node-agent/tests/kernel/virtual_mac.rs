@@ -1,10 +1,5 @@
 //! Virtual routers with a MAC address of their own.
 
-use std::collections::BTreeSet;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
@@ -15,7 +10,8 @@ use nix::sys::signal::Signal;
 
 use crate::agent::Agent;
 use crate::eventually::{eventually, within};
-use crate::lab::{Lab, ip};
+use crate::lab::Lab;
+use crate::neighbour::Neighbour;
 use crate::pinger::Pinger;
 use crate::router::{Router, VIP, group};
 use crate::wire::{Capture, Line};
@@ -42,35 +38,6 @@ fn holds(lab: &Lab, host: u8) -> bool {
 /// Waits until the macvlan of the host's group has been made.
 fn is_made(lab: &Lab, host: u8) {
     eventually("the macvlan", || macvlans(lab, host), |shown| shown.contains("alias baton-agent"));
-}
-
-/// Looks every few milliseconds which MAC address a host has for the virtual address.
-struct Neighbour {
-    stop: Arc<AtomicBool>,
-    thread: JoinHandle<BTreeSet<String>>,
-}
-
-impl Neighbour {
-    fn start(lab: &Lab, host: u8) -> Self {
-        let (stop, name) = (Arc::new(AtomicBool::new(false)), lab.host(host));
-        let told = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut seen = BTreeSet::new();
-            while !told.load(Ordering::Relaxed) && Path::new("/run/netns").join(&name).exists() {
-                let entry = ip(&["-n", &name, "neighbour", "show", VIP]);
-                let mac = entry.split_whitespace().skip_while(|word| *word != "lladdr").nth(1);
-                seen.extend(mac.map(str::to_owned));
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            seen
-        });
-        Self { stop, thread }
-    }
-
-    fn finish(self) -> Vec<String> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().expect("the looker ends well").into_iter().collect()
-    }
 }
 
 #[test]
@@ -131,7 +98,7 @@ fn take_over_give_back_and_graceful_stop_lose_nothing_and_no_neighbour_learns_an
     let one = Router::running(&lab, 1, virtual_mac(200));
     one.reaches(State::Active, 1);
     let pinger = Pinger::start(&lab, 3, VIP, 0);
-    let neighbour = Neighbour::start(&lab, 3);
+    let neighbour = Neighbour::start(&lab, 3, VIP);
     pinger.asks(60);
     // The better one comes and is given the address, then hands it back because it stops.
     let two = Router::running(&lab, 2, virtual_mac(240));

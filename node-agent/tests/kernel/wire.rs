@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use crate::eventually::{BOUND, eventually};
-use crate::lab::Lab;
+use crate::lab::{Lab, own_address};
 
 /// A running `tcpdump` on a host's `eth0`.
 pub(crate) struct Capture {
@@ -29,8 +29,17 @@ pub(crate) struct Line {
 impl Capture {
     /// Captures what matches `filter`. Returns once it listens.
     pub(crate) fn start(lab: &Lab, host: u8, filter: &str) -> Self {
+        Self::start_at(&lab.host(host), "eth0", filter)
+    }
+
+    /// Captures on the bridge, which sees what one host sends to another one alone, too.
+    pub(crate) fn on_the_bridge(lab: &Lab, filter: &str) -> Self {
+        Self::start_at(&lab.switch(), "br0", filter)
+    }
+
+    fn start_at(namespace: &str, interface: &str, filter: &str) -> Self {
         let mut tcpdump = Command::new("ip")
-            .args(["netns", "exec", &lab.host(host), "tcpdump", "-i", "eth0", "-e", "-n", "-tt", "-v", "-l"])
+            .args(["netns", "exec", namespace, "tcpdump", "-i", interface, "-e", "-n", "-tt", "-v", "-l"])
             .args(["--immediate-mode", filter])
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -115,16 +124,17 @@ pub(crate) fn send_fragment_from_2(lab: &Lab, message: &[u8]) {
     lab.inside(2, || sender().send_to(&packet, &destination()).expect("sent"));
 }
 
-/// What host 2 receives of protocol 112, as the kernel hands it to anybody who asks.
+/// What a host receives of protocol 112, as the kernel hands it to anybody who asks.
 pub(crate) struct Receiver(Socket);
 
 impl Receiver {
     /// Receives from here on.
-    pub(crate) fn on_2(lab: &Lab) -> Self {
-        let socket = lab.inside(2, || {
+    pub(crate) fn on(lab: &Lab, host: u8) -> Self {
+        let own: Ipv4Addr = own_address(host).parse().expect("an address");
+        let socket = lab.inside(host, || {
             let socket =
                 Socket::new(Domain::IPV4, Type::RAW, Some(Protocol::from(112))).expect("a raw socket");
-            socket.join_multicast_v4(&GROUP, &SOURCE).expect("a member");
+            socket.join_multicast_v4(&GROUP, &own).expect("a member");
             socket
         });
         socket.set_read_timeout(Some(BOUND)).expect("a timeout");

@@ -12,18 +12,19 @@ use crate::lab::Lab;
 /// A running keepalived; killed when it is dropped.
 pub(crate) struct Keepalived {
     process: Child,
-    _files: TempDir,
+    files: TempDir,
 }
 
 impl Keepalived {
-    /// Runs on a host of the lab with one instance: `vrrp_version` and the lines of its `vrrp_instance` block, but for
-    /// interface and VRID.
+    /// Runs on a host of the lab with one instance: `vrrp_version` and the lines of its `vrrp_instance`
+    /// block, but for interface and VRID.
     pub(crate) fn start(lab: &Lab, host: u8, version: u8, instance: &str) -> Self {
         let files = tempfile::tempdir().expect("a directory");
         let path = |name: &str| files.path().join(name);
         let configuration = format!(
             "global_defs {{\n  router_id peer\n  vrrp_version {version}\n}}\n\
-             vrrp_instance peer {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n{instance}\n}}\n"
+             vrrp_instance peer {{\n  state BACKUP\n  interface eth0\n  virtual_router_id 51\n\
+             {instance}\n}}\n"
         );
         fs::write(path("keepalived.conf"), configuration).expect("written");
         let log = fs::File::create(path("log")).expect("a log");
@@ -40,7 +41,25 @@ impl Keepalived {
             .stdin(Stdio::null())
             .spawn()
             .expect("keepalived runs: apt-get install keepalived");
-        Self { process, _files: files }
+        Self { process, files }
+    }
+
+    /// The program and its version, as it says itself.
+    pub(crate) fn version() -> String {
+        let output = Command::new("keepalived").arg("--version").output().expect("keepalived runs");
+        let text = String::from_utf8_lossy(&output.stderr).into_owned();
+        let version = text.split_whitespace().nth(1).expect("a version");
+        format!("keepalived {}", version.trim_start_matches('v'))
+    }
+
+    /// Whether it takes part by now, as Backup or more.
+    pub(crate) fn takes_part(&self) -> bool {
+        self.log().contains("Entering BACKUP STATE")
+    }
+
+    /// What it has said.
+    fn log(&self) -> String {
+        fs::read_to_string(self.files.path().join("log")).unwrap_or_default()
     }
 
     /// Asks it to stop: it removes its address and resigns with priority 0.
