@@ -374,6 +374,10 @@ impl Driver {
             self.doubt_at = now + DOUBT_EVERY;
         }
         if self.snapshot_at <= now {
+            let lost = self.parts.receiver.take_overflow().unwrap_or_default();
+            if let Some(text) = self.drops.count_overflow(lost, now) {
+                self.parts.outbox.notice(text);
+            }
             let Parts { monitor, binder, realtime, outbox, .. } = &mut self.parts;
             outbox.offer(snapshot::take(
                 &self.instances,

@@ -11,6 +11,9 @@ use vrrp::{Instant, Vrid};
 /// How long nothing more is said about the same cause on the same interface.
 const SILENCE: Duration = Duration::from_secs(10);
 
+/// The kernel does not say through which interface came what it had no room for.
+const NOWHERE: (u32, &str) = (0, "overflow");
+
 /// How many packets were dropped.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
@@ -40,7 +43,23 @@ impl Drops {
         Some(format!("dropped {new} VRRP packets for their {cause}, the last one from {source}{about}"))
     }
 
-    /// By interface and cause.
+    /// Counts packets that came faster than they were taken, on whatever interface.
+    pub(super) fn count_overflow(&mut self, lost: u64, now: Instant) -> Option<String> {
+        if lost == 0 {
+            return None;
+        }
+        let count = self.counts.entry(NOWHERE).or_default();
+        *count += lost;
+        let told = self.told.get(&NOWHERE).copied();
+        if told.is_some_and(|(at, _)| now < at + SILENCE) {
+            return None;
+        }
+        let new = *count - told.map_or(0, |(_, told)| told);
+        self.told.insert(NOWHERE, (now, *count));
+        Some(format!("{new} VRRP packets came faster than they could be taken and were lost"))
+    }
+
+    /// By interface and cause; interface 0 where none can be told.
     pub(super) fn counts(&self) -> impl Iterator<Item = (u32, &'static str, u64)> {
         self.counts.iter().map(|((ifindex, cause), count)| (*ifindex, *cause, *count))
     }
@@ -64,5 +83,17 @@ mod tests {
         );
         assert!(drops.count(3, "ttl", from, at(10)).unwrap().starts_with("dropped 1001 "));
         assert_eq!(drops.counts().collect::<Vec<_>>(), [(3, "ttl", 1_002), (4, "ttl", 1)]);
+    }
+
+    #[test]
+    fn packets_that_were_lost_are_counted_and_told_at_the_same_pace() {
+        let mut drops = Drops::default();
+        let at = |seconds: u64| Instant::from_origin(Duration::from_secs(1_000 + seconds));
+        assert_eq!(drops.count_overflow(0, at(0)), None);
+        assert_eq!(drops.counts().count(), 0);
+        assert!(drops.count_overflow(7, at(0)).unwrap().starts_with("7 VRRP packets came faster"));
+        assert_eq!(drops.count_overflow(2, at(9)), None);
+        assert!(drops.count_overflow(1, at(10)).unwrap().starts_with("3 VRRP packets came faster"));
+        assert_eq!(drops.counts().collect::<Vec<_>>(), [(0, "overflow", 10)]);
     }
 }

@@ -90,6 +90,11 @@ impl PacketReceiver {
         Ok(())
     }
 
+    /// How many packets have come since the last call for which there was no room.
+    pub(crate) fn take_overflow(&self) -> io::Result<u64> {
+        Ok(lost(&self.ipv4)? + lost(&self.ipv6)?)
+    }
+
     /// The next packet that is not addressed to another host, written to `buffer`; `None` when there is none now.
     ///
     /// A packet longer than the buffer is cut.
@@ -130,6 +135,23 @@ fn receive_from(
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// The kernel begins to count anew at each call (`PACKET_STATISTICS`, `packet(7)`).
+fn lost(socket: &AsyncFd<Socket>) -> io::Result<u64> {
+    let mut statistics = libc::tpacket_stats { tp_packets: 0, tp_drops: 0 };
+    let mut length = socklen_of::<libc::tpacket_stats>();
+    // SAFETY: both pointers are to live values, and `length` is the size of the one that the kernel writes to.
+    let outcome = unsafe {
+        libc::getsockopt(
+            socket.get_ref().as_raw_fd(),
+            libc::SOL_PACKET,
+            libc::PACKET_STATISTICS,
+            (&raw mut statistics).cast(),
+            &raw mut length,
+        )
+    };
+    if outcome == 0 { Ok(statistics.tp_drops.into()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A classic BPF program (`packet(7)`, the kernel's `networking/filter`): protocol 112, and no VLAN tag, since a

@@ -125,6 +125,11 @@ impl Router {
         self.look(|seen| seen.snapshot.groups.first().cloned())
     }
 
+    /// How everything stands, as it was told last.
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.look(|seen| seen.snapshot.clone())
+    }
+
     /// How all groups stand, by name.
     pub(crate) fn groups(&self) -> Vec<GroupSnapshot> {
         self.look(|seen| seen.snapshot.groups.clone())

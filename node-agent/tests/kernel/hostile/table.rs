@@ -1,0 +1,84 @@
+//! `docs/hostile-packets.md`: what each packet did, as the run saw it.
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+use super::packet::{Fate, Hostile};
+
+/// Set to write the table rather than to compare with it.
+const WRITE: &str = "BATON_WRITE_DOCS";
+
+const HEAD: &str = "# Hostile packets
+
+Each of these was sent as a frame to an agent that is Active and to one that is Backup, by a test that
+writes this table (`make hostile-packets`) and fails when anything differs from it. What is dropped would
+have won if it had been believed; what is heard claims a priority that loses. None of them made an agent
+change its state, and no address came or went.
+
+- **dropped, `cause`**: the counter of that name grew by exactly one, in `baton-agent status` and in
+  `baton_vrrp_invalid_packets_total`; no other counter moved.
+- **heard**: it is an advertisement, and counted as one.
+- **not seen**: the kernel does not hand it to the agent; no counter moved.
+";
+
+/// Every cause by its own name, which outlives the snapshot that it was read from.
+pub(super) fn word(cause: &str) -> &'static str {
+    const CAUSES: [&str; 13] = [
+        "address_list",
+        "auth",
+        "checksum",
+        "destination",
+        "family",
+        "interval",
+        "length",
+        "overflow",
+        "source",
+        "ttl",
+        "type",
+        "version",
+        "vrid",
+    ];
+    CAUSES.into_iter().find(|known| *known == cause).unwrap_or_else(|| panic!("{cause} is no cause"))
+}
+
+/// A packet, and what became of it on the Active router and on the Backup.
+pub(super) type Seen = (Hostile, [Fate; 2]);
+
+/// Compares the table with what was seen, or writes it.
+pub(super) fn keep(families: &[(&str, Vec<Seen>)]) {
+    let mut text = HEAD.to_owned();
+    for (family, rows) in families {
+        write!(
+            text,
+            "\n## {family}: {} packets\n\n| Packet | Active | Backup | Why |\n|---|---|---|---|\n",
+            rows.len()
+        )
+        .expect("a string takes all");
+        for (packet, [active, backup]) in rows {
+            writeln!(text, "| {} | {} | {} | {} |", packet.what, say(*active), say(*backup), packet.why)
+                .expect("a string takes all");
+        }
+    }
+    if std::env::var_os(WRITE).is_some() {
+        std::fs::write(path(), text).expect("written");
+        return;
+    }
+    let kept = std::fs::read_to_string(path()).expect("docs/hostile-packets.md");
+    let differs = kept.lines().zip(text.lines()).find(|(kept, seen)| kept != seen);
+    assert!(
+        kept == text,
+        "docs/hostile-packets.md is not what was seen: {differs:?}; make hostile-packets writes it anew"
+    );
+}
+
+fn say(fate: Fate) -> String {
+    match fate {
+        Fate::Dropped(cause) => format!("dropped, `{cause}`"),
+        Fate::Heard => "heard".to_owned(),
+        Fate::Unseen => "not seen".to_owned(),
+    }
+}
+
+fn path() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the checkout").join("docs/hostile-packets.md")
+}
