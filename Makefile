@@ -5,7 +5,7 @@
 
 .DEFAULT_GOAL := help
 SECONDS = 600
-.PHONY: help demo test serve soak bug-bank mutants build openapi sqlx lint fmt clean dependencies root
+.PHONY: help demo test serve soak bug-bank mutants hostile-packets fuzz build openapi sqlx lint fmt clean dependencies root
 
 help: ## List the targets
 	@sed -nE 's/^([a-z-]+):.*## (.*)$$/make \1	\2/p' Makefile | expand -t 16
@@ -34,6 +34,12 @@ bug-bank: ## Plant each known fault in a copy of the core and say who finds it; 
 
 mutants: ## Change the core in one place after the other and say which tests mind; writes docs/mutants.md
 	@scripts/mutants.sh
+
+hostile-packets: root ## Send every hostile packet to two agents (root); writes docs/hostile-packets.md
+	BATON_WRITE_DOCS=1 cargo test --package baton-agent --test kernel hostile::each_hostile
+
+fuzz: root ## Feed every reader of the wire with bad input for SECONDS (600), and two agents with 10^6 packets (root)
+	@scripts/fuzz.sh $(SECONDS)
 
 build: ## Build the three programs for release
 	cargo build --release --package baton-server --package baton-agent --package baton-cli

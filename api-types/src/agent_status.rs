@@ -46,7 +46,8 @@ pub struct LocalStatus {
     /// The groups that run, by name.
     pub groups: Vec<LocalGroupStatus>,
     /// How many packets were dropped since the worker started, by cause: `checksum`, `version`, `vrid`, `ttl`,
-    /// `length`, `type`, `interval`, `address_list`, `auth`, `family`, `peer`.
+    /// `length`, `type`, `interval`, `address_list`, `auth`, `family`, `peer`, `source`, `destination`, and
+    /// `overflow`: those that came faster than they were taken.
     #[serde(default)]
     pub dropped_packets: BTreeMap<String, u64>,
     /// The same by interface, and then by cause.

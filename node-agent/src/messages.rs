@@ -105,14 +105,15 @@ pub struct Snapshot {
     /// What the thread was granted.
     pub realtime: Option<RealtimeStatus>,
     /// Packets that were dropped, by interface and cause: `checksum`, `version`, `vrid`, `ttl`, `length`, `type`,
-    /// `interval`, `address_list`, `auth`, `family`, `peer`.
+    /// `interval`, `address_list`, `auth`, `family`, `peer`, `source`, `destination`, and
+    /// `overflow`: those that came faster than they were taken.
     pub dropped_packets: Vec<DroppedPackets>,
 }
 
 /// Packets that were dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DroppedPackets {
-    /// The interface they came in on; empty when it is gone.
+    /// The interface they came in on; empty when it is gone, or when none can be told, as for `overflow`.
     pub interface: String,
     /// Why.
     pub cause: &'static str,

@@ -90,6 +90,7 @@ fn crates_of_the_workspace_name_each_other_in_one_direction() -> Result<()> {
         ("baton-server", &["api-types", "vrrp"]),
         ("baton-agent", &["api-types", "vrrp"]),
         ("baton-cli", &["api-types"]),
+        ("fuzz-bodies", &["api-types", "baton-agent", "baton-server", "vrrp"]),
         ("e2e", &["api-types"]),
     ]);
     ensure!(

@@ -29,6 +29,7 @@ pub mod logging;
 mod metrics;
 mod overview;
 mod resend;
+pub mod server_message;
 mod session;
 mod spoken_checksums;
 pub mod status_socket;

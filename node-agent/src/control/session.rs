@@ -6,12 +6,9 @@
 
 use std::time::Duration;
 
-use api_types::channel::{
-    Acknowledged, AgentMessage, Hello, MAX_MESSAGE_OCTETS, Revision, ServerMessage, Welcome,
-};
+use api_types::channel::{Acknowledged, AgentMessage, Hello, MAX_MESSAGE_OCTETS, ServerMessage, Welcome};
 use api_types::node::{Rejection, RejectionReason};
 use futures_util::{SinkExt, StreamExt};
-use serde::Deserialize;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -27,6 +24,7 @@ use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
 use super::resend::{Batch, Resend};
+use super::server_message::{self, Heard};
 use super::told::{Depth, GLANCE, Told};
 
 /// How often the server is asked for a sign of life.
@@ -210,38 +208,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
     }
 
     async fn handle(&mut self, text: &str) -> Result<(), SessionError> {
-        match serde_json::from_str(text) {
-            Ok(ServerMessage::DesiredState(state)) => {
+        match server_message::read(text).map_err(SessionError::Message)? {
+            Heard::Message(ServerMessage::DesiredState(state)) => {
                 let assignment = Assignment { origin: Some(self.origin.clone()), state };
                 // The conductor never waits, so neither does this for long; it only ends with the agent.
                 self.context.offers.send(assignment).await.map_err(|_| SessionError::Stopping)
             }
-            Ok(ServerMessage::Ack(acknowledged)) => self.acknowledged(acknowledged),
-            Ok(ServerMessage::Welcome(_)) => Ok(()),
-            Err(error) => self.handle_nonsense(text, error).await,
-        }
-    }
-
-    /// A desired state that cannot be read is rejected by its revision; a kind of message that this version
-    /// does not know is passed over.
-    async fn handle_nonsense(&mut self, text: &str, error: serde_json::Error) -> Result<(), SessionError> {
-        #[derive(Deserialize)]
-        struct Envelope {
-            #[serde(rename = "type")]
-            kind: String,
-            revision: Option<Revision>,
-        }
-        let envelope: Envelope = serde_json::from_str(text).map_err(SessionError::Message)?;
-        match (envelope.kind.as_str(), envelope.revision) {
-            ("desired_state", Some(revision)) => {
+            Heard::Message(ServerMessage::Ack(acknowledged)) => self.acknowledged(acknowledged),
+            Heard::Message(ServerMessage::Welcome(_)) => Ok(()),
+            Heard::Unreadable { revision, error } => {
                 tracing::error!(%revision, %error, "desired state cannot be read");
                 let reasons = vec![RejectionReason { group: None, detail: error.to_string() }];
                 let rejection = Rejection { revision, reasons };
                 self.context.overview.send_modify(|overview| overview.rejection = Some(rejection.clone()));
                 self.send(&message_of(Outcome::Rejected(rejection))).await
             }
-            ("desired_state" | "welcome" | "ack", _) => Err(SessionError::Message(error)),
-            (kind, _) => {
+            Heard::Unknown { kind } => {
                 tracing::debug!(kind, "message of a kind that this version does not know");
                 Ok(())
             }

@@ -42,7 +42,7 @@ mod link_table;
 mod netlink;
 mod outbox;
 mod policy;
-mod receive;
+pub mod receive;
 mod slots;
 mod snapshot;
 #[cfg(test)]

@@ -18,20 +18,20 @@ const MORE_FRAGMENTS: u8 = 0b001;
 
 /// A packet that was not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dropped {
+pub struct Dropped {
     /// The counter: a word of RFC 8347.
-    pub(super) cause: &'static str,
+    pub cause: &'static str,
     /// The virtual router it seems to be about.
-    pub(super) vrid: Option<Vrid>,
+    pub vrid: Option<Vrid>,
     /// Where it seems to come from.
-    pub(super) source: Option<IpAddr>,
+    pub source: Option<IpAddr>,
 }
 
 /// The advertisement in a packet of protocol 112, if it is what the virtual router demands that it is about.
 ///
 /// # Errors
 /// [`Dropped`] when any check fails.
-pub(super) fn advertisement(
+pub fn advertisement(
     family: Family,
     octets: &[u8],
     demands_of: impl FnOnce(Vrid) -> Demands,

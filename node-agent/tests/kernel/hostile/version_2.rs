@@ -1,4 +1,5 @@
-//! Hostile packets of version 2, which IPv4 alone has. As there, what is dropped would win and what is heard loses.
+//! Hostile packets of version 2, which IPv4 alone has. As there, what is dropped would win and what is heard
+//! loses.
 
 use std::net::{IpAddr, Ipv4Addr};
 
