@@ -119,6 +119,10 @@ END
     echo
     echo "## Survivors"
     echo
+    if [ "$(number_of missed)" -eq 0 ]; then
+        echo "None."
+        return
+    fi
     echo "| Mutant | Why no test fails |"
     echo "|---|---|"
     read_reasons | while IFS=$'\t' read -r name why; do

@@ -5,4 +5,5 @@
 mod conformance;
 mod crates;
 mod licences;
+mod mutants;
 mod sources;
