@@ -1,20 +1,18 @@
 //! Keeps packets to virtual addresses from being accepted (RFC 9568 §6.1, `Accept_Mode` False), by nftables.
 //!
-//! One table of the agent's own drops what comes in for the addresses of every group that asks for it; a packet that is
-//! forwarded is none of its business. ARP never passes there; neighbour solicitations and advertisements must be
-//! accepted for the address to be reachable at all, and are.
+//! One table of the agent's own drops what comes in for the addresses of every group that asks for it; a
+//! packet that is forwarded is none of its business. ARP never passes there; neighbour solicitations and
+//! advertisements must be accepted for the address to be reachable at all, and are.
 //!
-//! The table is there from the time when a group comes until it has gone, not only while it is Active: nothing comes in
-//! for an address that the host does not have, and so the failover never waits for `nft`, which takes some 10 ms.
-//! A group whose addresses the table does not have yet waits for it before it binds them.
+//! The table is there from the time when a group comes until it has gone, not only while it is Active:
+//! nothing comes in for an address that the host does not have, and so the failover never waits for `nft`,
+//! which takes some 10 ms. A group whose addresses the table does not have yet waits for it before it binds
+//! them.
 
 use std::collections::BTreeSet;
-use std::io::{self, Write};
 use std::net::IpAddr;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use thiserror::Error;
@@ -22,17 +20,14 @@ use tokio::sync::watch;
 
 use super::address_table::AgentNumber;
 use super::background::Background;
+use super::nft;
 
-/// How long `nft` may take.
-const NFT_WITHIN: Duration = Duration::from_secs(2);
-/// How often to look whether it has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 /// How long a group waits for the table.
 const SHUT_WITHIN: Duration = Duration::from_secs(3);
 /// How soon a table that was refused is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How often the table is put there again, in case somebody has removed it.
-const RENEW_EVERY: Duration = Duration::from_secs(10);
+/// How often to look whether the table is there as it was written.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Packets to the addresses cannot be kept from being accepted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -46,8 +41,18 @@ struct Applied {
     refused: Option<String>,
 }
 
-/// What the table has now, or why it does not.
-type Outcome = Result<BTreeSet<IpAddr>, String>;
+/// What the table has now.
+#[derive(Debug)]
+struct Written {
+    addresses: BTreeSet<IpAddr>,
+    /// As `nft` lists it.
+    listing: Option<String>,
+    /// Whether it was not as it had been written.
+    restored: bool,
+}
+
+/// The table, or why it is not as it should be.
+type Outcome = Result<Written, String>;
 
 /// Keeps the table as the groups want it.
 pub(super) struct AcceptGate {
@@ -56,6 +61,9 @@ pub(super) struct AcceptGate {
     wanted: BTreeSet<IpAddr>,
     /// Whether the table is to be written although nothing else is wanted of it.
     stale: bool,
+    /// As `nft` listed it when it was written; `None` when it is not looked for.
+    listing: Option<String>,
+    notices: Vec<String>,
     applied: Arc<watch::Sender<Applied>>,
     busy: Option<BoxFuture<'static, Option<Outcome>>>,
     nap: Option<BoxFuture<'static, ()>>,
@@ -90,6 +98,8 @@ impl AcceptGate {
             table: format!("baton_{:08x}", agent.0),
             wanted: BTreeSet::new(),
             stale: true,
+            listing: None,
+            notices: Vec::new(),
             applied: Arc::new(watch::Sender::new(Applied::default())),
             busy: None,
             nap: None,
@@ -116,6 +126,11 @@ impl AcceptGate {
         self.busy.is_none() && (!self.stale || self.applied.borrow().refused.is_some())
     }
 
+    /// What people should read in the log, each once.
+    pub(super) fn take_notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
+    }
+
     /// Returns once something that was begun has been done. May be dropped and called again.
     pub(super) async fn done(&mut self) {
         if let Some(busy) = &mut self.busy {
@@ -125,7 +140,10 @@ impl AcceptGate {
         } else if let Some(nap) = &mut self.nap {
             nap.await;
             self.nap = None;
-            self.stale = true;
+            match self.listing.clone() {
+                Some(listing) if !self.stale => self.look(listing),
+                Some(_) | None => self.stale = true,
+            }
         } else {
             std::future::pending::<()>().await;
         }
@@ -139,24 +157,58 @@ impl AcceptGate {
         self.stale = false;
         let (table, addresses) = (self.table.clone(), self.wanted.clone());
         let work = move || {
-            let outcome = run_nft(&script(&table, &addresses)).map_err(|error| error.to_string());
+            let outcome = write(&table, &addresses);
             // Without the program nothing can be there either.
-            if addresses.is_empty() { Ok(addresses) } else { outcome.map(|()| addresses) }
+            let listing = if addresses.is_empty() { None } else { outcome? };
+            Ok(Written { addresses, listing, restored: false })
         };
         self.busy = Some(Box::pin(self.background.run(work)));
+    }
+
+    /// Sees to it that the table is as it was written.
+    fn look(&mut self, written: String) {
+        let (table, addresses) = (self.table.clone(), self.wanted.clone());
+        let work = move || {
+            let restored = nft::list(&table).as_ref() != Some(&written);
+            let listing = if restored { write(&table, &addresses)? } else { Some(written) };
+            Ok(Written { addresses, listing, restored })
+        };
+        self.busy = Some(Box::pin(self.background.run(work)));
+    }
+
+    fn tell(&mut self, outcome: &Outcome) {
+        let before = self.applied.borrow().refused.clone();
+        match outcome {
+            Ok(written) if written.restored => self.notices.push(format!(
+                "somebody changed or removed the nftables table {}, which keeps packets to virtual addresses \
+                 from being accepted; it is there again",
+                self.table
+            )),
+            Ok(_) if before.is_some() => {
+                self.notices.push(format!("the nftables table {} is as it should be again", self.table));
+            }
+            Err(reason) if before.as_ref() != Some(reason) => self.notices.push(format!(
+                "the nftables table {}, which keeps packets to virtual addresses from being \
+                 accepted, cannot be written: {reason}",
+                self.table
+            )),
+            Ok(_) | Err(_) => {}
+        }
     }
 
     fn finish(&mut self, outcome: Option<Outcome>) {
         let outcome = outcome.unwrap_or_else(|| Err("the thread that runs nft has ended".to_owned()));
         let wait = match &outcome {
-            Ok(_) => RENEW_EVERY,
+            Ok(_) => LOOK_EVERY,
             Err(_) => RETRY_AFTER,
         };
         let refused = outcome.is_err();
+        self.tell(&outcome);
+        self.listing = outcome.as_ref().ok().and_then(|written| written.listing.clone());
         self.applied.send_if_modified(|applied| {
             let before = applied.clone();
             match outcome {
-                Ok(addresses) => *applied = Applied { addresses, refused: None },
+                Ok(written) => *applied = Applied { addresses: written.addresses, refused: None },
                 Err(reason) => applied.refused = Some(reason),
             }
             *applied != before
@@ -170,12 +222,10 @@ impl AcceptGate {
     }
 }
 
-/// The program that changes nftables, if this host has it.
-pub(super) fn nft() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    // A service may be started without these in its path.
-    let usual = ["/usr/sbin", "/sbin"].map(PathBuf::from);
-    std::env::split_paths(&path).chain(usual).map(|directory| directory.join("nft")).find(|nft| nft.is_file())
+/// Writes the table, and lists it.
+fn write(table: &str, addresses: &BTreeSet<IpAddr>) -> Result<Option<String>, String> {
+    nft::change(&script(table, addresses)).map_err(|error| error.to_string())?;
+    Ok(nft::list(table))
 }
 
 /// What makes the table, or removes it, in one transaction.
@@ -196,43 +246,6 @@ fn script(table: &str, addresses: &BTreeSet<IpAddr>) -> String {
     rules.iter().for_each(|rule| script.push_str(&format!("    {rule}\n")));
     script.push_str("  }\n}\n");
     script
-}
-
-fn run_nft(script: &str) -> io::Result<()> {
-    let program = nft().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "this host has no nft"))?;
-    let mut nft = Command::new(program)
-        .args(["-f", "-"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("nft cannot be run: {error}")))?;
-    if let Some(mut input) = nft.stdin.take() {
-        input.write_all(script.as_bytes())?;
-    }
-    let ended = wait(&mut nft)?;
-    let output = nft.wait_with_output()?;
-    if !ended {
-        return Err(io::Error::other(format!("nft was stopped after {} s", NFT_WITHIN.as_secs())));
-    }
-    if output.status.success() {
-        return Ok(());
-    }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(io::Error::other(format!("nft: {}", said.lines().next().unwrap_or("no reason given"))))
-}
-
-/// Whether it ended by itself.
-fn wait(nft: &mut Child) -> io::Result<bool> {
-    let deadline = Instant::now() + NFT_WITHIN;
-    while nft.try_wait()?.is_none() {
-        if Instant::now() >= deadline {
-            nft.kill()?;
-            return Ok(false);
-        }
-        std::thread::sleep(LOOK_EVERY);
-    }
-    Ok(true)
 }
 
 #[cfg(test)]

@@ -174,7 +174,13 @@ impl Driver {
                 Wake::Binder(event) => self.follow_binder(event),
                 Wake::Links => self.follow_links(),
                 // Whoever waits for it has been told.
-                Wake::Gate => {}
+                Wake::Gate => {
+                    self.parts
+                        .gate
+                        .take_notices()
+                        .into_iter()
+                        .for_each(|text| self.parts.outbox.notice(text));
+                }
                 Wake::Kernel(change) => self.follow_kernel(change),
                 Wake::Command(Some(command)) => self.obey(command),
                 // Control has ended without asking for a stop: the groups go on.

@@ -4,9 +4,9 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use super::accept_gate;
 use super::apply::Host;
 use super::interfaces::Interfaces;
+use super::nft;
 use super::virtual_link::ArpSettings;
 
 /// The host as the kernel tells it.
@@ -31,7 +31,7 @@ impl Host for ThisHost<'_> {
     }
 
     fn has_nft(&self) -> bool {
-        *self.nft.get_or_init(|| accept_gate::nft().is_some())
+        *self.nft.get_or_init(|| nft::find().is_some())
     }
 
     fn arp_ignore(&self, interface: &str) -> Option<u32> {

@@ -40,6 +40,7 @@ mod link_monitor;
 mod link_outlet;
 mod link_table;
 mod netlink;
+mod nft;
 mod outbox;
 mod policy;
 pub mod receive;

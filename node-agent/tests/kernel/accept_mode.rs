@@ -1,12 +1,13 @@
 //! Groups whose Active member accepts no packet to the virtual addresses.
 
 use std::process::Command;
+use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::protocol::{MacMode, ProtocolOptions};
 use api_types::transition::State;
 
-use crate::eventually::eventually;
+use crate::eventually::{eventually, within};
 use crate::lab::Lab;
 use crate::pinger::Pinger;
 use crate::router::{GLOBAL, LINK_LOCAL, Router, VIP, group, group_ipv6};
@@ -122,4 +123,29 @@ fn the_table_goes_with_the_group_and_an_earlier_lifes_goes_at_the_start() {
     );
     router.stop();
     assert_eq!(rules(&lab, 1), "");
+}
+
+#[test]
+fn a_table_that_a_stranger_empties_or_removes_is_there_again_and_this_is_said() {
+    let lab = Lab::new(2);
+    let router = Router::running(&lab, 1, shut(240, MacMode::Interface));
+    router.reaches(State::Active, 1);
+    let written = rules(&lab, 1);
+    for (times, stroke) in [(1, "flush ruleset"), (2, "flush table inet baton_0badcafe")] {
+        let name = lab.host(1);
+        let done = Command::new("ip").args(["netns", "exec", &name, "nft", stroke]).status();
+        assert!(done.expect("nft runs").success());
+        within(Duration::from_secs(5), "it is there again", || rules(&lab, 1), |shown| *shown == written);
+        let said = |notices: &Vec<String>| {
+            notices
+                .iter()
+                .filter(|text| text.contains("baton_0badcafe") && text.contains("there again"))
+                .count()
+                == times
+        };
+        eventually("it is said", || router.notices(), said);
+    }
+    let (sent, lost) = pings(&lab, VIP);
+    assert_eq!(lost, sent);
+    assert_eq!(router.transitions().len(), 2, "it stayed Active: {:?}", router.transitions());
 }

@@ -1,0 +1,116 @@
+//! Runs the program that changes nftables, within a time.
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long it may take.
+const WITHIN: Duration = Duration::from_secs(2);
+/// How often to look whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// The program, if this host has it.
+pub(super) fn find() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    // A service may be started without these in its path.
+    let usual = ["/usr/sbin", "/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(usual).map(|directory| directory.join("nft")).find(|nft| nft.is_file())
+}
+
+/// Has it do what the script says. Blocks.
+pub(super) fn change(script: &str) -> io::Result<()> {
+    run(&program()?, &["-f", "-"], script).map(drop)
+}
+
+/// What the table has, in words; `None` when there is none. Blocks.
+pub(super) fn list(table: &str) -> Option<String> {
+    run(&program().ok()?, &["list", "table", "inet", table], "").ok()
+}
+
+fn program() -> io::Result<PathBuf> {
+    find().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "this host has no nft"))
+}
+
+fn run(program: &Path, arguments: &[&str], input: &str) -> io::Result<String> {
+    let mut nft = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("nft cannot be run: {error}")))?;
+    // Whatever it does not read or we do not read would keep the one waiting for the other.
+    if let Some(mut pipe) = nft.stdin.take() {
+        let input = input.to_owned();
+        std::thread::spawn(move || {
+            // One that ends before it has read everything says why itself.
+            let _unread = pipe.write_all(input.as_bytes());
+        });
+    }
+    let (said, complained) = (nft.stdout.take().map(read), nft.stderr.take().map(read));
+    let Some(succeeded) = wait(&mut nft)? else {
+        return Err(io::Error::other(format!("nft was stopped after {} s", WITHIN.as_secs())));
+    };
+    let text = |reader: Option<JoinHandle<String>>| reader.and_then(|reader| reader.join().ok());
+    if succeeded {
+        return Ok(text(said).unwrap_or_default());
+    }
+    let complained = text(complained).unwrap_or_default();
+    Err(io::Error::other(format!("nft: {}", complained.lines().next().unwrap_or("no reason given"))))
+}
+
+fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut octets = Vec::new();
+        let _all_there_was = pipe.read_to_end(&mut octets);
+        String::from_utf8_lossy(&octets).into_owned()
+    })
+}
+
+/// Whether it succeeded; `None` when it had to be stopped.
+fn wait(nft: &mut Child) -> io::Result<Option<bool>> {
+    let deadline = Instant::now() + WITHIN;
+    loop {
+        if let Some(status) = nft.try_wait()? {
+            return Ok(Some(status.success()));
+        }
+        if Instant::now() >= deadline {
+            nft.kill()?;
+            nft.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, input: &str) -> Result<String, String> {
+        run(Path::new("/bin/sh"), &["-c", script], input).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn one_that_hangs_and_reads_nothing_is_stopped() {
+        let more_than_a_pipe_holds = "x".repeat(1 << 20);
+        let stopped = shell("exec sleep 60", &more_than_a_pipe_holds);
+        assert_eq!(stopped, Err("nft was stopped after 2 s".to_owned()));
+    }
+
+    #[test]
+    fn what_it_says_is_read_however_much_it_is() {
+        let said = shell("head -c 300000 /dev/zero | tr '\\0' y", "");
+        assert_eq!(said.map(|said| said.len()), Ok(300_000));
+    }
+
+    #[test]
+    fn the_reason_is_the_first_line_of_its_complaint() {
+        let refused = shell("echo 'Operation not permitted' >&2; echo more >&2; exit 1", "");
+        assert_eq!(refused, Err("nft: Operation not permitted".to_owned()));
+        let missing = run(Path::new("/nowhere/nft"), &[], "").map_err(|error| error.to_string());
+        assert!(missing.is_err_and(|reason| reason.starts_with("nft cannot be run: ")));
+    }
+}
