@@ -39,8 +39,8 @@ What to know of the others:
   advertise 255.
 - FRR's macvlan stays up, without a carrier: as Backup, too, FRR's host answers what is sent to the virtual
   MAC.
-- Over IPv6 FRR loses its first advertisement as Active: the first one on the wire is that of an interval
-  later.
+- Over IPv6 FRR's first advertisement as Active is on the wire an interval late; so Baton, when it is stopped,
+  resigns twice.
 - FRR and keepalived speak version 3 over IPv4 with the pseudo-header of RFC 5798 and hear nothing else.
 TEXT
     cat "$BATON_INTEROP_ROWS"/* | LC_ALL=C sort | awk -F'\t' '

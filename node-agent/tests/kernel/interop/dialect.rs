@@ -59,7 +59,7 @@ pub(crate) const fn usual() -> Dialect {
 }
 
 /// The dialects of version 3 that keepalived speaks.
-pub(crate) const fn of_keepalived() -> [Dialect; 4] {
+pub(crate) const fn of_keepalived() -> [Dialect; 5] {
     [
         VERSION_3,
         Dialect { spoken: "version 3, IPv6", address: VIP6, ours: ipv6, ..VERSION_3 },
@@ -76,6 +76,14 @@ pub(crate) const fn of_keepalived() -> [Dialect; 4] {
             spoken: "version 3, IPv4, virtual MAC",
             virtual_mac: true,
             ours: virtual_mac,
+            theirs: Theirs::Keepalived { version: 3, lines: "use_vmac vmac51\n" },
+            ..VERSION_3
+        },
+        Dialect {
+            spoken: "version 3, IPv6, virtual MAC",
+            address: VIP6,
+            virtual_mac: true,
+            ours: ipv6_virtual_mac,
             theirs: Theirs::Keepalived { version: 3, lines: "use_vmac vmac51\n" },
             ..VERSION_3
         },
@@ -108,7 +116,14 @@ pub(crate) const fn of_frr() -> [Dialect; 2] {
             theirs: Theirs::Frr,
             ..VERSION_3
         },
-        Dialect { spoken: "version 3, IPv6", address: VIP6, ours: ipv6, theirs: Theirs::Frr, ..VERSION_3 },
+        Dialect {
+            spoken: "version 3, IPv6, virtual MAC",
+            address: VIP6,
+            virtual_mac: true,
+            ours: ipv6_virtual_mac,
+            theirs: Theirs::Frr,
+            ..VERSION_3
+        },
     ]
 }
 
@@ -225,4 +240,8 @@ fn unicast(priority: u8) -> DesiredGroup {
 
 fn virtual_mac(priority: u8) -> DesiredGroup {
     with(ProtocolOptions { mac_mode: MacMode::Virtual, ..ProtocolOptions::default() }, priority)
+}
+
+fn ipv6_virtual_mac(priority: u8) -> DesiredGroup {
+    DesiredGroup { options: virtual_mac(priority).options, ..ipv6(priority) }
 }

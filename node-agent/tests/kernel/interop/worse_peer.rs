@@ -79,7 +79,7 @@ fn incidents(record: &Record, scene: &Scene) {
         outage(3),
     );
     if let Some(neighbour) = neighbour {
-        let seen = format!("had one ARP entry: {}", neighbour.finish().join(", "));
+        let seen = format!("had one neighbour entry: {}", neighbour.finish().join(", "));
         row((5, "All of these"), NOTHING, NOTHING.into(), NOTHING.into(), seen);
     }
     assert_eq!(scene.bad_checksums(), 0);
