@@ -260,6 +260,12 @@ impl Lan {
         self.promise.kept()
     }
 
+    /// How often the LAN was disturbed and then seen to have no client that believes in another than the holder.
+    #[must_use]
+    pub const fn clients_knew(&self) -> u64 {
+        self.promise.times_known()
+    }
+
     fn disturb(&mut self) {
         self.promise.disturb(self.now);
     }

@@ -1,9 +1,9 @@
 //! What a LAN owes its clients once it has been left alone.
 //!
-//! While nothing disturbs it for the largest Active_Down_Interval that any router goes by, plus one interval and what
-//! frames and kernels take, exactly one router holds the addresses. No router is better that preempts and whose preempt
-//! delay is over, and without such a one it stays the one that it was. Where every router refreshes its announcements,
-//! every client knows who it is after one refresh more.
+//! While nothing disturbs it for the largest Active_Down_Interval that any router goes by, plus one interval
+//! and what frames and kernels take, exactly one router holds the addresses. No router is better that
+//! preempts and whose preempt delay is over, and without such a one it stays the one that it was. Where every
+//! router refreshes its announcements, every client knows who it is after one refresh more.
 
 use std::time::Duration;
 
@@ -23,22 +23,30 @@ pub(crate) struct Promise {
     longest: Duration,
     holder: Option<usize>,
     kept: u64,
+    /// Whether all clients were seen to know the holder since the last disturbance, and how often they were.
+    known: bool,
+    times_known: u64,
 }
 
 impl Promise {
     pub(crate) const fn new(now: Instant) -> Self {
-        Self { quiet_from: now, longest: Duration::ZERO, holder: None, kept: 0 }
+        Self { quiet_from: now, longest: Duration::ZERO, holder: None, kept: 0, known: false, times_known: 0 }
     }
 
     /// Something happens that the LAN may need until `until`, and a settling time from then on, to get over.
     pub(crate) fn disturb(&mut self, until: Instant) {
         self.quiet_from = self.quiet_from.max(until);
-        (self.longest, self.holder) = (Duration::ZERO, None);
+        (self.longest, self.holder, self.known) = (Duration::ZERO, None, false);
     }
 
     /// How often a disturbed LAN was seen to keep it again.
     pub(crate) const fn kept(&self) -> u64 {
         self.kept
+    }
+
+    /// How often all clients of a disturbed LAN were seen to know its holder again.
+    pub(crate) const fn times_known(&self) -> u64 {
+        self.times_known
     }
 
     /// Looks at the LAN.
@@ -61,7 +69,8 @@ impl Promise {
         }
         let holders: Vec<usize> = (0..nodes.len()).filter(|number| nodes[*number].holds).collect();
         let wanted = usize::from(nodes.iter().any(Node::takes_part));
-        // A preempt delay may still run. A LAN gets over its end, which moves the addresses, as over any other move.
+        // A preempt delay may still run. A LAN gets over its end, which moves the addresses, as over any
+        // other move.
         let delay = nodes.iter().map(|node| node.config.preempt_delay()).max().unwrap_or_default();
         if !delay.is_zero() && now < self.quiet_from + (self.longest + delay) * 2 + SLACK {
             assert!(holders.len() >= wanted, "nobody holds");
@@ -79,6 +88,7 @@ impl Promise {
                 believed.iter().all(|believed| *believed == holder),
                 "{holder:?} holds, clients believe {believed:?}"
             );
+            self.times_known += u64::from(!std::mem::replace(&mut self.known, true));
         }
         assert!(
             self.holder.is_none() || self.holder == holder,

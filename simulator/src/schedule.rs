@@ -38,6 +38,8 @@ pub struct Summary {
     pub faults: u64,
     /// How often the LAN was disturbed and then seen to keep its promise.
     pub promises_kept: u64,
+    /// How often it was disturbed and all clients were then seen to know the holder.
+    pub clients_knew: u64,
     /// Of everything that the routers asked for and when.
     pub digest: u64,
 }
@@ -71,6 +73,12 @@ impl Schedule {
         }
         faults.push((Fault::Repair, QUIET));
         Self { seed, routers, careless: rng.random(), foreign, faults }
+    }
+
+    /// How many routers the LAN has, and how many of them are foreign.
+    #[must_use]
+    pub fn routers(&self) -> (usize, usize) {
+        (self.routers.len(), self.foreign.iter().filter(|foreign| **foreign).count())
     }
 
     /// Runs it.
@@ -133,6 +141,7 @@ impl Schedule {
             events: lan.happened(),
             faults: u64::try_from(self.faults.len()).unwrap_or(u64::MAX),
             promises_kept: lan.promises_kept(),
+            clients_knew: lan.clients_knew(),
             digest: hasher.finish(),
         }
     }

@@ -19,10 +19,27 @@ fn two_thousand_schedules_of_faults_break_no_promise() {
                     let summary = std::panic::catch_unwind(|| Schedule::draw(seed).run());
                     let summary = summary.unwrap_or_else(|_| panic!("seed {seed}"));
                     assert!(summary.promises_kept > 0, "seed {seed} was never quiet");
+                    let (_, foreign) = Schedule::draw(seed).routers();
+                    assert!(
+                        foreign == 0 || summary.clients_knew > 0,
+                        "seed {seed}: nobody looked at clients"
+                    );
                 }
             });
         }
     });
+}
+
+#[test]
+fn hundreds_of_the_schedules_have_three_to_five_routers_and_foreign_ones_among_them() {
+    for number in 3..=5 {
+        let mixed = |seed: &u64| {
+            let (routers, foreign) = Schedule::draw(*seed).routers();
+            routers == number && (1..routers).contains(&foreign)
+        };
+        let count = (0..SEEDS).filter(mixed).count();
+        assert!(count >= 100, "{count} of {SEEDS} schedules have {number} routers, some of them foreign");
+    }
 }
 
 #[test]
