@@ -171,6 +171,18 @@ pub enum Checksum {
     Rfc5798,
 }
 
+impl Checksum {
+    /// The word that JSON, columns and logs use.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Rfc9568 => "rfc9568",
+            Self::Rfc5798 => "rfc5798",
+        }
+    }
+}
+
 /// A group as the server answers it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]

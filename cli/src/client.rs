@@ -184,17 +184,20 @@ impl Client {
         }
     }
 
-    /// Creates or replaces the object at `path`.
+    /// Creates or replaces the object at `path`. Returns what it is now; `None` where the answer is not
+    /// understood, for it is written all the same.
     ///
     /// # Errors
     /// [`RequestError`]; a precondition that does not hold is one with status 412.
-    pub(crate) async fn put(
+    pub(crate) async fn put<T: DeserializeOwned>(
         &self,
         path: &[&str],
         body: &impl Serialize,
         precondition: &Precondition,
-    ) -> Result<(), RequestError> {
-        self.accepted(Method::PUT, &self.url(path, &[]), Some(body), Some(precondition)).await.map(drop)
+    ) -> Result<Option<T>, RequestError> {
+        let url = self.url(path, &[]);
+        let response = self.accepted(Method::PUT, &url, Some(body), Some(precondition)).await?;
+        Ok(read(&url, response).await.ok())
     }
 
     /// Creates what `body` says.

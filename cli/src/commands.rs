@@ -3,6 +3,7 @@
 mod agent_link;
 pub(crate) mod apply;
 mod delete;
+mod describe;
 mod get;
 mod join_token;
 mod kind;
@@ -53,6 +54,8 @@ enum Command {
     Status(status::Args),
     /// List objects, or show one
     Get(get::Args),
+    /// Show one group or node in full: who hears whom, and what is dropped
+    Describe(describe::Args),
     /// Create and update objects from YAML, and say what changed
     Apply(apply::Args),
     /// Remove an object
@@ -74,6 +77,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Login(args) => login::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Get(args) => get::run(args).await,
+        Command::Describe(args) => describe::run(args).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Delete(args) => delete::run(args).await,
         Command::JoinToken(args) => join_token::run(args).await,

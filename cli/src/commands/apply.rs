@@ -7,6 +7,7 @@ mod spec;
 
 use std::path::PathBuf;
 
+use api_types::condition::Condition;
 use api_types::manifest::Manifest;
 use clap::Args as ClapArgs;
 use serde_json::Value;
@@ -44,6 +45,13 @@ pub(crate) struct Args {
 
 /// What became of one object.
 #[derive(Debug)]
+struct Applied {
+    outcome: Outcome,
+    /// What the server advises against in it.
+    advice: Vec<Condition>,
+}
+
+#[derive(Debug)]
 enum Outcome {
     Created,
     Updated(Vec<Change>),
@@ -75,7 +83,13 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     for (index, document) in documents.iter().enumerate() {
         let subject = subject(document);
         match apply(&client, &document.manifest).await {
-            Ok(outcome) => output::print(&line(&subject, width, &outcome, terminal))?,
+            Ok(Applied { outcome, advice }) => {
+                output::print(&line(&subject, width, &outcome, terminal))?;
+                for Condition { kind, detail, .. } in advice {
+                    let warning = format!("warning: {subject}: {}: {detail}", kind.as_str());
+                    output::complain(&output::clean(&warning));
+                }
+            }
             Err(error) => {
                 let rest = documents.get(index..).unwrap_or_default();
                 output::complain(&not_applied(rest, index));
@@ -91,7 +105,7 @@ fn subject(document: &Document) -> String {
     format!("{kind}/{name}")
 }
 
-async fn apply(client: &Client, manifest: &Manifest) -> Result<Outcome, RequestError> {
+async fn apply(client: &Client, manifest: &Manifest) -> Result<Applied, RequestError> {
     match manifest {
         Manifest::Segment(spec) => put(client, spec).await,
         Manifest::Node(spec) => put(client, spec).await,
@@ -99,18 +113,23 @@ async fn apply(client: &Client, manifest: &Manifest) -> Result<Outcome, RequestE
     }
 }
 
-async fn put<S: Spec>(client: &Client, spec: &S) -> Result<Outcome, RequestError> {
+async fn put<S: Spec>(client: &Client, spec: &S) -> Result<Applied, RequestError> {
     let path = [S::PATH, spec.name()];
     let Some(Found { object, etag }) = client.find::<S::Object>(&path).await? else {
-        client.put(&path, spec, &Precondition::Absent).await?;
-        return Ok(Outcome::Created);
+        let written = client.put(&path, spec, &Precondition::Absent).await?;
+        return Ok(Applied { outcome: Outcome::Created, advice: advice::<S>(written.as_ref()) });
     };
     let changes = changes(&fields(&S::of(&object)), &fields(spec));
     if changes.is_empty() {
-        return Ok(Outcome::Unchanged);
+        return Ok(Applied { outcome: Outcome::Unchanged, advice: advice::<S>(Some(&object)) });
     }
-    client.put(&path, spec, &Precondition::Unchanged { etag }).await?;
-    Ok(Outcome::Updated(changes))
+    let written = client.put(&path, spec, &Precondition::Unchanged { etag }).await?;
+    Ok(Applied { outcome: Outcome::Updated(changes), advice: advice::<S>(written.as_ref()) })
+}
+
+fn advice<S: Spec>(object: Option<&S::Object>) -> Vec<Condition> {
+    let conditions = object.map(S::conditions).unwrap_or_default();
+    conditions.iter().filter(|condition| condition.kind.is_advice()).cloned().collect()
 }
 
 /// A specification of the contract is always an object of JSON.

@@ -18,10 +18,11 @@ Examples:
   baton status -o json | jq -r '.groups[] | select(.healthy | not) | .name'
   baton status -o wide
   watch -n 1 baton status
+  baton describe group web      # who hears whom, and what is dropped
 
 STATE of a group:
   ok       exactly one member is active, its agent was seen within 15 s, and the
-           group has no condition
+           group has no condition but advice (authentication_insecure)
   FAILING  nobody or more than one is active, the active member is not seen, or
            the group has a condition
   UNKNOWN  no agent of its members was seen within 15 s: ACTIVE says who was the
@@ -176,7 +177,9 @@ fn problems(health: &Health, table: &Table) -> String {
         .map(|(kind, name, problem)| {
             let since =
                 problem.since.map(|since| format!(" for {}", age(since, table.now))).unwrap_or_default();
-            let what = table.terminal.bad(&format!("{kind}/{name}: {}{since}", problem.kind));
+            let what = format!("{kind}/{name}: {}{since}", problem.kind);
+            let what =
+                if problem.is_advice() { table.terminal.warning(&what) } else { table.terminal.bad(&what) };
             format!("{what}\n    {}\n", output::clean(&problem.detail))
         })
         .collect()

@@ -115,6 +115,32 @@ group/told    updated
 }
 
 #[test]
+fn what_the_server_advises_against_is_told_and_applied_all_the_same() {
+    let server = Server::shared();
+    let manifest = format!(
+        "{}---\nkind: node\nname: doubt\n---\nkind: group\nname: doubt\nsegment: doubt\nvrid: 37\nversion: 2\n\
+         authentication: {{type: simple_text, text: s3cret}}\nvirtual_addresses: [10.37.0.1/24]\nmembers:\n  \
+         - {{kind: node, node: doubt, interface: eth0, priority: 240}}\n",
+        segment("doubt", "10.37.0.0/24")
+    );
+    for outcome in ["created", "unchanged"] {
+        let said = server.baton_with(&["apply", "-f", "-"], &manifest);
+        assert!(
+            said.code == 0 && said.out.ends_with(&format!("group/doubt    {outcome}\n")),
+            "{}{}",
+            said.out,
+            said.err
+        );
+        let warning = "warning: group/doubt: authentication_insecure: ";
+        assert!(said.err.starts_with(warning) && said.err.lines().count() == 1, "{}", said.err);
+    }
+    let described = server.done(&["describe", "group", "doubt"]);
+    assert!(described.contains("authentication  simple text, which keeps nobody out\n"), "{described}");
+    assert!(server.done(&["describe", "node", "doubt"]).contains("agent     not joined\n"));
+    assert_eq!(server.baton(&["describe", "group", "nobody"]).code, 3);
+}
+
+#[test]
 fn each_way_to_fail_has_its_exit_status_and_says_what_was_applied() {
     let server = Server::shared();
     let manifest = format!(

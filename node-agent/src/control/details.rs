@@ -13,7 +13,8 @@ use vrrp::{Claim, Family, Version};
 use super::clock;
 use crate::messages::{DroppedPackets, GroupSnapshot};
 
-/// A router that was not heard for three of its intervals is taken for silent; snapshots are up to a second old.
+/// A router that was not heard for three of its intervals is taken for silent; snapshots are up to a second
+/// old.
 const SNAPSHOT_AGE: Duration = Duration::from_secs(2);
 /// How long packets are said to be dropped after the last one was. More than three intervals of most groups.
 const LATELY: Duration = Duration::from_secs(10);

@@ -1,8 +1,9 @@
 //! What a session has told the server about each group, and what is worth telling next.
 //!
-//! A state is told at once. What changes with every advertisement is not worth a message of its own, and what a stranger
-//! on the LAN can change at will must not be either: it is looked at every [`GLANCE`] and told if somebody should know,
-//! and counters come with the refresh. One message has room for so much; what does not fit goes first the next time.
+//! A state is told at once. What changes with every advertisement is not worth a message of its own, and what
+//! a stranger on the LAN can change at will must not be either: it is looked at every [`GLANCE`] and told if
+//! somebody should know, and counters come with the refresh. One message has room for so much; what does not
+//! fit goes first the next time.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

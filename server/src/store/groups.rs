@@ -91,7 +91,7 @@ impl GroupRow {
             authentication: authentication
                 .map_err(|error| refuse(error.to_string()))?
                 .map(|text| Authentication::SimpleText { text }),
-            checksum: from_word(CHECKSUMS, checksum_word, &self.checksum)
+            checksum: from_word(CHECKSUMS, Checksum::as_str, &self.checksum)
                 .ok_or_else(|| refuse(format!("unknown checksum {:?}", self.checksum)))?,
             status: GroupStatus {
                 active: holder::active(observed),
@@ -107,14 +107,6 @@ impl GroupRow {
             created_at: self.created_at.into(),
             updated_at: self.updated_at.into(),
         })
-    }
-}
-
-const fn checksum_word(checksum: Checksum) -> &'static str {
-    match checksum {
-        Checksum::Auto => "auto",
-        Checksum::Rfc9568 => "rfc9568",
-        Checksum::Rfc5798 => "rfc5798",
     }
 }
 
@@ -278,7 +270,7 @@ pub async fn insert(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<()
         i16::from(spec.version.number()),
         interval_column(spec)?,
         spec.preempt_mode,
-        checksum_word(spec.checksum),
+        spec.checksum.as_str(),
         delay_column(spec)?,
         spec.accept_mode,
         spec.mac_mode.as_str(),
@@ -321,7 +313,7 @@ pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(
         i16::from(spec.version.number()),
         interval_column(spec)?,
         spec.preempt_mode,
-        checksum_word(spec.checksum),
+        spec.checksum.as_str(),
         delay_column(spec)?,
         spec.accept_mode,
         spec.mac_mode.as_str(),

@@ -55,7 +55,8 @@ impl Site {
         }
     }
 
-    /// The group, once the report is stored: what is said in one session is stored in the order in which it was said.
+    /// The group, once the report is stored: what is said in one session is stored in the order in which it
+    /// was said.
     async fn says(&mut self, details: Option<MemberDetails>) -> Value {
         let groups = vec![self.report(details)];
         self.channel.status(&self.server, "192.0.2.1", groups).await;

@@ -1,5 +1,6 @@
 //! Specifications that can be applied, and what they become on the server.
 
+use api_types::condition::Condition;
 use api_types::group::{Group, GroupSpec};
 use api_types::node::{Node, NodeSpec};
 use api_types::segment::{Segment, SegmentSpec};
@@ -18,6 +19,9 @@ pub(super) trait Spec: Serialize {
 
     /// The part of `object` that operators write.
     fn of(object: &Self::Object) -> Self;
+
+    /// What the server thinks of the object.
+    fn conditions(object: &Self::Object) -> &[Condition];
 }
 
 impl Spec for SegmentSpec {
@@ -35,6 +39,10 @@ impl Spec for SegmentSpec {
             prefixes: segment.prefixes.clone(),
         }
     }
+
+    fn conditions(_: &Segment) -> &[Condition] {
+        &[]
+    }
 }
 
 impl Spec for NodeSpec {
@@ -48,6 +56,10 @@ impl Spec for NodeSpec {
     fn of(node: &Node) -> Self {
         Self { name: node.name.clone(), description: node.description.clone() }
     }
+
+    fn conditions(node: &Node) -> &[Condition] {
+        &node.status.conditions
+    }
 }
 
 impl Spec for GroupSpec {
@@ -60,5 +72,9 @@ impl Spec for GroupSpec {
 
     fn of(group: &Group) -> Self {
         group.spec()
+    }
+
+    fn conditions(group: &Group) -> &[Condition] {
+        &group.status.conditions
     }
 }

@@ -67,6 +67,12 @@ impl Named for Node {
                 format!("{}{state}", interface.name)
             }))
         }),
+        Column::wide("DROPPED", |node, _| {
+            joined(node.status.interface_counters.iter().flatten().filter_map(|counters| {
+                let dropped = counters.total();
+                (dropped > 0).then(|| format!("{}={dropped}", counters.interface))
+            }))
+        }),
         Column::wide("AGE", |node, table| since(Some(node.created_at), table.now)),
         Column::wide("ID", |node, _| Cell::plain(node.id.to_string())),
         Column::wide("DESCRIPTION", |node, _| Cell::plain(&node.description)),
@@ -95,8 +101,26 @@ impl Named for Group {
             joined(group.members.iter().map(|member| format!("{}={}", member.name(), member.priority())))
         }),
         Column::wide("INTERVAL", |group, _| Cell::plain(group.advertisement_interval_ms.to_string())),
-        Column::wide("PREEMPT", |group, _| Cell::plain(if group.preempt_mode { "yes" } else { "no" })),
+        Column::wide("PREEMPT", |group, _| {
+            Cell::plain(match (group.preempt_mode, group.preempt_delay_ms.as_millis()) {
+                (false, _) => "no".to_owned(),
+                (true, 0) => "yes".to_owned(),
+                (true, delay) => format!("yes(after {delay} ms)"),
+            })
+        }),
         Column::wide("VERSION", |group, _| Cell::plain(u8::from(group.version).to_string())),
+        Column::wide("FAMILY", |group, _| Cell::plain(group.family.as_str())),
+        Column::wide("TRANSPORT", |group, _| match group.max_hops.get() {
+            0 => Cell::plain(group.transport.as_str()),
+            hops => Cell::plain(format!("{}({hops} hops)", group.transport.as_str())),
+        }),
+        Column::wide("MAC", |group, _| Cell::plain(group.mac_mode.as_str())),
+        Column::wide("ACCEPT", |group, _| Cell::plain(if group.accept_mode { "yes" } else { "no" })),
+        Column::wide("CHECKSUM", |group, _| Cell::plain(group.checksum.as_str())),
+        Column::wide("UNADVERTISED", |group, _| {
+            let unadvertised = group.status.unadvertised_addresses.len();
+            Cell::plain(if unadvertised == 0 { String::new() } else { unadvertised.to_string() })
+        }),
         Column::wide("AGE", |group, table| since(Some(group.created_at), table.now)),
         Column::wide("GENERATION", |group, _| Cell::plain(group.generation.to_string())),
         Column::wide("ID", |group, _| Cell::plain(group.id.to_string())),

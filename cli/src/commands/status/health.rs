@@ -39,7 +39,7 @@ pub(super) enum Verdict {
     Ok,
 }
 
-/// One thing that is not as it should be, or not known.
+/// One thing that is not as it should be, or not known, or that an operator chose and should think about.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Problem {
     pub(super) kind: String,
@@ -71,9 +71,15 @@ impl Verdict {
 }
 
 impl Problem {
+    /// Whether the thing that has it is as it should be all the same.
+    pub(super) fn is_advice(&self) -> bool {
+        self.verdict == Verdict::Ok
+    }
+
     fn of(condition: &Condition) -> Self {
         let since = Some(condition.since);
-        Self { since, ..Self::failing(condition.kind.as_str(), condition.detail.clone()) }
+        let verdict = if condition.kind.is_advice() { Verdict::Ok } else { Verdict::Failing };
+        Self { since, verdict, ..Self::failing(condition.kind.as_str(), condition.detail.clone()) }
     }
 
     fn failing(kind: &str, detail: String) -> Self {

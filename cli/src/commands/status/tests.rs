@@ -263,3 +263,50 @@ fn without_a_group_the_next_step_is_shown() {
         "no groups; no nodes\nThere is no group yet: `baton apply -f FILE` makes one.\n"
     );
 }
+
+#[test]
+fn advice_is_shown_and_fails_nothing() {
+    let advice =
+        json!([{"kind": "authentication_insecure", "detail": "It keeps nobody out.", "since": ago(60)}]);
+    let groups = [group("web", &["lb1"], advice)];
+    let nodes = [here("lb1"), here("lb2")];
+    assert!(Health::of(&groups, &nodes, now()).healthy);
+    let shown = shown(&groups, &nodes);
+    assert!(
+        shown.starts_with("1 group, all ok; 2 nodes, all ok\n\ngroup/web: authentication_insecure for 60s\n"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn a_condition_of_a_newer_server_is_shown_by_its_sentence() {
+    let news = json!([{"kind": "flapping", "detail": "lb1 and lb2 take turns.", "since": ago(60)}]);
+    let shown = shown(&[group("web", &["lb1"], news)], &[here("lb1"), here("lb2")]);
+    assert!(shown.contains("group/web: unrecognised for 60s\n    lb1 and lb2 take turns.\n"), "{shown}");
+}
+
+#[test]
+fn a_group_of_an_older_server_is_usual_in_what_it_does_not_say() {
+    let mut old = serde_json::to_value(group("web", &["lb1"], json!([]))).unwrap();
+    for unknown in [
+        "preempt_delay_ms",
+        "accept_mode",
+        "mac_mode",
+        "transport",
+        "max_hops",
+        "require_link_local",
+        "authentication",
+        "virtual_routes",
+        "virtual_rules",
+    ] {
+        old.as_object_mut().unwrap().remove(unknown).expect(unknown);
+    }
+    old["status"].as_object_mut().unwrap().remove("unadvertised_addresses").unwrap();
+    for member in old["status"]["members"].as_array_mut().unwrap() {
+        member
+            .as_object_mut()
+            .unwrap()
+            .retain(|field, _| ["name", "state", "since", "connected"].contains(&&**field));
+    }
+    assert_eq!(serde_json::from_value::<Group>(old).unwrap(), group("web", &["lb1"], json!([])));
+}

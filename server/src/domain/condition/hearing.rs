@@ -1,7 +1,8 @@
 //! What is not as it should be by what the members hear of each other, and of strangers.
 //!
-//! Only what is heard now counts: a member that is Backup says nothing, and what it said when it was active may be about
-//! settings of the past. Members take up changed settings one after the other, so for a moment they disagree.
+//! Only what is heard now counts: a member that is Backup says nothing, and what it said when it was active
+//! may be about settings of the past. Members take up changed settings one after the other, so for a moment
+//! they disagree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -9,7 +10,6 @@ use std::time::Duration;
 
 use api_types::channel::MemberDetails;
 use api_types::condition::ConditionKind;
-use api_types::group::Checksum;
 use api_types::peer::Peer;
 use api_types::protocol::Transport;
 use vrrp::Claim;
@@ -18,8 +18,8 @@ use super::{Finding, GroupFacts};
 use crate::domain::holder::{Observed, ObservedNode};
 use crate::domain::peers::member_at;
 
-/// How long members may disagree while a change is on its way. Agents look every two seconds whether they hear another
-/// thing than before.
+/// How long members may disagree while a change is on its way. Agents look every two seconds whether they
+/// hear another thing than before.
 const SETTLES_IN: Duration = Duration::from_secs(5);
 /// How many routers a sentence names.
 const NAMED: usize = 4;
@@ -89,14 +89,14 @@ impl<'a> Witnesses<'a> {
         let mut forms: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
         for (node, details) in &self.said {
             if let Some(form) = details.checksum {
-                forms.entry(word(form)).or_default().insert(node.name.clone());
+                forms.entry(form.as_str()).or_default().insert(node.name.clone());
             }
         }
         for (_, peer) in self.heard() {
             let is_witness = |name| self.said.iter().any(|(node, _)| node.name == name);
             let member = member_at(self.members, peer.source);
             if let Some(form) = peer.checksum.filter(|_| !member.is_some_and(is_witness)) {
-                forms.entry(word(form)).or_default().insert(self.called(peer.source));
+                forms.entry(form.as_str()).or_default().insert(self.called(peer.source));
             }
         }
         let senders = forms.iter().map(|(form, who)| format!("{form} by {}", listed(who.clone())));
@@ -174,14 +174,6 @@ impl<'a> Witnesses<'a> {
     fn called(&self, source: IpAddr) -> String {
         member_at(self.members, source)
             .map_or_else(|| source.to_string(), |name| format!("{name} ({source})"))
-    }
-}
-
-const fn word(form: Checksum) -> &'static str {
-    match form {
-        Checksum::Auto => "auto",
-        Checksum::Rfc9568 => "rfc9568",
-        Checksum::Rfc5798 => "rfc5798",
     }
 }
 

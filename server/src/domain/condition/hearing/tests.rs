@@ -1,3 +1,4 @@
+use api_types::group::Checksum;
 use api_types::transition::State;
 use vrrp::AdvertisementInterval;
 

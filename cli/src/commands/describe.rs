@@ -1,0 +1,84 @@
+//! `baton describe`: one object in full, for somebody who has to find out what is wrong with it.
+
+mod group;
+mod node;
+
+use api_types::Timestamp;
+use api_types::condition::Condition;
+use api_types::group::Group;
+use api_types::node::Node;
+use chrono::Utc;
+use clap::{Args as ClapArgs, ValueEnum};
+
+use super::get::not_found;
+use super::kind::Kind;
+use crate::errors::{ExitStatus, Failure};
+use crate::output::{self, Table, Terminal, age};
+
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "\
+Examples:
+  baton describe group web
+  baton describe node lb1
+
+Of a group: how its members speak, what is wrong, how each member stands, and
+which routers each has heard. Only the active router advertises, so a backup is
+known from the last time that it was active. DROPPED names why packets about the
+virtual router are dropped in these seconds, after how many there were.
+Of a node: its interfaces and what is dropped on them.
+`baton get ... -o yaml` shows all there is.")]
+pub(crate) struct Args {
+    /// What it is
+    #[arg(value_enum)]
+    kind: Describable,
+    /// Its name or id
+    name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Describable {
+    #[value(alias = "groups")]
+    Group,
+    #[value(alias = "nodes")]
+    Node,
+}
+
+pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
+    let client = super::client()?;
+    let table = Table { wide: true, now: Utc::now().into(), terminal: Terminal::of_stdout() };
+    let kind = match args.kind {
+        Describable::Group => Kind::Groups,
+        Describable::Node => Kind::Nodes,
+    };
+    let path = [kind.path(), args.name.as_str()];
+    let missing = |error| not_found(error, kind, &args.name);
+    let sections = match args.kind {
+        Describable::Group => group::sections(&client.get::<Group>(&path).await.map_err(missing)?, &table),
+        Describable::Node => node::sections(&client.get::<Node>(&path).await.map_err(missing)?, &table),
+    };
+    let sections: Vec<_> = sections.into_iter().filter(|section| !section.is_empty()).collect();
+    output::print(&sections.join("\n"))?;
+    Ok(ExitStatus::Done)
+}
+
+/// Lines of a word and what there is to say about it; those about which there is nothing are left out.
+fn facts(facts: &[(&str, String)]) -> String {
+    let said: Vec<_> = facts.iter().filter(|(_, text)| !text.is_empty()).collect();
+    let width = said.iter().map(|(word, _)| word.len()).max().unwrap_or_default();
+    said.iter()
+        .map(|(word, text)| format!("{word:width$}  {}\n", output::clean(text).replace('\n', " ")))
+        .collect()
+}
+
+/// What is wrong, a line each with the sentence of the server.
+fn problems(conditions: &[Condition], now: Timestamp, terminal: Terminal) -> String {
+    let line = |condition: &Condition| {
+        let what = format!("{} for {}", condition.kind.as_str(), age(condition.since, now));
+        let what = if condition.kind.is_advice() { terminal.warning(&what) } else { terminal.bad(&what) };
+        format!("{what}\n    {}\n", output::clean(&condition.detail))
+    };
+    conditions.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,65 @@
+//! A node: its agent, its interfaces, and what is dropped on them.
+
+use api_types::counters::InterfaceCounters;
+use api_types::node::{Interface, Node};
+
+use super::{facts, problems};
+use crate::commands::agent_link::AgentLink;
+use crate::output::{self, Cell, Column, Table, Tone, age};
+
+pub(super) fn sections(node: &Node, table: &Table) -> Vec<String> {
+    let status = &node.status;
+    let counters = status.interface_counters.as_deref().unwrap_or_default();
+    let interfaces: Vec<_> = status
+        .interfaces
+        .iter()
+        .flatten()
+        .map(|interface| Row {
+            interface: interface.clone(),
+            counters: counters.iter().find(|one| one.interface == interface.name).cloned(),
+        })
+        .collect();
+    let revision = status.applied_revision.map_or_else(|| "none".to_owned(), |applied| applied.to_string());
+    let summary = facts(&[
+        ("node", node.name.to_string()),
+        ("description", node.description.clone()),
+        ("agent", AgentLink::of(node).as_str().to_owned()),
+        ("seen", status.last_seen_at.map(|seen| format!("{} ago", age(seen, table.now))).unwrap_or_default()),
+        ("version", status.agent_version.clone().unwrap_or_default()),
+        ("revision", format!("{revision} runs, {} is desired", status.desired_revision)),
+    ]);
+    vec![
+        summary,
+        problems(&status.conditions, table.now, table.terminal),
+        output::render(INTERFACES, &interfaces, table),
+    ]
+}
+
+struct Row {
+    interface: Interface,
+    counters: Option<InterfaceCounters>,
+}
+
+const INTERFACES: &[Column<Row>] = &[
+    Column::new("INTERFACE", |row, _| Cell::plain(&row.interface.name)),
+    Column::new("STATE", |row, _| match (row.interface.up, row.interface.carrier) {
+        (true, true) => Cell::plain("up"),
+        (true, false) => Cell::toned("no carrier", Tone::Bad),
+        (false, _) => Cell::toned("down", Tone::Bad),
+    }),
+    Column::new("MAC", |row, _| Cell::maybe(row.interface.mac.as_ref())),
+    Column::new("ADDRESSES", |row, _| {
+        let addresses: Vec<_> = row.interface.addresses.iter().map(ToString::to_string).collect();
+        Cell::plain(addresses.join(" "))
+    }),
+    Column::new("DROPPED", |row, _| {
+        let Some(counters) = &row.counters else { return Cell::plain("") };
+        let causes: Vec<_> = counters
+            .dropped()
+            .into_iter()
+            .filter(|(_, count)| *count > 0)
+            .map(|(cause, count)| format!("{cause}={count}"))
+            .collect();
+        Cell::plain(causes.join(" "))
+    }),
+];
