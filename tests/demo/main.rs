@@ -7,7 +7,6 @@
 
 mod example;
 mod gap;
-mod operator;
 mod progress;
 mod report;
 mod scene;

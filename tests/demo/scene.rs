@@ -7,10 +7,9 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use e2e::capture::Capture;
-use e2e::{Haproxy, Host, Lab, Node, Ports, Server};
+use e2e::{Haproxy, Host, Lab, Node, Operator, Ports, Server};
 
 use crate::example::Example;
-use crate::operator::Operator;
 use crate::progress::Progress;
 
 const NODES_FROM: u8 = 11;

@@ -12,6 +12,7 @@ mod clean;
 mod demo_notices;
 mod dialects;
 mod enrolment;
+mod examples;
 mod first_election;
 mod install_dependencies;
 mod keepalived_peer;

@@ -4,16 +4,25 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use anyhow::Result;
-use e2e::{Host, Lab, Ports, Server, binaries, output_of};
 
-pub(crate) struct Operator {
+use crate::binaries;
+use crate::command::output_of;
+use crate::lab::{Host, Lab, Ports};
+use crate::server::Server;
+
+/// See the module.
+#[derive(Debug)]
+pub struct Operator {
     host: Host,
     program: PathBuf,
 }
 
 impl Operator {
     /// Plugs in a host and logs in with the token that the server's first start wrote.
-    pub(crate) fn log_in(lab: &Lab, server: &Server) -> Result<Self> {
+    ///
+    /// # Errors
+    /// When the server cannot be reached or refuses the token.
+    pub fn log_in(lab: &Lab, server: &Server) -> Result<Self> {
         let host = lab.host("operator", 20, Ports::Management)?;
         let operator = Self { host, program: binaries::program("baton")? };
         let mut login = operator.command(&["login", "--server", &server.url(), "--ca"]);
@@ -22,14 +31,20 @@ impl Operator {
         Ok(operator)
     }
 
-    /// What `baton <arguments>` prints; an error when its exit status is not 0.
-    pub(crate) fn baton(&self, arguments: &[&str]) -> Result<String> {
+    /// What `baton <arguments>` prints.
+    ///
+    /// # Errors
+    /// When its exit status is not 0; says what it complained about.
+    pub fn baton(&self, arguments: &[&str]) -> Result<String> {
         output_of(&mut self.command(arguments))
     }
 
     /// What `baton <arguments>` prints, whatever its exit status: `baton status` has another one when
     /// something fails.
-    pub(crate) fn glance(&self, arguments: &[&str]) -> Result<String> {
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn glance(&self, arguments: &[&str]) -> Result<String> {
         let output = self.command(arguments).stdin(Stdio::null()).output()?;
         Ok(String::from_utf8(output.stdout)?)
     }
