@@ -31,8 +31,7 @@ runs this and writes this file; `make test` runs it too and fails when something
 What to know of the others:
 
 - keepalived 2.2.7 drops packets with other addresses than its own list. While it is Active it starts its
-  interval anew at each packet that it drops: beside a Baton that is as fast or faster it holds the address
-  and says nothing.
+  interval anew at each packet that it drops: beside a faster Baton it holds the address and says nothing.
 - A keepalived that loses an election against an Active Baton says nothing, so Baton may not learn that there
   were two. What it announces every 10 s while a member is not Baton puts neighbours right at the latest.
 - keepalived does not run on an interface whose one address is the virtual one, so it owns none: it can
