@@ -5,6 +5,8 @@ use std::time::Duration;
 use api_types::channel::DesiredGroup;
 use api_types::protocol::{MacMode, ProtocolOptions};
 use api_types::transition::State;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::agent::Agent;
 use crate::eventually::{eventually, within};
@@ -175,8 +177,10 @@ fn another_worker_goes_on_with_the_macvlan_of_one_that_was_killed() {
     lose_nothing(pingers);
     assert!(capture.with(&["prio 200"]).is_empty());
     // And what is left when all of it is killed is taken down in its next life.
+    let worker = agent.worker().map(Pid::from_raw).expect("a worker");
     agent.kill_parent();
-    agent.kill_worker();
+    // It may have ended by itself by now.
+    let _gone = kill(worker, Signal::SIGKILL);
     backup.reaches(State::Active, 1);
     let better = Router::running(&lab, 3, virtual_mac(250));
     better.reaches(State::Active, 1);
