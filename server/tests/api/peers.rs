@@ -134,6 +134,25 @@ async fn what_a_member_hears_and_counts_is_shown_with_the_names_of_members() {
 }
 
 #[tokio::test]
+async fn the_record_of_a_change_is_without_what_members_hear_and_count() {
+    let mut site = Site::start().await;
+    let mut web = site.says(Some(site.hears("192.0.2.9", &["equal_priority"]))).await;
+    assert!(web["status"]["members"][0]["counters"].is_object());
+    for owned in ["id", "generation", "created_at", "updated_at", "status"] {
+        web.as_object_mut().unwrap().remove(owned);
+    }
+    web["description"] = json!("for customers");
+    site.server.put(WEB, web).await;
+    let entry = &site.server.audit().await[0];
+    assert_eq!(entry["action"], "group.update");
+    for side in ["before", "after"] {
+        let member = &entry[side]["status"]["members"][0];
+        assert_eq!((&member["counters"], &member["peers"]), (&Value::Null, &json!([])), "{side}");
+        assert_eq!(member["state"], "active", "{side}");
+    }
+}
+
+#[tokio::test]
 async fn a_disagreement_that_lasts_is_a_condition_until_it_is_over() {
     let mut site = Site::start().await;
     let stranger = site.hears("192.0.2.77", &["address_list"]);

@@ -66,7 +66,8 @@ pub(super) async fn put(
     member_reports::judge_groups(&mut tx, &[before.id], now).await?;
     let after = read_back(&mut tx, before.id).await?;
     let target = Target::new(Kind::Group.as_str(), before.id, &before.name);
-    audit::record(&mut tx, now, &caller.did("group.update", target).before(&before).after(&after)).await?;
+    let entry = caller.did("group.update", target).before(&recorded(&before)).after(&recorded(&after));
+    audit::record(&mut tx, now, &entry).await?;
     tx.commit().await?;
     Ok(Written::There(versioned(after)))
 }
@@ -88,7 +89,7 @@ pub(super) async fn delete(
     conditions::settle(&mut tx, Subject::Group(before.id), &[], now).await?;
     groups::delete(&mut tx, before.id).await?;
     let target = Target::new(Kind::Group.as_str(), before.id, &before.name);
-    audit::record(&mut tx, now, &caller.did("group.delete", target).before(&before)).await?;
+    audit::record(&mut tx, now, &caller.did("group.delete", target).before(&recorded(&before))).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -101,8 +102,18 @@ async fn insert(conn: &mut PgConnection, app: &App, caller: &Caller, wish: Wish)
     member_reports::judge_groups(conn, &[id], now).await?;
     let group = read_back(conn, id).await?;
     let target = Target::new(Kind::Group.as_str(), id, &group.name);
-    audit::record(conn, now, &caller.did("group.create", target).after(&group)).await?;
+    audit::record(conn, now, &caller.did("group.create", target).after(&recorded(&group))).await?;
     Ok(group)
+}
+
+/// The group as the audit log keeps it: without what its members hear and count, which no change is about.
+fn recorded(group: &Group) -> Group {
+    let mut group = group.clone();
+    for member in &mut group.status.members {
+        (member.counters, member.peers) = (None, Vec::new());
+        member.dropping.clear();
+    }
+    group
 }
 
 /// A specification that passed, with the ids of what it names.
