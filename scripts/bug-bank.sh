@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.." || exit 1
 root=$PWD
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
+judged=$(scripts/fingerprint.sh bug-bank) || exit
 export CARGO_TARGET_DIR=${BUG_BANK_TARGET:-$root/target/bug-bank}
 mkdir -p "$CARGO_TARGET_DIR" "$copy/log"
 
@@ -67,12 +68,16 @@ for patch in simulator/bug-bank/*.patch; do
     echo "| $name | $what | $found | $seen |" >>"$table"
 done
 
+[ "$(scripts/fingerprint.sh bug-bank)" = "$judged" ] ||
+    { echo "the sources have changed meanwhile: run it again" >&2; exit 1; }
 {
     echo "# The bug bank"
     echo
     echo "Faults that routers in the field have or had, and some of our own, each as a patch in \`simulator/bug-bank\`."
     echo "\`make bug-bank\` plants one after the other and writes this table of what finds it. The simulator sees what moves"
     echo "addresses; a fault that both ends of the wire share, or that only strangers meet, is for vectors and captures."
+    echo
+    echo "Fingerprint of the core, the simulator and the faults: \`$judged\`."
     echo
     echo "| Fault | What is wrong | Tests of the core | Simulator |"
     echo "|---|---|---|---|"

@@ -107,6 +107,8 @@ write_table() {
 that compiles is killed when a test fails, or does not end. At least $least_percent % must be killed, and each
 that survives needs its reason in \`$reasons\`.
 
+Fingerprint of the core: \`$core\`.
+
 END
     echo "| File | Compiled | Killed | Never ended | Survived | Killed of those that compiled |"
     echo "|---|---|---|---|---|---|"
@@ -135,6 +137,7 @@ mkdir -p "$place/shards"
 exec 9>"$place/lock"
 flock -n 9 || { echo "another \`make mutants\` runs in this checkout" >&2; exit 1; }
 now=$(fingerprint)
+core=$(scripts/fingerprint.sh core) || exit
 if [ "$(cat "$place/fingerprint" 2>/dev/null)" != "$now" ]; then
     rm -rf "$place/shards" && mkdir -p "$place/shards"
     echo "$now" >"$place/fingerprint"

@@ -33,18 +33,19 @@ fn a_late_wake_up_sends_one_advertisement_rather_than_all_that_were_missed() {
 
 #[test]
 fn a_higher_priority_wins_and_learns_of_its_rival() {
-    for preempt in [true, false] {
+    for (preempt, winner_ms) in [(true, 500), (false, 500), (true, 3_000), (false, 3_000)] {
         let (mut router, now) = active(Settings { preempt, ..settings(100) });
         let mut advertisement = holds(10, 101);
-        advertisement.interval = interval(500);
+        advertisement.interval = interval(winner_ms);
         let became_backup = report(Role::Active, Role::Backup, Reason::HigherPriorityHeard);
         assert_eq!(
             hear(&mut router, &advertisement, now),
-            [Action::Concede(interval(500)), Action::Release, became_backup],
+            [Action::Concede(interval(winner_ms)), Action::Release, became_backup],
             "nobody else is to take over, so it is no resignation; the winner's interval, for those who obey it"
         );
         assert_eq!(router.active_source(), Some(host(10)));
-        assert_eq!(router.poll_timeout(), Some(now + milliseconds(1_500) + milliseconds(500) * 156 / 256));
+        let winner_s = milliseconds(winner_ms.into());
+        assert_eq!(router.poll_timeout(), Some(now + winner_s * 3 + winner_s * 156 / 256));
     }
 }
 

@@ -75,6 +75,29 @@ fn a_backup_that_is_made_the_owner_takes_over_at_once() {
 }
 
 #[test]
+fn a_second_start_changes_nothing_in_any_state() {
+    let taking_over = {
+        let mut router = backup(settings(100));
+        router.handle_timeout(router.poll_timeout().unwrap());
+        router
+    };
+    let leaving = {
+        let (mut router, now) = active(settings(100));
+        router.stop(now);
+        router
+    };
+    let states =
+        [backup(settings(100)), taking_over, active(settings(100)).0, active(settings(255)).0, leaving];
+    for mut router in states {
+        actions(&mut router);
+        let before = (router.role(), router.wants_addresses(), router.poll_timeout());
+        router.start(start() + SECOND);
+        assert_eq!(actions(&mut router), [], "{before:?}");
+        assert_eq!((router.role(), router.wants_addresses(), router.poll_timeout()), before);
+    }
+}
+
+#[test]
 fn a_restarted_worker_goes_on_where_its_predecessor_left_off() {
     let mut router = Instance::new(Config::new(settings(100)).unwrap());
     router.adopt(start(), start() - milliseconds(300));
