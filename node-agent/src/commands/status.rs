@@ -1,5 +1,6 @@
 //! `baton-agent status`: how the agent on this host stands. It asks the agent, never a server.
 
+mod heard;
 mod table;
 
 use std::io::{ErrorKind, Read, Write};
@@ -12,6 +13,7 @@ use api_types::agent_status::LocalStatus;
 
 use super::{OutputFormat, StatusArguments};
 use crate::config::Config;
+use crate::sys::clock;
 
 /// How long the agent may take to answer.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -30,7 +32,10 @@ pub fn run(config: &Config, arguments: &StatusArguments) -> anyhow::Result<()> {
             serde_json::to_writer_pretty(&mut output, &status)?;
             writeln!(output)?;
         }
-        OutputFormat::Table => write!(output, "{}", table::render(&status, chrono::Utc::now()))?,
+        OutputFormat::Table => {
+            let boottime = clock::nanoseconds(clock::boottime());
+            write!(output, "{}", table::render(&status, chrono::Utc::now(), boottime))?;
+        }
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! The status for people, who may read it at night: first what needs them, then the agent in a few lines, then a
-//! row for each group.
+//! row for each group, and one for each router that a group hears.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,10 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
-/// `now` is the time by the wall clock that the status was made with.
-pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>) -> String {
+use super::heard;
+
+/// `now` is the time by the wall clock that the status was made with, `boottime_ns` the same by `CLOCK_BOOTTIME`.
+pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>, boottime_ns: u64) -> String {
     let mut text = String::new();
     for problem in problems(status, now) {
         let _ = writeln!(text, "! {problem}");
@@ -52,6 +54,10 @@ pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>) -> String {
         groups.add_row(row(group, now));
     }
     text.push_str(&trimmed(&groups));
+    if let Some(heard) = heard::table(status, boottime_ns) {
+        text.push('\n');
+        text.push_str(&trimmed(&heard));
+    }
     text
 }
 
@@ -61,6 +67,9 @@ fn problems(status: &LocalStatus, now: DateTime<Utc>) -> Vec<String> {
     for group in &status.groups {
         let name = &group.name;
         match (&group.fault, group.state) {
+            (Some(lack), State::Backup | State::Active) => {
+                problems.push(format!("{name} is {}, but {lack}", group.state.as_str()));
+            }
             (Some(fault), _) => problems.push(format!("{name} is in fault: {fault}")),
             (None, State::Fault) => problems.push(format!("{name} is in fault")),
             (None, State::Initialize) => problems.push(format!("{name} takes no part in the election")),
@@ -98,7 +107,7 @@ fn problems(status: &LocalStatus, now: DateTime<Utc>) -> Vec<String> {
     problems
 }
 
-fn plain_table() -> Table {
+pub(super) fn plain_table() -> Table {
     let mut table = Table::new();
     table.load_style(NOTHING);
     table
@@ -188,7 +197,7 @@ fn ago(since: Option<Timestamp>, now: DateTime<Utc>) -> String {
 }
 
 /// A length of time in its two largest units.
-fn length(time: TimeDelta) -> String {
+pub(super) fn length(time: TimeDelta) -> String {
     let seconds = time.num_seconds().max(0);
     let (days, hours, minutes) = (seconds / 86_400, seconds / 3_600 % 24, seconds / 60 % 60);
     match (days, hours, minutes) {
@@ -227,7 +236,7 @@ mod tests {
     }
 
     fn shown(status: &LocalStatus) -> String {
-        render(status, "2026-11-22T23:45:05Z".parse().unwrap())
+        render(status, "2026-11-22T23:45:05Z".parse().unwrap(), 0)
     }
 
     #[test]
@@ -269,7 +278,11 @@ mod tests {
         status.groups[0].fault = Some("interface eth0 is down".to_owned());
         let mut active = status.groups[0].clone();
         (active.name, active.state, active.fault) = ("db".to_owned(), State::Active, None);
-        status.groups.push(active);
+        let lacking = "packets to the addresses cannot be shut out".to_owned();
+        let open =
+            LocalGroupStatus { name: "app".to_owned(), fault: Some(lacking), ..status.groups[0].clone() };
+        status.groups[0].state = State::Fault;
+        status.groups.extend([active, open]);
         let text = shown(&status);
         let problems: Vec<_> = text.lines().take_while(|line| line.starts_with("! ")).collect();
         assert_eq!(
@@ -277,6 +290,7 @@ mod tests {
             [
                 "! web is in fault: interface eth0 is down",
                 "! db is active, but 192.0.2.10/24 is not bound",
+                "! app is backup, but packets to the addresses cannot be shut out",
                 "! revision 1.13 was rejected: group db: no eth9",
                 "! no session with the server for 3 h 3 min: cannot connect: refused",
                 "! transitions are kept in memory: disk full",
