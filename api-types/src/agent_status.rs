@@ -118,7 +118,7 @@ pub struct LocalGroupStatus {
     pub addresses_present: Vec<VirtualAddress>,
     /// The router whose advertisements it obeys.
     pub active_source: Option<IpAddr>,
-    /// Why it is in `fault`, if it is.
+    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is wrong.
     pub fault: Option<String>,
     /// What was sent, heard and dropped.
     pub counters: GroupCounters,

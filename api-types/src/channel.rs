@@ -133,7 +133,7 @@ pub struct GroupReport {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemberDetails {
-    /// Why it is in `fault`, if it is.
+    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is wrong.
     pub fault: Option<String>,
     /// The form of the version 3 checksum that it sends over IPv4; `null` where there is but one.
     pub checksum: Option<Checksum>,

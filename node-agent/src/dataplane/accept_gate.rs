@@ -8,6 +8,10 @@
 //! nothing comes in for an address that the host does not have, and so the failover never waits for `nft`,
 //! which takes some 10 ms. A group whose addresses the table does not have yet waits for it before it binds
 //! them.
+//!
+//! When the program can no longer say what the table has, it is taken to have what it had, and that nobody
+//! can tell is said of every group that asked for it. When it says that the table is not as it was written and
+//! cannot write it again, no group takes over on the strength of it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -20,7 +24,7 @@ use tokio::sync::watch;
 
 use super::address_table::AgentNumber;
 use super::background::Background;
-use super::nft;
+use super::nft::{self, NftError};
 
 /// How long a group waits for the table.
 const SHUT_WITHIN: Duration = Duration::from_secs(3);
@@ -51,8 +55,22 @@ struct Written {
     restored: bool,
 }
 
+/// Why the table is not as it should be, as far as anybody can tell.
+#[derive(Debug)]
+struct Failure {
+    reason: String,
+    /// Whether what was written before is known not to be there.
+    is_gone: bool,
+}
+
+impl From<NftError> for Failure {
+    fn from(error: NftError) -> Self {
+        Self { reason: error.to_string(), is_gone: false }
+    }
+}
+
 /// The table, or why it is not as it should be.
-type Outcome = Result<Written, String>;
+type Outcome = Result<Written, Failure>;
 
 /// Keeps the table as the groups want it.
 pub(super) struct AcceptGate {
@@ -126,6 +144,11 @@ impl AcceptGate {
         self.busy.is_none() && (!self.stale || self.applied.borrow().refused.is_some())
     }
 
+    /// What keeps the table from being as it is wanted.
+    pub(super) fn failure(&self) -> Option<GateError> {
+        self.applied.borrow().refused.clone().map(GateError)
+    }
+
     /// What people should read in the log, each once.
     pub(super) fn take_notices(&mut self) -> Vec<String> {
         std::mem::take(&mut self.notices)
@@ -169,8 +192,9 @@ impl AcceptGate {
     fn look(&mut self, written: String) {
         let (table, addresses) = (self.table.clone(), self.wanted.clone());
         let work = move || {
-            let restored = nft::list(&table).as_ref() != Some(&written);
-            let listing = if restored { write(&table, &addresses)? } else { Some(written) };
+            let restored = nft::list(&table)?.as_ref() != Some(&written);
+            let gone = |error: NftError| Failure { is_gone: true, ..Failure::from(error) };
+            let listing = if restored { write(&table, &addresses).map_err(gone)? } else { Some(written) };
             Ok(Written { addresses, listing, restored })
         };
         self.busy = Some(Box::pin(self.background.run(work)));
@@ -187,7 +211,7 @@ impl AcceptGate {
             Ok(_) if before.is_some() => {
                 self.notices.push(format!("the nftables table {} is as it should be again", self.table));
             }
-            Err(reason) if before.as_ref() != Some(reason) => self.notices.push(format!(
+            Err(Failure { reason, .. }) if before.as_ref() != Some(reason) => self.notices.push(format!(
                 "the nftables table {}, which keeps packets to virtual addresses from being \
                  accepted, cannot be written: {reason}",
                 self.table
@@ -197,7 +221,8 @@ impl AcceptGate {
     }
 
     fn finish(&mut self, outcome: Option<Outcome>) {
-        let outcome = outcome.unwrap_or_else(|| Err("the thread that runs nft has ended".to_owned()));
+        let ended = || Failure { reason: "the thread that runs nft has ended".to_owned(), is_gone: false };
+        let outcome = outcome.unwrap_or_else(|| Err(ended()));
         let wait = match &outcome {
             Ok(_) => LOOK_EVERY,
             Err(_) => RETRY_AFTER,
@@ -209,7 +234,12 @@ impl AcceptGate {
             let before = applied.clone();
             match outcome {
                 Ok(written) => *applied = Applied { addresses: written.addresses, refused: None },
-                Err(reason) => applied.refused = Some(reason),
+                Err(Failure { reason, is_gone }) => {
+                    applied.refused = Some(reason);
+                    if is_gone {
+                        applied.addresses.clear();
+                    }
+                }
             }
             *applied != before
         });
@@ -223,9 +253,9 @@ impl AcceptGate {
 }
 
 /// Writes the table, and lists it.
-fn write(table: &str, addresses: &BTreeSet<IpAddr>) -> Result<Option<String>, String> {
-    nft::change(&script(table, addresses)).map_err(|error| error.to_string())?;
-    Ok(nft::list(table))
+fn write(table: &str, addresses: &BTreeSet<IpAddr>) -> Result<Option<String>, NftError> {
+    nft::change(&script(table, addresses))?;
+    nft::list(table)
 }
 
 /// What makes the table, or removes it, in one transaction.

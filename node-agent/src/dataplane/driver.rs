@@ -175,11 +175,9 @@ impl Driver {
                 Wake::Links => self.follow_links(),
                 // Whoever waits for it has been told.
                 Wake::Gate => {
-                    self.parts
-                        .gate
-                        .take_notices()
-                        .into_iter()
-                        .for_each(|text| self.parts.outbox.notice(text));
+                    let notices = self.parts.gate.take_notices();
+                    self.effects.news |= !notices.is_empty();
+                    notices.into_iter().for_each(|text| self.parts.outbox.notice(text));
                 }
                 Wake::Kernel(change) => self.follow_kernel(change),
                 Wake::Command(Some(command)) => self.obey(command),
@@ -384,11 +382,12 @@ impl Driver {
             if let Some(text) = self.drops.count_overflow(lost, now) {
                 self.parts.outbox.notice(text);
             }
-            let Parts { monitor, binder, realtime, outbox, .. } = &mut self.parts;
+            let Parts { monitor, binder, gate, realtime, outbox, .. } = &mut self.parts;
             outbox.offer(snapshot::take(
                 &self.instances,
                 monitor.interfaces(),
                 binder,
+                gate,
                 realtime,
                 &self.drops,
             ));

@@ -4,6 +4,8 @@ use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use vrrp::Family;
+
 use super::apply::Host;
 use super::interfaces::Interfaces;
 use super::nft;
@@ -15,12 +17,14 @@ pub(super) struct ThisHost<'a> {
     /// What was read already: a file for each of a thousand groups keeps advertisements waiting.
     arp_ignore: RefCell<BTreeMap<String, Option<u32>>>,
     nft: OnceCell<bool>,
+    /// Nothing could run on in place of what is refused.
+    is_idle: bool,
 }
 
 impl<'a> ThisHost<'a> {
-    /// The host, looked at once for all groups.
-    pub(super) const fn new(interfaces: &'a Interfaces) -> Self {
-        Self { interfaces, arp_ignore: RefCell::new(BTreeMap::new()), nft: OnceCell::new() }
+    /// The host, looked at once for all groups. `is_idle` says that it runs none yet.
+    pub(super) const fn new(interfaces: &'a Interfaces, is_idle: bool) -> Self {
+        Self { interfaces, arp_ignore: RefCell::new(BTreeMap::new()), nft: OnceCell::new(), is_idle }
     }
 }
 
@@ -31,7 +35,9 @@ impl Host for ThisHost<'_> {
     }
 
     fn has_nft(&self) -> bool {
-        *self.nft.get_or_init(|| nft::find().is_some())
+        // Groups that need no nft must not pay at the next start for a program that was removed meanwhile. Those that
+        // do find out by themselves.
+        *self.nft.get_or_init(|| self.is_idle || nft::find().is_some())
     }
 
     fn arp_ignore(&self, interface: &str) -> Option<u32> {
@@ -44,10 +50,14 @@ impl Host for ThisHost<'_> {
     }
 }
 
-/// Whether the host is an IPv6 router on this interface (`networking/ip-sysctl`,
-/// `conf/interface/forwarding`).
-pub(super) fn forwards_ipv6(interface: &str) -> bool {
-    let path = format!("/proc/sys/net/ipv6/conf/{interface}/forwarding");
+/// Whether the host forwards packets of the family that come in through this interface (`networking/ip-sysctl`,
+/// `conf/interface/forwarding`): in IPv6, whether it is a router there.
+pub(super) fn forwards(family: Family, interface: &str) -> bool {
+    let family = match family {
+        Family::Ipv4 => "ipv4",
+        Family::Ipv6 => "ipv6",
+    };
+    let path = format!("/proc/sys/net/{family}/conf/{interface}/forwarding");
     std::fs::read_to_string(path).is_ok_and(|text| text.trim() != "0")
 }
 

@@ -231,7 +231,7 @@ impl Instances {
     /// The addresses for which no packet may be accepted.
     pub(super) fn shut_addresses(&self) -> BTreeSet<IpAddr> {
         let desired = self.groups.values().map(Group::desired);
-        let shut = desired.filter(|desired| !desired.options.accept_mode && !desired.priority.is_owner());
+        let shut = desired.filter(|desired| is_shut(desired));
         shut.flat_map(|desired| &desired.virtual_addresses).map(|address| address.address()).collect()
     }
 
@@ -296,6 +296,11 @@ impl Instances {
             self.deadlines.insert((at, handle));
         }
     }
+}
+
+/// Whether no packet may be accepted for the addresses of the group.
+pub(super) const fn is_shut(desired: &DesiredGroup) -> bool {
+    !desired.options.accept_mode && !desired.priority.is_owner()
 }
 
 /// The macvlan that a group wants; `None` for one that uses the MAC address of its interface.

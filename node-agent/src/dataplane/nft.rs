@@ -6,6 +6,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use thiserror::Error;
+
 /// How long it may take.
 const WITHIN: Duration = Duration::from_secs(2);
 /// How often to look whether it has ended.
@@ -19,28 +21,50 @@ pub(super) fn find() -> Option<PathBuf> {
     std::env::split_paths(&path).chain(usual).map(|directory| directory.join("nft")).find(|nft| nft.is_file())
 }
 
+/// Why it did not do as it was told.
+#[derive(Debug, Error)]
+pub(super) enum NftError {
+    /// There is none.
+    #[error("this host has no nft")]
+    Missing,
+    /// The kernel does not run it.
+    #[error("nft cannot be run: {0}")]
+    Run(#[from] io::Error),
+    /// It hung.
+    #[error("nft was stopped after {} s", WITHIN.as_secs())]
+    Stopped,
+    /// It did not do it, and said why.
+    #[error("nft: {0}")]
+    Refused(String),
+}
+
 /// Has it do what the script says. Blocks.
-pub(super) fn change(script: &str) -> io::Result<()> {
+pub(super) fn change(script: &str) -> Result<(), NftError> {
     run(&program()?, &["-f", "-"], script).map(drop)
 }
 
-/// What the table has, in words; `None` when there is none. Blocks.
-pub(super) fn list(table: &str) -> Option<String> {
-    run(&program().ok()?, &["list", "table", "inet", table], "").ok()
+/// What the table has, in words; `None` when it shows none. Blocks.
+///
+/// # Errors
+/// When nobody can tell.
+pub(super) fn list(table: &str) -> Result<Option<String>, NftError> {
+    match run(&program()?, &["list", "table", "inet", table], "") {
+        Err(NftError::Refused(_)) => Ok(None),
+        listed => listed.map(Some),
+    }
 }
 
-fn program() -> io::Result<PathBuf> {
-    find().ok_or_else(|| io::Error::new(io::ErrorKind::NotFound, "this host has no nft"))
+fn program() -> Result<PathBuf, NftError> {
+    find().ok_or(NftError::Missing)
 }
 
-fn run(program: &Path, arguments: &[&str], input: &str) -> io::Result<String> {
+fn run(program: &Path, arguments: &[&str], input: &str) -> Result<String, NftError> {
     let mut nft = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| io::Error::new(error.kind(), format!("nft cannot be run: {error}")))?;
+        .spawn()?;
     // Whatever it does not read or we do not read would keep the one waiting for the other.
     if let Some(mut pipe) = nft.stdin.take() {
         let input = input.to_owned();
@@ -51,14 +75,14 @@ fn run(program: &Path, arguments: &[&str], input: &str) -> io::Result<String> {
     }
     let (said, complained) = (nft.stdout.take().map(read), nft.stderr.take().map(read));
     let Some(succeeded) = wait(&mut nft)? else {
-        return Err(io::Error::other(format!("nft was stopped after {} s", WITHIN.as_secs())));
+        return Err(NftError::Stopped);
     };
     let text = |reader: Option<JoinHandle<String>>| reader.and_then(|reader| reader.join().ok());
     if succeeded {
         return Ok(text(said).unwrap_or_default());
     }
     let complained = text(complained).unwrap_or_default();
-    Err(io::Error::other(format!("nft: {}", complained.lines().next().unwrap_or("no reason given"))))
+    Err(NftError::Refused(complained.lines().next().unwrap_or("no reason given").to_owned()))
 }
 
 fn read(mut pipe: impl Read + Send + 'static) -> JoinHandle<String> {

@@ -6,11 +6,12 @@ use api_types::VirtualAddress;
 use api_types::agent_status::{HeardRouter, RealtimeStatus};
 use api_types::channel::DesiredGroup;
 
+use super::accept_gate::AcceptGate;
 use super::binder::{Binder, GroupHandle};
 use super::drops::Drops;
 use super::group::Group;
 use super::heard::Router;
-use super::instances::Instances;
+use super::instances::{self, Instances};
 use super::interfaces::Interfaces;
 use super::translate;
 use crate::messages::{DroppedPackets, GroupSnapshot, Snapshot};
@@ -21,13 +22,19 @@ pub(super) fn take(
     instances: &Instances,
     interfaces: &Interfaces,
     binder: &Binder,
+    gate: &AcceptGate,
     realtime: &RealtimeStatus,
     drops: &Drops,
 ) -> Snapshot {
+    let not_shut = gate.failure().map(|failure| failure.to_string());
     let mut groups: Vec<_> = instances
         .iter()
         .filter(|(_, group)| group.departure().is_none())
         .map(|(handle, group)| of_group(handle, group, interfaces, binder))
+        .map(|group| GroupSnapshot {
+            fault: group.fault.or_else(|| lack(&group.desired, &not_shut)),
+            ..group
+        })
         .collect();
     groups.sort_by(|one, other| one.desired.name.cmp(&other.desired.name));
     Snapshot {
@@ -66,6 +73,11 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         heard: group.heard().iter().map(|(source, router)| heard_router(source, router, desired)).collect(),
         checksum: translate::checksum_word(group.checksum()),
     }
+}
+
+/// What a group lacks that goes on without it.
+fn lack(desired: &DesiredGroup, not_shut: &Option<String>) -> Option<String> {
+    not_shut.clone().filter(|_| instances::is_shut(desired))
 }
 
 fn heard_router(source: IpAddr, router: &Router, desired: &DesiredGroup) -> HeardRouter {

@@ -53,7 +53,7 @@ impl Driver {
         groups: Vec<DesiredGroup>,
         already_told: Option<&[RejectionReason]>,
     ) {
-        let host = ThisHost::new(self.parts.monitor.interfaces());
+        let host = ThisHost::new(self.parts.monitor.interfaces(), self.instances.is_empty());
         if let Err(reasons) = apply::check(&groups, &host) {
             if already_told != Some(&reasons) {
                 self.parts.outbox.send(Report::Rejected { revision, reasons: reasons.clone() });

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vrrp::Instant;
+use vrrp::{Family, Instant};
 
 use super::{Driver, SNAPSHOT_AFTER};
 use crate::dataplane::announce::{Part, Scope};
@@ -162,6 +162,6 @@ impl Driver {
     /// Whether the host forwards IPv6 that comes in through the interface, which is what neighbours are told.
     fn forwards_ipv6(&self, ifindex: u32) -> bool {
         let interface = self.parts.monitor.interfaces().get(ifindex);
-        interface.is_some_and(|interface| host::forwards_ipv6(&interface.name))
+        interface.is_some_and(|interface| host::forwards(Family::Ipv6, &interface.name))
     }
 }

@@ -9,6 +9,7 @@ use vrrp::Family;
 use super::{Effects, Group, Wish};
 use crate::dataplane::address_table::HostAddress;
 use crate::dataplane::attachment::{Attachment, Route, Rule};
+use crate::dataplane::instances;
 
 /// The metric that the kernel gives an IPv6 route without one (`IP6_RT_PRIO_USER`). Said explicitly, so that a route looks
 /// as it was asked for.
@@ -52,7 +53,7 @@ impl Group {
             owner,
             link,
             attachments,
-            shut: !self.desired.options.accept_mode && !owner,
+            shut: instances::is_shut(&self.desired),
         })
     }
 
