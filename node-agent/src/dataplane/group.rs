@@ -79,6 +79,8 @@ pub(super) struct Group {
     fault: Option<Fault>,
     departure: Option<Departure>,
     bound_at: Option<Instant>,
+    /// Whether its addresses are on their way to where another MAC address answers for them.
+    announces_once_held: bool,
     last_sent: Option<Instant>,
     /// When the advertisement was due that is to leave now.
     due: Option<Instant>,
@@ -109,6 +111,7 @@ impl Group {
             fault: None,
             departure: None,
             bound_at: None,
+            announces_once_held: false,
             last_sent: None,
             due: None,
             frame: None,
@@ -195,6 +198,9 @@ impl Group {
         if let Some(instance) = &mut self.instance {
             instance.handle_held(now);
         }
+        if std::mem::take(&mut self.announces_once_held) {
+            effects.announcements.push(self.handle);
+        }
         self.drain(now, effects);
     }
 
@@ -219,7 +225,7 @@ impl Group {
         if self.wants_addresses() {
             return;
         }
-        self.bound_at = None;
+        (self.bound_at, self.announces_once_held) = (None, false);
         self.transitions.released(at);
     }
 

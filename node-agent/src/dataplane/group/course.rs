@@ -59,7 +59,7 @@ impl Group {
         now: Instant,
         effects: &mut Effects,
     ) {
-        let wanted = self.wanted();
+        let (wanted, stood_on) = (self.wanted(), self.footing);
         if self.desired.id == desired.id {
             self.desired = desired;
         } else {
@@ -74,6 +74,7 @@ impl Group {
             self.reconfigure(now, effects);
         }
         self.set_footing(footing, now, effects);
+        self.follow_mac(stood_on, effects);
         self.follow_wanted(wanted.as_ref(), effects);
     }
 
@@ -117,8 +118,8 @@ impl Group {
     }
 
     fn stand_on(&mut self, footing: Footing, now: Instant, effects: &mut Effects) {
-        let moved = self.footing.is_some_and(|old| old.ifindex != footing.ifindex);
-        let other_mac = self.footing.is_some_and(|old| old.mac != footing.mac);
+        let stood_on = self.footing;
+        let moved = stood_on.is_some_and(|old| old.ifindex != footing.ifindex);
         let changed = self.footing != Some(footing);
         if moved && let Some(instance) = &mut self.instance {
             instance.fault();
@@ -134,10 +135,7 @@ impl Group {
         if changed {
             self.reconfigure(now, effects);
         }
-        if other_mac && !moved && self.role() == Role::Active {
-            // The neighbours have learnt the old one.
-            effects.announcements.push(self.handle);
-        }
+        self.follow_mac(stood_on, effects);
         self.follow_wanted(wanted.as_ref(), effects);
         if self.departure.is_some() {
             return;
@@ -150,6 +148,19 @@ impl Group {
             instance.start(now);
         }
         self.drain(now, effects);
+    }
+
+    /// The neighbours have learnt the MAC address of before. They are told of another one when it answers.
+    fn follow_mac(&mut self, before: Option<Footing>, effects: &mut Effects) {
+        let (Some(old), Some(new)) = (before, self.footing) else { return };
+        if self.role() != Role::Active || old.ifindex != new.ifindex || old.mac == new.mac {
+            return;
+        }
+        if old.holder == new.holder {
+            effects.announcements.push(self.handle);
+        } else {
+            self.announces_once_held = true;
+        }
     }
 
     fn enter_fault(&mut self, fault: Fault, now: Instant, effects: &mut Effects) {
