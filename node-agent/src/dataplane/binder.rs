@@ -35,6 +35,7 @@ pub(super) use self::round::{HoldError, Kernel, Remains};
 use self::round::{Orders, Round};
 use super::address_table::HostAddress;
 use super::attachment::Attachment;
+use super::virtual_links::InUse;
 
 /// Names a group to the binder.
 pub(super) type GroupHandle = usize;
@@ -196,15 +197,17 @@ impl Binder {
         }
     }
 
-    /// The macvlans that something is or shall be on, or that the binder takes down itself.
-    pub(super) fn links(&self) -> BTreeSet<u32> {
-        let links = |binding: &Binding| {
-            let bound = binding.bound.iter().map(|address| address.ifindex);
+    /// The macvlans that something is or shall be on, and those that the binder is about to take down.
+    pub(super) fn links(&self) -> InUse {
+        let mut links = InUse::default();
+        for binding in self.bindings.values() {
             let wished = binding.wish.as_ref().and_then(|wish| wish.link);
-            bound.chain([binding.raised, binding.lowers, wished].into_iter().flatten()).collect::<Vec<_>>()
-        };
-        let leftovers = self.leftovers.iter().map(|address| address.ifindex);
-        self.bindings.values().flat_map(links).chain(leftovers).collect()
+            links.held.extend(binding.bound.iter().map(|address| address.ifindex));
+            links.held.extend([binding.raised, wished].into_iter().flatten());
+            links.lowering.extend(binding.lowers);
+        }
+        links.held.extend(self.leftovers.iter().map(|address| address.ifindex));
+        links
     }
 
     /// Compares everything that should be bound with a listing of the kernel's addresses.

@@ -13,7 +13,14 @@
 //! With `accept_local` a member that lets go would still answer the announcement of its successor, from the MAC
 //! address they share. Packets come in through the macvlan and the answers leave through the interface below, so the
 //! macvlan must not filter by the reverse path: `rp_filter` 2, since the kernel uses the larger of this and `all`'s.
+//!
+//! # Who forwards
+//! What is sent to the virtual router's MAC address comes in through the macvlan, so the macvlan forwards where the
+//! interface below does (`conf/interface/forwarding`): a new interface would take that from `conf/default`.
 
+mod removal;
+
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 
@@ -29,11 +36,13 @@ use vrrp::Family;
 
 use super::address_table::AgentNumber;
 use super::background::Background;
+use super::host;
 use super::link_outlet;
 use super::netlink::{Netlink, NetlinkError};
 use super::virtual_link::{ArpSettings, LinkKey, Tag};
 
 /// Numbers of the kernel's `linux/ip.h`.
+const FORWARDING: u16 = 1;
 const ARP_FILTER: u16 = 13;
 const ARP_ANNOUNCE: u16 = 18;
 const ARP_IGNORE: u16 = 19;
@@ -57,6 +66,19 @@ pub(super) enum LinkError {
         #[source]
         source: io::Error,
     },
+}
+
+/// A macvlan that is to be made.
+#[derive(Debug)]
+pub(super) struct Blueprint {
+    /// Which.
+    pub(super) key: LinkKey,
+    /// The name of the interface below.
+    pub(super) below: String,
+    /// What its alias is to say.
+    pub(super) tag: Tag,
+    /// Whether the interface below has no other of this agent yet.
+    pub(super) is_first: bool,
 }
 
 /// Brings the macvlans of virtual routers up and down. The seam at which a test can put something else in the kernel's
@@ -84,29 +106,49 @@ impl NetlinkLinks {
         Ok(Self { netlink: Netlink::connect()?, background })
     }
 
-    /// Makes a macvlan as it must be and leaves it DOWN; one that an earlier attempt has left unfinished is finished.
-    pub(super) fn make(&self, key: LinkKey, tag: Tag) -> BoxFuture<'static, Result<(), LinkError>> {
-        self.in_background(format!("make {}", key.name()), move |netlink| async move {
-            make(&netlink, key, tag).await
+    /// Makes macvlans as they must be and leaves them DOWN; those that an earlier attempt has left unfinished are
+    /// finished. What one fails at leaves nothing of it behind.
+    pub(super) fn make(
+        &self,
+        blueprints: Vec<Blueprint>,
+    ) -> BoxFuture<'static, Vec<(LinkKey, Result<(), LinkError>)>> {
+        let keys: Vec<_> = blueprints.iter().map(|blueprint| blueprint.key).collect();
+        let done = self.background.run(move || {
+            on_own_connection(|netlink| async move {
+                let mut outcomes = Vec::with_capacity(blueprints.len());
+                for blueprint in &blueprints {
+                    outcomes.push((blueprint.key, make(&netlink, blueprint).await));
+                }
+                Ok(outcomes)
+            })
+        });
+        Box::pin(async move {
+            let failed = |text: String| {
+                keys.into_iter().map(move |key| {
+                    let source = io::Error::other(text.clone());
+                    (key, Err(LinkError::Refused { step: format!("make {}", key.name()), source }))
+                })
+            };
+            match done.await {
+                Some(Ok(outcomes)) => outcomes,
+                Some(Err(error)) => failed(error.to_string()).collect(),
+                None => failed(ENDED.to_owned()).collect(),
+            }
         })
     }
 
-    /// Removes a macvlan; one that is gone is no error. `restore` says how the interface below is to answer ARP again.
+    /// Removes macvlans; one that is gone is no error. `restore` says how interfaces below are to answer ARP again.
     pub(super) fn remove(
         &self,
-        ifindex: u32,
-        restore: Option<(u32, ArpSettings)>,
+        macvlans: BTreeSet<u32>,
+        restore: Vec<(u32, ArpSettings)>,
     ) -> BoxFuture<'static, Result<(), LinkError>> {
-        self.in_background("remove a macvlan".to_owned(), move |netlink| async move {
-            if let Some((parent, ArpSettings { ignore, announce })) = restore {
+        self.in_background("remove macvlans".to_owned(), move |netlink| async move {
+            for (parent, before) in restore {
                 // The interface below may be gone.
-                let settings = [(ARP_IGNORE, ignore), (ARP_ANNOUNCE, announce)];
-                let _gone = set_inet(&netlink, parent, &settings).await;
+                let _gone = set_arp(&netlink, parent, before).await;
             }
-            match netlink.request(|handle| handle.link().del(ifindex).execute()).await {
-                Err(error) if error.errno() == Some(libc::ENODEV) => Ok(()),
-                outcome => outcome.map_err(refused("remove the macvlan")),
-            }
+            removal::remove(&netlink, &macvlans).await.map_err(refused("remove macvlans"))
         })
     }
 
@@ -120,11 +162,13 @@ impl NetlinkLinks {
     {
         let done = self.background.run(move || on_own_connection(work));
         Box::pin(async move {
-            let lost = || io::Error::other("the thread that asked has ended");
-            done.await.unwrap_or_else(|| Err(LinkError::Refused { step, source: lost() }))
+            let lost = || LinkError::Refused { step, source: io::Error::other(ENDED) };
+            done.await.unwrap_or_else(|| Err(lost()))
         })
     }
 }
+
+const ENDED: &str = "the thread that asked has ended";
 
 impl LinkSwitch for NetlinkLinks {
     fn raise(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
@@ -157,9 +201,9 @@ impl LinkSwitch for NetlinkLinks {
 }
 
 /// On the background thread: what takes the kernel long must not keep another's answer.
-fn on_own_connection<F>(work: impl FnOnce(Netlink) -> F) -> Result<(), LinkError>
+fn on_own_connection<T, F>(work: impl FnOnce(Netlink) -> F) -> Result<T, LinkError>
 where
-    F: Future<Output = Result<(), LinkError>>,
+    F: Future<Output = Result<T, LinkError>>,
 {
     let connect = |source| LinkError::Refused { step: "give a netlink connection".to_owned(), source };
     let runtime =
@@ -167,7 +211,8 @@ where
     runtime.block_on(async { work(Netlink::connect().map_err(connect)?).await })
 }
 
-async fn make(netlink: &Netlink, key: LinkKey, tag: Tag) -> Result<(), LinkError> {
+async fn make(netlink: &Netlink, blueprint: &Blueprint) -> Result<(), LinkError> {
+    let key = blueprint.key;
     let name = key.name();
     let message =
         LinkMacVlan::new(&name, key.parent, MacVlanMode::Private).address(key.mac().to_vec()).build();
@@ -175,23 +220,50 @@ async fn make(netlink: &Netlink, key: LinkKey, tag: Tag) -> Result<(), LinkError
         Err(error) if error.errno() == Some(libc::EEXIST) => {}
         outcome => outcome.map_err(refused(&format!("make the macvlan {name}")))?,
     }
-    let ifindex = find(netlink, key, tag.agent).await?;
+    let ifindex = find(netlink, key, blueprint.tag.agent).await?;
+    let outcome = set_up(netlink, blueprint, ifindex).await;
+    if outcome.is_err() {
+        // Nobody would know it for ours.
+        let _gone = netlink.request(|handle| handle.link().del(ifindex).execute()).await;
+        if blueprint.is_first {
+            let _gone = set_arp(netlink, key.parent, blueprint.tag.before).await;
+        }
+    }
+    outcome
+}
+
+async fn set_up(netlink: &Netlink, blueprint: &Blueprint, ifindex: u32) -> Result<(), LinkError> {
+    let Blueprint { key, below, tag, is_first: _ } = blueprint;
+    let name = key.name();
     link_outlet::close(netlink, ifindex).await.map_err(refused(&format!("keep {name} silent")))?;
-    set_inet(netlink, key.parent, &[(ARP_IGNORE, 1), (ARP_ANNOUNCE, 2)])
-        .await
-        .map_err(refused("have the interface answer and ask by ARP for its own addresses only"))?;
-    let inet = [(ARP_IGNORE, 1), (ARP_FILTER, 0), (ARP_ANNOUNCE, 0), (ACCEPT_LOCAL, 0), (RP_FILTER, 2)];
+    let forwarding = u32::from(host::forwards(Family::Ipv4, below));
+    let inet = [
+        (ARP_IGNORE, 1),
+        (ARP_FILTER, 0),
+        (ARP_ANNOUNCE, 0),
+        (ACCEPT_LOCAL, 0),
+        (RP_FILTER, 2),
+        (FORWARDING, forwarding),
+    ];
     set_inet(netlink, ifindex, &inet).await.map_err(refused(&format!("set up {name}")))?;
-    quieten_ipv6(&name, key.family).map_err(|source| LinkError::Refused {
+    set_up_ipv6(&name, key.family, below).map_err(|source| LinkError::Refused {
         step: format!("keep {name} from configuring IPv6 by itself"),
         source,
     })?;
     let silent = AfSpecUnspec::Inet6(vec![AfSpecInet6::AddrGenMode(In6AddrGenMode::None)]);
     // A host without IPv6 does not know the word.
     let _without_ipv6 = set_link(netlink, with_af_spec(ifindex, silent)).await;
+    set_arp(netlink, key.parent, ArpSettings { ignore: 1, announce: 2 })
+        .await
+        .map_err(refused("have the interface answer and ask by ARP for its own addresses only"))?;
     // The kernel tells nobody of the alias of an interface that is down, but of its queue. It has none to be long.
     let alias = LinkUnspec::new_with_index(ifindex).alias(tag.to_alias()).txqueuelen(0).build();
     set_link(netlink, alias).await.map_err(refused(&format!("mark {name} as this agent's")))
+}
+
+async fn set_arp(netlink: &Netlink, ifindex: u32, settings: ArpSettings) -> Result<(), NetlinkError> {
+    let ArpSettings { ignore, announce } = settings;
+    set_inet(netlink, ifindex, &[(ARP_IGNORE, ignore), (ARP_ANNOUNCE, announce)]).await
 }
 
 /// The index of the macvlan that has the name now, if it is one that this agent may have made.
@@ -236,11 +308,12 @@ fn with_af_spec(ifindex: u32, spec: AfSpecUnspec) -> LinkMessage {
 
 /// There is no netlink message for these. Without them an Active member would take addresses and routes from a router's
 /// advertisements for the macvlan.
-fn quieten_ipv6(name: &str, family: Family) -> io::Result<()> {
+fn set_up_ipv6(name: &str, family: Family, below: &str) -> io::Result<()> {
     let directory = format!("/proc/sys/net/ipv6/conf/{name}");
     if !fs::exists(&directory)? {
         return Ok(());
     }
+    let forwarding = if host::forwards(Family::Ipv6, below) { "1" } else { "0" };
     let settings: &[(&str, &str)] = match family {
         Family::Ipv4 => &[("disable_ipv6", "1")],
         Family::Ipv6 => &[
@@ -249,6 +322,7 @@ fn quieten_ipv6(name: &str, family: Family) -> io::Result<()> {
             ("autoconf", "0"),
             ("router_solicitations", "0"),
             ("dad_transmits", "0"),
+            ("forwarding", forwarding),
         ],
     };
     settings.iter().try_for_each(|(name, value)| fs::write(format!("{directory}/{name}"), value))

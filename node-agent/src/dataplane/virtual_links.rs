@@ -1,8 +1,9 @@
 //! Keeps one macvlan for each virtual router that has a MAC address of its own.
 //!
 //! Level-triggered: it is told which are wanted and what the kernel has, and makes what is missing and removes what is
-//! too many, one after the other. A macvlan is made when its group comes, DOWN, so that a takeover has only to bring it
-//! up; and it is removed after its group has gone, since that takes the kernel 20 ms.
+//! too many. A macvlan is made when its group comes, DOWN, so that a takeover has only to bring it up; and it is
+//! removed a while after its group has gone, together with the others that nobody wants by then: that keeps the kernel
+//! from changing any address for 20 to 40 ms, however many they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,18 +13,29 @@ use futures_util::future::BoxFuture;
 
 use super::address_table::AgentNumber;
 use super::host;
-use super::interfaces::{Interfaces, Macvlan};
-use super::link_table::{LinkError, LinkSwitch, NetlinkLinks};
-use super::virtual_link::{LinkKey, Tag};
+use super::interfaces::{InterfaceState, Interfaces, Macvlan};
+use super::link_table::{Blueprint, LinkError, LinkSwitch, NetlinkLinks};
+use super::virtual_link::{ArpSettings, LinkKey, Tag};
 
 /// How soon what was refused is tried again.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
-/// How long the kernel is left to others before a macvlan is removed.
-const PAUSE: Duration = Duration::from_millis(10);
+/// What others change in the kernel because a group has gone, a takeover above all, is over by then.
+const REST: Duration = Duration::from_millis(100);
+/// How many are made or removed in one go, after which others have their turn.
+const AT_ONCE: usize = 64;
 
 enum Done {
-    Made(LinkKey, Result<(), LinkError>),
+    Made(Vec<(LinkKey, Result<(), LinkError>)>),
     Removed,
+}
+
+/// The macvlans that may not be touched although no group wants them.
+#[derive(Debug, Default)]
+pub(super) struct InUse {
+    /// Those that something is or shall be on.
+    pub(super) held: BTreeSet<u32>,
+    /// Those that nothing is on any longer and that somebody else is about to take down.
+    pub(super) lowering: BTreeSet<u32>,
 }
 
 /// The macvlans of this agent.
@@ -32,14 +44,30 @@ pub(super) struct VirtualLinks {
     agent: AgentNumber,
     wanted: BTreeSet<LinkKey>,
     refused: BTreeMap<LinkKey, String>,
+    /// Those that were made and that the kernel has not told of yet.
+    unseen: BTreeSet<LinkKey>,
     busy: Option<BoxFuture<'static, Done>>,
+    /// Until then nothing is made that was refused or is not seen yet.
     nap: Option<BoxFuture<'static, ()>>,
+    /// Until then nothing is removed.
+    rest: Option<BoxFuture<'static, ()>>,
+    rested: bool,
 }
 
 impl VirtualLinks {
     /// A keeper that wants nothing yet.
     pub(super) const fn new(links: Arc<NetlinkLinks>, agent: AgentNumber) -> Self {
-        Self { links, agent, wanted: BTreeSet::new(), refused: BTreeMap::new(), busy: None, nap: None }
+        Self {
+            links,
+            agent,
+            wanted: BTreeSet::new(),
+            refused: BTreeMap::new(),
+            unseen: BTreeSet::new(),
+            busy: None,
+            nap: None,
+            rest: None,
+            rested: false,
+        }
     }
 
     /// Exactly these are wanted.
@@ -53,27 +81,45 @@ impl VirtualLinks {
         &self.refused
     }
 
-    /// Begins whatever brings the kernel nearer to what is wanted. `used` are the macvlans that something is still on.
-    pub(super) fn follow(&mut self, interfaces: &Interfaces, used: &BTreeSet<u32>) {
+    /// Begins whatever brings the kernel nearer to what is wanted.
+    pub(super) fn follow(&mut self, interfaces: &Interfaces, in_use: &InUse) {
+        self.unseen.retain(|key| interfaces.virtual_link(*key).is_none());
         if self.busy.is_some() {
             return;
         }
         let is_lacking = |key: &&LinkKey| {
             interfaces.virtual_link(**key).is_none()
-                && interfaces.get(key.parent).is_some()
+                && !self.unseen.contains(*key)
                 && (self.nap.is_none() || !self.refused.contains_key(*key))
         };
-        if let Some(key) = self.wanted.iter().find(is_lacking).copied() {
-            self.busy = Some(self.make(key, interfaces));
+        let lacking = self.wanted.iter().filter(is_lacking);
+        let lacking: Vec<_> =
+            lacking.filter_map(|key| self.blueprint(*key, interfaces)).take(AT_ONCE).collect();
+        if !lacking.is_empty() {
+            self.busy = Some(self.make(lacking));
             return;
         }
         let names: BTreeSet<_> = self.wanted.iter().map(|key| key.name()).collect();
-        let idle = || interfaces.macvlans().filter(|(ifindex, ..)| !used.contains(ifindex));
-        if let Some((ifindex, _, macvlan)) = idle().find(|(_, state, _)| !names.contains(&state.name)) {
-            self.busy = Some(self.remove(ifindex, macvlan, interfaces));
-        } else if let Some((ifindex, ..)) = idle().find(|(_, state, _)| state.up) {
+        let idle: Vec<_> =
+            interfaces.macvlans().filter(|(ifindex, ..)| !in_use.held.contains(ifindex)).collect();
+        let unwanted: Vec<_> =
+            idle.iter().filter(|(_, state, _)| !names.contains(&state.name)).take(AT_ONCE).collect();
+        if !unwanted.is_empty() {
+            if std::mem::take(&mut self.rested) {
+                let unwanted = unwanted.iter().map(|(ifindex, _, macvlan)| (*ifindex, *macvlan)).collect();
+                self.busy = Some(self.remove(unwanted, interfaces));
+            } else if self.rest.is_none() {
+                self.rest = Some(Box::pin(tokio::time::sleep(REST)));
+            }
+            return;
+        }
+        self.rested = false;
+        let is_left_up = |(ifindex, state, _): &&(u32, &InterfaceState, Macvlan)| {
+            state.up && !in_use.lowering.contains(ifindex)
+        };
+        if let Some((ifindex, ..)) = idle.iter().find(is_left_up) {
             // An earlier life of the agent was Active.
-            let lowered = self.links.lower(ifindex);
+            let lowered = self.links.lower(*ifindex);
             self.busy = Some(Box::pin(async move {
                 rest_after(lowered.await).await;
                 Done::Removed
@@ -83,53 +129,76 @@ impl VirtualLinks {
 
     /// Whether nothing is wanted and nothing is left.
     pub(super) fn is_idle(&self, interfaces: &Interfaces) -> bool {
-        self.wanted.is_empty() && self.busy.is_none() && interfaces.macvlans().next().is_none()
+        let is_done = self.busy.is_none() && self.unseen.is_empty();
+        self.wanted.is_empty() && is_done && interfaces.macvlans().next().is_none()
     }
 
     /// Returns once something that was begun has been done. May be dropped and called again.
     pub(super) async fn done(&mut self) {
-        if let Some(busy) = &mut self.busy {
-            let done = busy.await;
-            self.busy = None;
-            if let Done::Made(key, outcome) = done {
-                match outcome {
-                    Ok(()) => drop(self.refused.remove(&key)),
-                    Err(error) => {
-                        self.refused.insert(key, error.to_string());
-                        self.nap = Some(Box::pin(tokio::time::sleep(RETRY_AFTER)));
-                    }
-                }
-            }
-        } else if let Some(nap) = &mut self.nap {
-            nap.await;
-            self.nap = None;
-        } else {
-            std::future::pending::<()>().await;
+        tokio::select! {
+            done = end(&mut self.busy) => if let Done::Made(outcomes) = done {
+                outcomes.into_iter().for_each(|(key, outcome)| self.follow_made(key, outcome));
+            },
+            () = end(&mut self.nap) => self.unseen.clear(),
+            () = end(&mut self.rest) => self.rested = true,
         }
     }
 
-    fn make(&self, key: LinkKey, interfaces: &Interfaces) -> BoxFuture<'static, Done> {
-        let before = interfaces.macvlans().find(|(_, _, macvlan)| macvlan.parent == key.parent);
-        let before = match before {
-            Some((_, _, macvlan)) => macvlan.before,
-            None => {
-                interfaces.get(key.parent).map(|state| host::arp_settings(&state.name)).unwrap_or_default()
+    fn follow_made(&mut self, key: LinkKey, outcome: Result<(), LinkError>) {
+        match outcome {
+            Ok(()) => {
+                self.refused.remove(&key);
+                self.unseen.insert(key);
             }
-        };
-        let made = self.links.make(key, Tag { agent: self.agent, before });
-        Box::pin(async move { Done::Made(key, made.await) })
+            Err(error) => drop(self.refused.insert(key, error.to_string())),
+        }
+        self.nap.get_or_insert_with(|| Box::pin(tokio::time::sleep(RETRY_AFTER)));
     }
 
-    fn remove(&self, ifindex: u32, macvlan: Macvlan, interfaces: &Interfaces) -> BoxFuture<'static, Done> {
-        let Macvlan { parent, before } = macvlan;
-        let is_last = interfaces.macvlans().filter(|(_, _, other)| other.parent == parent).count() == 1
-            && !self.wanted.iter().any(|key| key.parent == parent);
-        let links = Arc::clone(&self.links);
+    /// What is to be made; `None` while there is nothing to make it on.
+    fn blueprint(&self, key: LinkKey, interfaces: &Interfaces) -> Option<Blueprint> {
+        let below = interfaces.get(key.parent)?.name.clone();
+        let beside = interfaces.macvlans().find(|(_, _, macvlan)| macvlan.parent == key.parent);
+        let before = match beside {
+            Some((_, _, macvlan)) => macvlan.before,
+            None => host::arp_settings(&below),
+        };
+        let tag = Tag { agent: self.agent, before };
+        Some(Blueprint { key, below, tag, is_first: beside.is_none() })
+    }
+
+    fn make(&self, blueprints: Vec<Blueprint>) -> BoxFuture<'static, Done> {
+        let made = self.links.make(blueprints);
+        Box::pin(async move { Done::Made(made.await) })
+    }
+
+    fn remove(&self, unwanted: Vec<(u32, Macvlan)>, interfaces: &Interfaces) -> BoxFuture<'static, Done> {
+        let going: BTreeSet<_> = unwanted.iter().map(|(ifindex, _)| *ifindex).collect();
+        let stays = |parent| {
+            let mut others = interfaces.macvlans().filter(|(ifindex, ..)| !going.contains(ifindex));
+            others.any(|(_, _, other)| other.parent == parent)
+                || self.wanted.iter().any(|key| key.parent == parent)
+        };
+        let before: BTreeMap<u32, ArpSettings> =
+            unwanted.iter().map(|(_, macvlan)| (macvlan.parent, macvlan.before)).collect();
+        let restore = before.into_iter().filter(|(parent, _)| !stays(*parent)).collect();
+        let removed = self.links.remove(going, restore);
         Box::pin(async move {
-            tokio::time::sleep(PAUSE).await;
-            rest_after(links.remove(ifindex, is_last.then_some((parent, before))).await).await;
+            rest_after(removed.await).await;
             Done::Removed
         })
+    }
+}
+
+/// What it brings, once there is something that ends.
+async fn end<T>(begun: &mut Option<BoxFuture<'static, T>>) -> T {
+    match begun {
+        Some(future) => {
+            let brought = future.await;
+            *begun = None;
+            brought
+        }
+        None => std::future::pending().await,
     }
 }
 

@@ -49,8 +49,17 @@ impl Agent {
         group: DesiredGroup,
         prepare: impl FnOnce(&mut Command, &Path),
     ) -> Self {
+        Self::start_groups(lab, host, vec![group], prepare)
+    }
+
+    pub(crate) fn start_groups(
+        lab: &Lab,
+        host: u8,
+        groups: Vec<DesiredGroup>,
+        prepare: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, vec![group]).expect("JSON");
+        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, groups).expect("JSON");
         let assignment = Assignment { origin: None, state };
         DesiredStateStore::new(directory.path()).save(&assignment).expect("stored");
         let path = directory.path().display();

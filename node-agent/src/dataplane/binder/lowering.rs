@@ -65,6 +65,17 @@ impl Binder {
         self.events.push_back(Event::LinkLeft);
     }
 
+    /// The macvlans that are gone need not be taken down.
+    pub(in super::super) fn forget_links(&mut self, is_there: impl Fn(u32) -> bool) {
+        let mut gone = Vec::new();
+        for (group, binding) in &mut self.bindings {
+            if !binding.busy && binding.lowers.take_if(|link| !is_there(*link)).is_some() {
+                gone.push(*group);
+            }
+        }
+        gone.into_iter().for_each(|group| self.enqueue(group));
+    }
+
     fn pause_lowering(&self, pause: Duration) {
         self.busy.push(Box::pin(async move {
             tokio::time::sleep(pause).await;

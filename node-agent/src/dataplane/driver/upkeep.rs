@@ -10,6 +10,7 @@ impl Driver {
             return;
         }
         let interfaces = self.parts.monitor.interfaces();
+        self.parts.binder.forget_links(|link| interfaces.get(link).is_some());
         self.parts.links.want(self.instances.links(interfaces));
         self.parts.links.follow(interfaces, &self.parts.binder.links());
         self.parts.gate.want(self.instances.shut_addresses());
