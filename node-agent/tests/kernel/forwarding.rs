@@ -67,6 +67,50 @@ fn frames_to_the_virtual_mac_address_are_forwarded_by_whoever_is_active() {
     }
 }
 
+/// A setting of one of host 1's interfaces.
+fn setting(lab: &Lab, family: Family, name: &str) -> String {
+    let path = format!("/proc/sys/net/{}/conf/{name}", family.to_string().to_lowercase());
+    lab.inside(1, || std::fs::read_to_string(path)).expect("a sysctl").trim().to_owned()
+}
+
+fn set(lab: &Lab, family: &str, name: &str, value: &str) {
+    lab.inside(1, || std::fs::write(format!("/proc/sys/net/{family}/conf/{name}"), value)).expect("a sysctl");
+}
+
+/// The name of host 1's macvlan for VRID 51.
+fn macvlan(lab: &Lab, family: Family) -> String {
+    format!("bv{}-{:x}-33", if family == Family::Ipv4 { 4 } else { 6 }, lab.scope(1))
+}
+
+#[test]
+fn a_macvlan_forwards_where_its_interface_does_whatever_the_default_is() {
+    for (below, default) in [("1", "0"), ("0", "1")] {
+        let lab = Lab::with_ipv6(4);
+        // What is not said of every interface says nothing of those that come later.
+        for family in ["ipv4", "ipv6"] {
+            set(&lab, family, "default/forwarding", default);
+            set(&lab, family, "eth0/forwarding", below);
+        }
+        lab.ip(1, &["route", "add", "10.77.0.0/24", "via", "10.66.0.4"]);
+        lab.ip(4, &["address", "add", "10.77.0.1/32", "dev", "lo"]);
+        lab.ip(3, &["route", "add", "10.77.0.0/24", "via", VIP, "dev", "eth0", "onlink"]);
+        let router = Router::start(&lab, 1);
+        router.apply(1, gateways(240));
+        router.reaches(State::Active, 2);
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let forwarding = format!("{}/forwarding", macvlan(&lab, family));
+            assert_eq!(setting(&lab, family, &forwarding), below, "{family}");
+        }
+        let accept_ra = format!("{}/accept_ra", macvlan(&lab, Family::Ipv6));
+        assert_eq!(setting(&lab, Family::Ipv6, &accept_ra), "0");
+        let pinger = Pinger::start(&lab, 3, "10.77.0.1", 0);
+        pinger.asks(40);
+        let outcome = pinger.finish();
+        let lost = if below == "1" { 0 } else { usize::from(outcome.sent) };
+        assert_eq!(outcome.lost.len(), lost, "{outcome:?}");
+    }
+}
+
 const VRIDS: [u8; 2] = [51, 52];
 const ADDRESSES: u8 = 10;
 
