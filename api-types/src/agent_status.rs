@@ -45,9 +45,7 @@ pub struct LocalStatus {
     pub interfaces: Vec<Interface>,
     /// The groups that run, by name.
     pub groups: Vec<LocalGroupStatus>,
-    /// How many packets were dropped since the worker started, by cause: `checksum`, `version`, `vrid`, `ttl`,
-    /// `length`, `type`, `interval`, `address_list`, `auth`, `family`, `peer`, `source`, `destination`, and
-    /// `overflow`: those that came faster than they were taken.
+    /// How many packets were dropped since the worker started, by cause, in the words of [`vrrp::DropCause`].
     #[serde(default)]
     pub dropped_packets: BTreeMap<String, u64>,
     /// The same by interface, and then by cause.

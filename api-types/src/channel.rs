@@ -139,7 +139,8 @@ pub struct MemberDetails {
     pub checksum: Option<Checksum>,
     /// What it has sent, heard and dropped.
     pub counters: GroupCounters,
-    /// Why it has been dropping packets that name its virtual router lately, in the words of `LocalStatus::dropped_packets`.
+    /// Why it has been dropping packets that name its virtual router lately, in the words of
+    /// [`vrrp::DropCause`].
     pub dropping: Vec<String>,
     /// The routers that it has heard, by address.
     pub heard: Vec<Peer>,

@@ -1,7 +1,8 @@
-//! What was sent, heard and dropped. The names are those of RFC 8347 where it has one, in `snake_case` and with "active"
-//! for "master".
+//! What was sent, heard and dropped. The names are those of RFC 8347 where it has one, in `snake_case` and with
+//! "active" for "master".
 
 use serde::{Deserialize, Serialize};
+use vrrp::DropCause;
 
 /// What one group has sent, heard and dropped since the worker started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -44,43 +45,49 @@ pub struct GroupCounters {
     pub address_list_errors: u64,
     /// Dropped: version 2 with another authentication than the group's.
     pub authentication_errors: u64,
+    /// Dropped: the addresses inside, or the protocol, are of another family than the group.
+    pub family_errors: u64,
+    /// Dropped: from an address that no router has.
+    pub source_errors: u64,
+    /// Dropped: sent to another address than the multicast group, to a group that speaks by multicast.
+    pub destination_errors: u64,
     /// Dropped: from a router that is no peer of a unicast group.
     pub peer_errors: u64,
 }
 
 impl GroupCounters {
-    /// Counts a packet that was dropped for this cause; the words are those of `LocalStatus::dropped_packets`.
-    pub fn count_dropped(&mut self, cause: &str) {
+    /// Counts a packet that was dropped for this cause.
+    pub fn count_dropped(&mut self, cause: DropCause) {
         self.packets_dropped += 1;
-        let counter = match cause {
-            "checksum" => &mut self.checksum_errors,
-            "version" => &mut self.version_errors,
-            "ttl" => &mut self.ip_ttl_errors,
-            "type" => &mut self.invalid_type_packets_received,
-            "length" => &mut self.packet_length_errors,
-            "interval" => &mut self.interval_errors,
-            "address_list" => &mut self.address_list_errors,
-            "auth" => &mut self.authentication_errors,
-            "peer" => &mut self.peer_errors,
-            _ => return,
-        };
-        *counter += 1;
+        if let Some(counter) = self.counter(cause) {
+            *counter += 1;
+        }
     }
 
     /// How many packets were dropped for each cause.
     #[must_use]
-    pub const fn dropped(&self) -> [(&'static str, u64); 9] {
-        [
-            ("checksum", self.checksum_errors),
-            ("version", self.version_errors),
-            ("ttl", self.ip_ttl_errors),
-            ("type", self.invalid_type_packets_received),
-            ("length", self.packet_length_errors),
-            ("interval", self.interval_errors),
-            ("address_list", self.address_list_errors),
-            ("auth", self.authentication_errors),
-            ("peer", self.peer_errors),
-        ]
+    pub fn dropped(&self) -> Vec<(DropCause, u64)> {
+        let mut counters = *self;
+        DropCause::ALL.into_iter().filter_map(|cause| Some((cause, *counters.counter(cause)?))).collect()
+    }
+
+    const fn counter(&mut self, cause: DropCause) -> Option<&mut u64> {
+        Some(match cause {
+            DropCause::Checksum => &mut self.checksum_errors,
+            DropCause::Version => &mut self.version_errors,
+            DropCause::Ttl => &mut self.ip_ttl_errors,
+            DropCause::Type => &mut self.invalid_type_packets_received,
+            DropCause::Length => &mut self.packet_length_errors,
+            DropCause::Interval => &mut self.interval_errors,
+            DropCause::AddressList => &mut self.address_list_errors,
+            DropCause::Authentication => &mut self.authentication_errors,
+            DropCause::Family => &mut self.family_errors,
+            DropCause::Source => &mut self.source_errors,
+            DropCause::Destination => &mut self.destination_errors,
+            DropCause::Peer => &mut self.peer_errors,
+            // Such a packet names no virtual router that somebody here takes part in.
+            DropCause::Vrid | DropCause::Overflow => return None,
+        })
     }
 }
 
@@ -89,7 +96,7 @@ impl GroupCounters {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]
 pub struct InterfaceCounters {
-    /// The name of the interface; empty for one that is gone.
+    /// The name of the interface; empty for those that are gone, and where none can be told.
     pub interface: String,
     /// A wrong checksum (`checksum-errors`).
     pub checksum_errors: u64,
@@ -111,46 +118,46 @@ pub struct InterfaceCounters {
     pub authentication_errors: u64,
     /// The addresses inside are of another family than the packet.
     pub family_errors: u64,
+    /// From an address that no router has.
+    pub source_errors: u64,
+    /// Sent to another address than the multicast group, about a group that speaks by multicast.
+    pub destination_errors: u64,
     /// From a router that is no peer of a unicast group.
     pub peer_errors: u64,
+    /// Came faster than they were taken, through whatever interface: only where `interface` is empty.
+    pub overflow_errors: u64,
 }
 
 impl InterfaceCounters {
-    /// Adds packets that were dropped for this cause; the words are those of `LocalStatus::dropped_packets`.
-    pub fn add(&mut self, cause: &str, count: u64) {
-        let counter = match cause {
-            "checksum" => &mut self.checksum_errors,
-            "version" => &mut self.version_errors,
-            "vrid" => &mut self.vrid_errors,
-            "ttl" => &mut self.ip_ttl_errors,
-            "type" => &mut self.invalid_type_packets_received,
-            "length" => &mut self.packet_length_errors,
-            "interval" => &mut self.interval_errors,
-            "address_list" => &mut self.address_list_errors,
-            "auth" => &mut self.authentication_errors,
-            "family" => &mut self.family_errors,
-            "peer" => &mut self.peer_errors,
-            _ => return,
-        };
-        *counter += count;
+    /// Adds packets that were dropped for this cause.
+    pub const fn add(&mut self, cause: DropCause, count: u64) {
+        *self.counter(cause) += count;
     }
 
     /// How many packets were dropped for each cause.
     #[must_use]
-    pub const fn dropped(&self) -> [(&'static str, u64); 11] {
-        [
-            ("checksum", self.checksum_errors),
-            ("version", self.version_errors),
-            ("vrid", self.vrid_errors),
-            ("ttl", self.ip_ttl_errors),
-            ("type", self.invalid_type_packets_received),
-            ("length", self.packet_length_errors),
-            ("interval", self.interval_errors),
-            ("address_list", self.address_list_errors),
-            ("auth", self.authentication_errors),
-            ("family", self.family_errors),
-            ("peer", self.peer_errors),
-        ]
+    pub fn dropped(&self) -> Vec<(DropCause, u64)> {
+        let mut counters = self.clone();
+        DropCause::ALL.into_iter().map(|cause| (cause, *counters.counter(cause))).collect()
+    }
+
+    const fn counter(&mut self, cause: DropCause) -> &mut u64 {
+        match cause {
+            DropCause::Checksum => &mut self.checksum_errors,
+            DropCause::Version => &mut self.version_errors,
+            DropCause::Vrid => &mut self.vrid_errors,
+            DropCause::Ttl => &mut self.ip_ttl_errors,
+            DropCause::Type => &mut self.invalid_type_packets_received,
+            DropCause::Length => &mut self.packet_length_errors,
+            DropCause::Interval => &mut self.interval_errors,
+            DropCause::AddressList => &mut self.address_list_errors,
+            DropCause::Authentication => &mut self.authentication_errors,
+            DropCause::Family => &mut self.family_errors,
+            DropCause::Source => &mut self.source_errors,
+            DropCause::Destination => &mut self.destination_errors,
+            DropCause::Peer => &mut self.peer_errors,
+            DropCause::Overflow => &mut self.overflow_errors,
+        }
     }
 
     /// How many packets were dropped.
@@ -162,24 +169,39 @@ impl InterfaceCounters {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
+    /// The counters of a JSON object that are not 0.
+    fn counted(counters: impl Serialize) -> Vec<(String, u64)> {
+        let Value::Object(fields) = serde_json::to_value(counters).unwrap() else { panic!("an object") };
+        let fields = fields.into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?)));
+        fields.filter(|(_, value)| *value > 0).collect()
+    }
+
     #[test]
-    fn what_is_dropped_is_counted_by_its_cause() {
-        let mut counters = GroupCounters::default();
-        for (number, (cause, _)) in GroupCounters::default().dropped().into_iter().enumerate() {
-            (0..=number).for_each(|_| counters.count_dropped(cause));
+    fn every_cause_that_names_a_virtual_router_has_a_counter_of_its_own_in_a_group() {
+        for cause in DropCause::ALL {
+            let mut counters = GroupCounters::default();
+            counters.count_dropped(cause);
+            let of_nobody = matches!(cause, DropCause::Vrid | DropCause::Overflow);
+            let own = (!of_nobody).then(|| (cause.counter().to_owned(), 1));
+            let all = own.into_iter().chain([("packets_dropped".to_owned(), 1)]);
+            let mut all: Vec<_> = all.collect();
+            all.sort();
+            assert_eq!(counted(counters), all);
+            assert!(of_nobody || counters.dropped().contains(&(cause, 1)));
         }
-        assert_eq!(counters.dropped().map(|(_, count)| count), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
-        assert_eq!(counters.packets_dropped, 45);
     }
 
     #[test]
     fn every_cause_has_a_counter_of_its_own_on_an_interface() {
-        for (place, (cause, _)) in InterfaceCounters::default().dropped().into_iter().enumerate() {
+        for cause in DropCause::ALL {
             let mut counters = InterfaceCounters::default();
             counters.add(cause, 7);
-            assert_eq!((counters.dropped()[place], counters.total()), ((cause, 7), 7));
+            assert_eq!((counters.total(), counters.dropped().contains(&(cause, 7))), (7, true));
+            assert_eq!(counted(counters), [(cause.counter().to_owned(), 7)]);
         }
     }
 }

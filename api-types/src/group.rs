@@ -311,8 +311,9 @@ pub struct MemberStatus {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub counters: Option<GroupCounters>,
-    /// Why it has been dropping packets that name the virtual router in the last seconds: `checksum`, `version`, `ttl`,
-    /// `type`, `length`, `interval`, `address_list`, `auth` (authentication), `peer` (no peer of a unicast group).
+    /// Why it has been dropping packets that name the virtual router in the last seconds: `checksum`, `version`,
+    /// `ttl`, `type`, `length`, `interval`, `address_list`, `auth` (authentication), `family`, `source`,
+    /// `destination`, `peer` (no peer of a unicast group).
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub dropping: Vec<String>,

@@ -6,10 +6,10 @@ use std::time::Duration;
 use arbitrary::{Result, Unstructured};
 use vrrp::{
     Action, Advertisement, AdvertisementInterval, Authentication, Change, ChecksumForm, Claim, Config,
-    Family, Instance, Instant, Priority, Role, Settings, Version, Vrid,
+    DropCause, Family, Instance, Instant, Priority, Role, Settings, Version, Vrid,
 };
 
-use crate::{assert_known, envelope};
+use crate::envelope;
 
 /// How many calls one case makes at most.
 const MOST_CALLS: usize = 400;
@@ -103,7 +103,7 @@ fn hear(router: &mut Instance, input: &mut Unstructured<'_>, now: Instant) -> Re
     let said = advertisement(input, router.config())?;
     let before = (router.role(), router.poll_timeout(), router.wants_addresses());
     let Err(refusal) = router.handle_advertisement(&said, now) else { return Ok(()) };
-    assert_known(refusal.cause());
+    assert_ne!(refusal.cause(), DropCause::Overflow, "{refusal}");
     assert_eq!(
         before,
         (router.role(), router.poll_timeout(), router.wants_addresses()),

@@ -15,7 +15,7 @@ use api_types::node::{Interface, RejectionReason};
 use api_types::transition::{AdvertisementHeard, State, TransitionReason};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vrrp::{Family, Priority, Vrid};
+use vrrp::{DropCause, Family, Priority, Vrid};
 
 /// What control tells the dataplane.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,19 +104,17 @@ pub struct Snapshot {
     pub groups: Vec<GroupSnapshot>,
     /// What the thread was granted.
     pub realtime: Option<RealtimeStatus>,
-    /// Packets that were dropped, by interface and cause: `checksum`, `version`, `vrid`, `ttl`, `length`, `type`,
-    /// `interval`, `address_list`, `auth`, `family`, `peer`, `source`, `destination`, and
-    /// `overflow`: those that came faster than they were taken.
+    /// Packets that were dropped, by interface and cause.
     pub dropped_packets: Vec<DroppedPackets>,
 }
 
 /// Packets that were dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DroppedPackets {
-    /// The interface they came in on; empty when it is gone, or when none can be told, as for `overflow`.
+    /// The interface they came in on; empty when it is gone, or when none can be told, as for [`DropCause::Overflow`].
     pub interface: String,
     /// Why.
-    pub cause: &'static str,
+    pub cause: DropCause,
     /// How many since the worker started.
     pub count: u64,
 }

@@ -24,7 +24,8 @@ use thiserror::Error;
 
 use crate::checksum::{self, Endpoints, Verdict};
 use crate::{
-    Advertisement, AdvertisementInterval, Authentication, ChecksumForm, Claim, Config, Family, Version, Vrid,
+    Advertisement, AdvertisementInterval, Authentication, ChecksumForm, Claim, Config, DropCause, Family,
+    Version, Vrid,
 };
 
 #[cfg(test)]
@@ -112,22 +113,22 @@ pub enum PacketError {
 }
 
 impl PacketError {
-    /// The counter it belongs to, in the words of RFC 8347 where it has one.
+    /// Why the packet is dropped.
     #[must_use]
-    pub const fn cause(&self) -> &'static str {
+    pub const fn cause(&self) -> DropCause {
         match self {
-            Self::MixedFamilies(..) | Self::Version2OverIpv6 => "family",
-            Self::HopLimit { .. } => "ttl",
-            Self::Source(_) => "source",
-            Self::Destination(_) => "destination",
-            Self::NoHeader(_) | Self::Length { .. } => "length",
-            Self::Version(_) => "version",
-            Self::Type(_) => "type",
-            Self::Checksum(_) => "checksum",
-            Self::Vrid => "vrid",
-            Self::AuthenticationType(_) => "auth",
-            Self::Interval => "interval",
-            Self::NoAddress | Self::FirstAddressNotLinkLocal(_) => "address_list",
+            Self::MixedFamilies(..) | Self::Version2OverIpv6 => DropCause::Family,
+            Self::HopLimit { .. } => DropCause::Ttl,
+            Self::Source(_) => DropCause::Source,
+            Self::Destination(_) => DropCause::Destination,
+            Self::NoHeader(_) | Self::Length { .. } => DropCause::Length,
+            Self::Version(_) => DropCause::Version,
+            Self::Type(_) => DropCause::Type,
+            Self::Checksum(_) => DropCause::Checksum,
+            Self::Vrid => DropCause::Vrid,
+            Self::AuthenticationType(_) => DropCause::Authentication,
+            Self::Interval => DropCause::Interval,
+            Self::NoAddress | Self::FirstAddressNotLinkLocal(_) => DropCause::AddressList,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::{Advertisement, AdvertisementInterval, Authentication, Config, Family, Version, Vrid};
+use crate::{Advertisement, AdvertisementInterval, Authentication, Config, DropCause, Family, Version, Vrid};
 
 /// Why a valid advertisement is none for this virtual router. It changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -50,15 +50,15 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// The counter it belongs to; the words are those of [`PacketError::cause`](crate::PacketError::cause).
+    /// Why the packet is dropped.
     #[must_use]
-    pub const fn cause(&self) -> &'static str {
+    pub const fn cause(&self) -> DropCause {
         match self {
-            Self::Version { .. } => "version",
-            Self::Vrid { .. } => "vrid",
-            Self::Family { .. } => "family",
-            Self::Interval { .. } => "interval",
-            Self::Authentication { .. } => "auth",
+            Self::Version { .. } => DropCause::Version,
+            Self::Vrid { .. } => DropCause::Vrid,
+            Self::Family { .. } => DropCause::Family,
+            Self::Interval { .. } => DropCause::Interval,
+            Self::Authentication { .. } => DropCause::Authentication,
         }
     }
 }
@@ -118,7 +118,7 @@ mod tests {
                 "auth",
             ),
         ] {
-            assert_eq!((refusal.to_string(), refusal.cause()), (said.to_owned(), cause));
+            assert_eq!((refusal.to_string(), refusal.cause().as_str()), (said.to_owned(), cause));
         }
     }
 }

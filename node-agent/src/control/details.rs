@@ -8,7 +8,7 @@ use api_types::channel::MemberDetails;
 use api_types::counters::InterfaceCounters;
 use api_types::peer::Peer;
 use uuid::Uuid;
-use vrrp::{Claim, Family, Version};
+use vrrp::{Claim, DropCause, Family, Version};
 
 use super::clock;
 use crate::messages::{DroppedPackets, GroupSnapshot};
@@ -21,7 +21,7 @@ const LATELY: Duration = Duration::from_secs(10);
 
 /// When each group last dropped a packet for each cause, in nanoseconds of `CLOCK_BOOTTIME`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Dropping(BTreeMap<Uuid, BTreeMap<&'static str, u64>>);
+pub(crate) struct Dropping(BTreeMap<Uuid, BTreeMap<DropCause, u64>>);
 
 impl Dropping {
     /// Compares two snapshots. What is gone is forgotten.
@@ -42,7 +42,7 @@ impl Dropping {
     fn lately(&self, group: Uuid, now: u64) -> Vec<String> {
         let causes = self.0.get(&group).into_iter().flatten();
         let lately = |at: u64| Duration::from_nanos(now.saturating_sub(at)) < LATELY;
-        causes.filter(|(_, at)| lately(**at)).map(|(cause, _)| (*cause).to_owned()).collect()
+        causes.filter(|(_, at)| lately(**at)).map(|(cause, _)| cause.as_str().to_owned()).collect()
     }
 }
 
@@ -81,7 +81,7 @@ pub(crate) fn of_interfaces(dropped: &[DroppedPackets]) -> Vec<InterfaceCounters
     let mut interfaces = BTreeMap::new();
     for DroppedPackets { interface, cause, count } in dropped {
         let unknown = || InterfaceCounters { interface: interface.clone(), ..InterfaceCounters::default() };
-        interfaces.entry(interface).or_insert_with(unknown).add(cause, *count);
+        interfaces.entry(interface).or_insert_with(unknown).add(*cause, *count);
     }
     interfaces.into_values().collect()
 }
@@ -135,9 +135,9 @@ mod tests {
         let dropped =
             |interface: &str, cause, count| DroppedPackets { interface: interface.into(), cause, count };
         let counters = of_interfaces(&[
-            dropped("eth0", "ttl", 3),
-            dropped("eth1", "vrid", 1),
-            dropped("eth0", "vrid", 2),
+            dropped("eth0", DropCause::Ttl, 3),
+            dropped("eth1", DropCause::Vrid, 1),
+            dropped("eth0", DropCause::Vrid, 2),
         ]);
         let shown: Vec<_> =
             counters.iter().map(|one| (one.interface.as_str(), one.ip_ttl_errors, one.vrid_errors)).collect();

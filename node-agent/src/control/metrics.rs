@@ -94,7 +94,7 @@ pub(crate) fn render(overview: &Overview, journal: &JournalStatus) -> String {
     with_local_recorder(&recorder, || {
         agent(overview, journal);
         for DroppedPackets { interface, cause, count } in &overview.snapshot.dropped_packets {
-            let labels = [("interface", interface.clone()), ("reason", (*cause).to_owned())];
+            let labels = [("interface", interface.clone()), ("reason", cause.as_str().to_owned())];
             counter!("baton_vrrp_invalid_packets_total", &labels).absolute(*count);
         }
         for (kind, number) in &overview.transitions {
@@ -184,17 +184,11 @@ fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
         ("baton_addresses_restored_total", counters.addresses_restored),
         ("baton_vrrp_packets_dropped_total", counters.packets_dropped),
         ("baton_vrrp_active_transitions_total", counters.active_transitions),
-        ("baton_vrrp_checksum_errors_total", counters.checksum_errors),
-        ("baton_vrrp_version_errors_total", counters.version_errors),
-        ("baton_vrrp_ip_ttl_errors_total", counters.ip_ttl_errors),
-        ("baton_vrrp_invalid_type_packets_received_total", counters.invalid_type_packets_received),
-        ("baton_vrrp_packet_length_errors_total", counters.packet_length_errors),
-        ("baton_vrrp_interval_errors_total", counters.interval_errors),
-        ("baton_vrrp_address_list_errors_total", counters.address_list_errors),
-        ("baton_vrrp_authentication_errors_total", counters.authentication_errors),
-        ("baton_vrrp_peer_errors_total", counters.peer_errors),
     ] {
         counter!(name, labels.clone()).absolute(value);
+    }
+    for (cause, number) in counters.dropped() {
+        counter!(format!("baton_vrrp_{}_total", cause.counter()), labels.clone()).absolute(number);
     }
 }
 
@@ -222,7 +216,7 @@ fn signed(value: i64) -> f64 {
 mod tests {
     use api_types::channel::Revision;
     use api_types::transition::{AdvertisementHeard, TransitionReason};
-    use vrrp::{Family, Vrid};
+    use vrrp::{DropCause, Family, Vrid};
 
     use super::*;
     use crate::control::overview::TransitionKind;
@@ -237,7 +231,11 @@ mod tests {
         };
         let snapshot = Snapshot {
             groups: vec![group],
-            dropped_packets: vec![DroppedPackets { interface: "eth0".to_owned(), cause: "ttl", count: 3 }],
+            dropped_packets: vec![DroppedPackets {
+                interface: "eth0".to_owned(),
+                cause: DropCause::Ttl,
+                count: 3,
+            }],
             ..Snapshot::default()
         };
         let kind = TransitionKind {

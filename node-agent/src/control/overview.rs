@@ -166,8 +166,9 @@ impl Overview {
         };
         let (mut dropped, mut by_interface) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
         for DroppedPackets { interface, cause, count } in &self.snapshot.dropped_packets {
-            *dropped.entry((*cause).to_owned()).or_default() += count;
-            by_interface.entry(interface.clone()).or_default().insert((*cause).to_owned(), *count);
+            let word = || cause.as_str().to_owned();
+            *dropped.entry(word()).or_default() += count;
+            *by_interface.entry(interface.clone()).or_default().entry(word()).or_default() += count;
         }
         LocalStatus {
             node: self.node.clone(),

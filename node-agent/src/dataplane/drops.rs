@@ -6,19 +6,19 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use vrrp::{Instant, Vrid};
+use vrrp::{DropCause, Instant, Vrid};
 
 /// How long nothing more is said about the same cause on the same interface.
 const SILENCE: Duration = Duration::from_secs(10);
 
 /// The kernel does not say through which interface came what it had no room for.
-const NOWHERE: (u32, &str) = (0, "overflow");
+const NOWHERE: (u32, DropCause) = (0, DropCause::Overflow);
 
 /// How many packets were dropped.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
-    counts: BTreeMap<(u32, &'static str), u64>,
-    told: BTreeMap<(u32, &'static str), (Instant, u64)>,
+    counts: BTreeMap<(u32, DropCause), u64>,
+    told: BTreeMap<(u32, DropCause), (Instant, u64)>,
 }
 
 impl Drops {
@@ -26,7 +26,7 @@ impl Drops {
     pub(super) fn count(
         &mut self,
         ifindex: u32,
-        cause: &'static str,
+        cause: DropCause,
         (source, vrid): (Option<IpAddr>, Option<Vrid>),
         now: Instant,
     ) -> Option<String> {
@@ -60,7 +60,7 @@ impl Drops {
     }
 
     /// By interface and cause; interface 0 where none can be told.
-    pub(super) fn counts(&self) -> impl Iterator<Item = (u32, &'static str, u64)> {
+    pub(super) fn counts(&self) -> impl Iterator<Item = (u32, DropCause, u64)> {
         self.counts.iter().map(|((ifindex, cause), count)| (*ifindex, *cause, *count))
     }
 }
@@ -74,15 +74,15 @@ mod tests {
         let mut drops = Drops::default();
         let at = |seconds: u64| Instant::from_origin(Duration::from_secs(1_000 + seconds));
         let from = (Some(IpAddr::from([192, 0, 2, 9])), Vrid::new(51));
-        let first = drops.count(3, "ttl", from, at(0)).unwrap();
+        let first = drops.count(3, DropCause::Ttl, from, at(0)).unwrap();
         assert_eq!(first, "dropped 1 VRRP packets for their ttl, the last one from 192.0.2.9 about VRID 51");
-        assert!((0..1_000).all(|_| drops.count(3, "ttl", from, at(9)).is_none()));
+        assert!((0..1_000).all(|_| drops.count(3, DropCause::Ttl, from, at(9)).is_none()));
         assert!(
-            drops.count(4, "ttl", (None, None), at(9)).unwrap().contains("from somebody"),
+            drops.count(4, DropCause::Ttl, (None, None), at(9)).unwrap().contains("from somebody"),
             "elsewhere is news"
         );
-        assert!(drops.count(3, "ttl", from, at(10)).unwrap().starts_with("dropped 1001 "));
-        assert_eq!(drops.counts().collect::<Vec<_>>(), [(3, "ttl", 1_002), (4, "ttl", 1)]);
+        assert!(drops.count(3, DropCause::Ttl, from, at(10)).unwrap().starts_with("dropped 1001 "));
+        assert_eq!(drops.counts().collect::<Vec<_>>(), [(3, DropCause::Ttl, 1_002), (4, DropCause::Ttl, 1)]);
     }
 
     #[test]
@@ -94,6 +94,6 @@ mod tests {
         assert!(drops.count_overflow(7, at(0)).unwrap().starts_with("7 VRRP packets came faster"));
         assert_eq!(drops.count_overflow(2, at(9)), None);
         assert!(drops.count_overflow(1, at(10)).unwrap().starts_with("3 VRRP packets came faster"));
-        assert_eq!(drops.counts().collect::<Vec<_>>(), [(0, "overflow", 10)]);
+        assert_eq!(drops.counts().collect::<Vec<_>>(), [(0, DropCause::Overflow, 10)]);
     }
 }

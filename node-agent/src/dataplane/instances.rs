@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use api_types::channel::DesiredGroup;
 use api_types::protocol::MacMode;
-use vrrp::{Advertisement, Demands, Family, Instant, Role, Vrid};
+use vrrp::{Advertisement, Demands, DropCause, Family, Instant, Role, Vrid};
 
 use super::address_table::HostAddress;
 use super::binder::GroupHandle;
@@ -115,14 +115,14 @@ impl Instances {
         advertisement: &Advertisement,
         now: Instant,
         effects: &mut Effects,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), DropCause> {
         let key = (ifindex, advertisement.family, advertisement.vrid);
-        let Some(handle) = self.routers.get(&key).copied() else { return Err("vrid") };
+        let Some(handle) = self.routers.get(&key).copied() else { return Err(DropCause::Vrid) };
         let mut outcome = Ok(());
         self.update(handle, |group| {
             if !group.listens_to(advertisement.source) {
-                group.counters.count_dropped("peer");
-                outcome = Err("peer");
+                group.counters.count_dropped(DropCause::Peer);
+                outcome = Err(DropCause::Peer);
                 return;
             }
             outcome =
@@ -139,7 +139,7 @@ impl Instances {
     }
 
     /// Counts a packet that named this virtual router and was dropped before it could be heard.
-    pub(super) fn count_dropped(&mut self, ifindex: u32, family: Family, vrid: Vrid, cause: &str) {
+    pub(super) fn count_dropped(&mut self, ifindex: u32, family: Family, vrid: Vrid, cause: DropCause) {
         let handle = self.routers.get(&(ifindex, family, vrid));
         if let Some(group) = handle.and_then(|handle| self.groups.get_mut(handle)) {
             group.counters.count_dropped(cause);

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use pnet_packet::ipv4::{self, Ipv4Packet};
 use pnet_packet::ipv6::Ipv6Packet;
 use vrrp::packet::{self, Envelope};
-use vrrp::{Advertisement, Demands, Family, Vrid};
+use vrrp::{Advertisement, Demands, DropCause, Family, Vrid};
 
 /// The length of an IPv4 header without options, in octets.
 const MIN_HEADER: usize = 20;
@@ -19,8 +19,8 @@ const MORE_FRAGMENTS: u8 = 0b001;
 /// A packet that was not believed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Dropped {
-    /// The counter: a word of RFC 8347.
-    pub cause: &'static str,
+    /// Why.
+    pub cause: DropCause,
     /// The virtual router it seems to be about.
     pub vrid: Option<Vrid>,
     /// Where it seems to come from.
@@ -49,23 +49,23 @@ pub fn advertisement(
     })
 }
 
-const fn nobody_s(cause: &'static str) -> Dropped {
+const fn nobody_s(cause: DropCause) -> Dropped {
     Dropped { cause, vrid: None, source: None }
 }
 
 /// What an IPv4 packet carries. The frame may be longer than the packet: Ethernet pads to 46 octets.
 fn ipv4_payload(octets: &[u8]) -> Result<(Envelope, &[u8]), Dropped> {
-    let header = Ipv4Packet::new(octets).ok_or(nobody_s("length"))?;
+    let header = Ipv4Packet::new(octets).ok_or(nobody_s(DropCause::Length))?;
     let header_length = usize::from(header.get_header_length()) * 4;
     let total_length = usize::from(header.get_total_length());
     if header.get_version() != 4 {
-        return Err(nobody_s("family"));
+        return Err(nobody_s(DropCause::Family));
     }
     if header_length < MIN_HEADER || total_length < header_length || total_length > octets.len() {
-        return Err(nobody_s("length"));
+        return Err(nobody_s(DropCause::Length));
     }
     if ipv4::checksum(&header) != header.get_checksum() {
-        return Err(nobody_s("checksum"));
+        return Err(nobody_s(DropCause::Checksum));
     }
     let message = &octets[header_length..total_length];
     let envelope = Envelope {
@@ -75,19 +75,19 @@ fn ipv4_payload(octets: &[u8]) -> Result<(Envelope, &[u8]), Dropped> {
     };
     if header.get_fragment_offset() != 0 || header.get_flags() & MORE_FRAGMENTS != 0 {
         let vrid = packet::peek(message).map(|(_version, vrid)| vrid);
-        return Err(Dropped { cause: "length", vrid, source: Some(envelope.source) });
+        return Err(Dropped { cause: DropCause::Length, vrid, source: Some(envelope.source) });
     }
     Ok((envelope, message))
 }
 
 /// What an IPv6 packet carries right behind its header; the socket lets none with extension headers through.
 fn ipv6_payload(octets: &[u8]) -> Result<(Envelope, &[u8]), Dropped> {
-    let header = Ipv6Packet::new(octets).ok_or(nobody_s("length"))?;
+    let header = Ipv6Packet::new(octets).ok_or(nobody_s(DropCause::Length))?;
     if header.get_version() != 6 {
-        return Err(nobody_s("family"));
+        return Err(nobody_s(DropCause::Family));
     }
     let end = IPV6_HEADER + usize::from(header.get_payload_length());
-    let message = octets.get(IPV6_HEADER..end).ok_or(nobody_s("length"))?;
+    let message = octets.get(IPV6_HEADER..end).ok_or(nobody_s(DropCause::Length))?;
     let envelope = Envelope {
         source: header.get_source().into(),
         destination: header.get_destination().into(),
@@ -130,7 +130,7 @@ mod tests {
 
     fn cause(octets: &[u8]) -> (&'static str, Option<u8>) {
         let dropped = heard(octets).expect_err("dropped");
-        (dropped.cause, dropped.vrid.map(Vrid::get))
+        (dropped.cause.as_str(), dropped.vrid.map(Vrid::get))
     }
 
     #[test]

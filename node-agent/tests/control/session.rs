@@ -167,7 +167,11 @@ async fn a_change_of_status_is_told_at_once_and_counters_alone_are_not() {
 
     agent
         .report(Report::Snapshot(Snapshot {
-            dropped_packets: vec![DroppedPackets { interface: "eth0".to_owned(), cause: "ttl", count: 9 }],
+            dropped_packets: vec![DroppedPackets {
+                interface: "eth0".to_owned(),
+                cause: vrrp::DropCause::Ttl,
+                count: 9,
+            }],
             ..Snapshot::default()
         }))
         .await;

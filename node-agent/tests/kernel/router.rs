@@ -141,7 +141,7 @@ impl Router {
             seen.snapshot
                 .dropped_packets
                 .iter()
-                .filter(|dropped| dropped.cause == cause)
+                .filter(|dropped| dropped.cause.as_str() == cause)
                 .map(|dropped| dropped.count)
                 .sum()
         })

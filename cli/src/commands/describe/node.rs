@@ -19,6 +19,7 @@ pub(super) fn sections(node: &Node, table: &Table) -> Vec<String> {
             counters: counters.iter().find(|one| one.interface == interface.name).cloned(),
         })
         .collect();
+    let elsewhere = counters.iter().find(|one| one.interface.is_empty());
     let revision = status.applied_revision.map_or_else(|| "none".to_owned(), |applied| applied.to_string());
     let summary = facts(&[
         ("node", node.name.to_string()),
@@ -27,6 +28,7 @@ pub(super) fn sections(node: &Node, table: &Table) -> Vec<String> {
         ("seen", status.last_seen_at.map(|seen| format!("{} ago", age(seen, table.now))).unwrap_or_default()),
         ("version", status.agent_version.clone().unwrap_or_default()),
         ("revision", format!("{revision} runs, {} is desired", status.desired_revision)),
+        ("dropped elsewhere", elsewhere.map(dropped).unwrap_or_default()),
     ]);
     vec![
         summary,
@@ -52,14 +54,10 @@ const INTERFACES: &[Column<Row>] = &[
         let addresses: Vec<_> = row.interface.addresses.iter().map(ToString::to_string).collect();
         Cell::plain(addresses.join(" "))
     }),
-    Column::new("DROPPED", |row, _| {
-        let Some(counters) = &row.counters else { return Cell::plain("") };
-        let causes: Vec<_> = counters
-            .dropped()
-            .into_iter()
-            .filter(|(_, count)| *count > 0)
-            .map(|(cause, count)| format!("{cause}={count}"))
-            .collect();
-        Cell::plain(causes.join(" "))
-    }),
+    Column::new("DROPPED", |row, _| Cell::plain(row.counters.as_ref().map(dropped).unwrap_or_default())),
 ];
+
+fn dropped(counters: &InterfaceCounters) -> String {
+    let causes = counters.dropped().into_iter().filter(|(_, count)| *count > 0);
+    causes.map(|(cause, count)| format!("{cause}={count}")).collect::<Vec<_>>().join(" ")
+}

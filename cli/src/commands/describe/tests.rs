@@ -92,7 +92,11 @@ fn a_node_is_told_with_what_is_dropped_on_each_interface() {
         "status": {"enrolled": true, "connected": true, "last_seen_at": "2026-11-22T20:59:57.000000Z",
             "agent_version": "0.1.0", "boot_id": null,
             "interfaces": [interface("eth0", true), interface("eth1", false)],
-            "interface_counters": [{"interface": "eth0", "ip_ttl_errors": 3, "vrid_errors": 1}],
+            "interface_counters": [
+                {"interface": "", "overflow_errors": 9},
+                {"interface": "eth0", "ip_ttl_errors": 3, "vrid_errors": 1, "source_errors": 2,
+                 "destination_errors": 5},
+            ],
             "desired_revision": {"epoch": 1, "counter": 7}, "applied_revision": {"epoch": 1, "counter": 6},
             "rejection": null, "conditions": []},
     }))
@@ -100,15 +104,16 @@ fn a_node_is_told_with_what_is_dropped_on_each_interface() {
     assert_eq!(
         shown(node::sections(&lb1, &table())),
         "\
-node         lb1
-description  rack 3
-agent        connected
-seen         3s ago
-version      0.1.0
-revision     1.6 runs, 1.7 is desired
+node               lb1
+description        rack 3
+agent              connected
+seen               3s ago
+version            0.1.0
+revision           1.6 runs, 1.7 is desired
+dropped elsewhere  overflow=9
 
 INTERFACE  STATE       MAC                ADDRESSES      DROPPED
-eth0       up          02:00:00:00:00:01  10.77.0.11/24  vrid=1 ttl=3
+eth0       up          02:00:00:00:00:01  10.77.0.11/24  vrid=1 ttl=3 source=2 destination=5
 eth1       no carrier  02:00:00:00:00:01  10.77.0.11/24  -
 "
     );

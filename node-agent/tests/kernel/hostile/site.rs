@@ -38,7 +38,7 @@ const BACKUP: u8 = 3;
 /// What an agent has counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Counted {
-    pub(super) dropped: BTreeMap<String, u64>,
+    pub(super) dropped: BTreeMap<&'static str, u64>,
     /// When each router but the Active one was last heard, by group.
     heard: BTreeMap<(String, IpAddr), u64>,
     /// How many advertisements all groups have heard.
@@ -165,7 +165,7 @@ impl Agent {
         let snapshot = self.router.snapshot();
         let mut counted = Counted::default();
         for dropped in &snapshot.dropped_packets {
-            *counted.dropped.entry(dropped.cause.to_owned()).or_default() += dropped.count;
+            *counted.dropped.entry(dropped.cause.as_str()).or_default() += dropped.count;
         }
         for group in &snapshot.groups {
             counted.received += group.counters.advertisements_received;
@@ -240,16 +240,14 @@ fn fate(before: &Counted, after: &Counted, was_heard: bool) -> Fate {
     let mut grown: Vec<_> = after
         .dropped
         .iter()
-        .map(|(cause, count)| {
-            (cause.as_str(), count - before.dropped.get(cause).copied().unwrap_or_default())
-        })
+        .map(|(cause, count)| (*cause, count - before.dropped.get(cause).copied().unwrap_or_default()))
         .map(|(cause, count)| (cause, if cause == "vrid" { count - 1 } else { count }))
         .filter(|(_, count)| *count > 0)
         .collect();
     match (grown.pop(), grown.as_slice()) {
         (None, _) if was_heard => Fate::Heard,
         (None, _) => Fate::Unseen,
-        (Some((cause, 1)), []) => Fate::Dropped(super::table::word(cause)),
+        (Some((cause, 1)), []) => Fate::Dropped(cause),
         (last, others) => panic!("one packet was counted as {last:?} and {others:?}"),
     }
 }

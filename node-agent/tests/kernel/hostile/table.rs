@@ -21,26 +21,6 @@ change its state, and no address came or went.
 - **not seen**: the kernel does not hand it to the agent; no counter moved.
 ";
 
-/// Every cause by its own name, which outlives the snapshot that it was read from.
-pub(super) fn word(cause: &str) -> &'static str {
-    const CAUSES: [&str; 13] = [
-        "address_list",
-        "auth",
-        "checksum",
-        "destination",
-        "family",
-        "interval",
-        "length",
-        "overflow",
-        "source",
-        "ttl",
-        "type",
-        "version",
-        "vrid",
-    ];
-    CAUSES.into_iter().find(|known| *known == cause).unwrap_or_else(|| panic!("{cause} is no cause"))
-}
-
 /// A packet, and what became of it on the Active router and on the Backup.
 pub(super) type Seen = (Hostile, [Fate; 2]);
 

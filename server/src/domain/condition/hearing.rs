@@ -12,7 +12,7 @@ use api_types::channel::MemberDetails;
 use api_types::condition::ConditionKind;
 use api_types::peer::Peer;
 use api_types::protocol::Transport;
-use vrrp::Claim;
+use vrrp::{Claim, DropCause};
 
 use super::{Finding, GroupFacts};
 use crate::domain::holder::{Observed, ObservedNode};
@@ -80,8 +80,8 @@ impl<'a> Witnesses<'a> {
     }
 
     /// The members that drop packets for this cause.
-    fn dropping(&self, cause: &str) -> BTreeSet<String> {
-        let drops = |details: &MemberDetails| details.dropping.iter().any(|one| one == cause);
+    fn dropping(&self, cause: DropCause) -> BTreeSet<String> {
+        let drops = |details: &MemberDetails| details.dropping.iter().any(|one| one == cause.as_str());
         self.said.iter().filter(|(_, details)| drops(details)).map(|(node, _)| node.name.clone()).collect()
     }
 
@@ -103,7 +103,7 @@ impl<'a> Witnesses<'a> {
         let mixed = (forms.len() > 1).then(|| {
             format!("two forms of the checksum are sent, {}", senders.collect::<Vec<_>>().join(" and "))
         });
-        let deaf = self.dropping("version");
+        let deaf = self.dropping(DropCause::Version);
         let other_version =
             (!deaf.is_empty()).then(|| format!("advertisements of another version reach {}", listed(deaf)));
         joined([mixed, other_version])
@@ -117,7 +117,7 @@ impl<'a> Witnesses<'a> {
         });
         let foreign = |peer: &Peer| all_known && member_at(self.members, peer.source).is_none();
         let foreign = self.sentence(foreign, "speaks for the virtual router and is no member");
-        let refused = self.dropping("peer");
+        let refused = self.dropping(DropCause::Peer);
         let refused = (group.transport == Transport::Unicast && !refused.is_empty())
             .then(|| format!("advertisements of a router that is no member reach {}", listed(refused)));
         joined([foreign, refused])
@@ -126,7 +126,7 @@ impl<'a> Witnesses<'a> {
     fn address_list_mismatch(&self) -> Option<String> {
         let other =
             self.sentence(|peer| peer.is_odd("address_list"), "advertises other addresses than the group's");
-        let refused = self.dropping("address_list");
+        let refused = self.dropping(DropCause::AddressList);
         let refused = (!refused.is_empty()).then(|| {
             format!("advertisements with a list of addresses that cannot be reach {}", listed(refused))
         });
@@ -137,7 +137,7 @@ impl<'a> Witnesses<'a> {
         let other =
             self.sentence(|peer| peer.is_odd("interval"), "advertises at another interval than the group's");
         // Version 2 does not obey such a router (RFC 3768 §7.1).
-        let refused = self.dropping("interval");
+        let refused = self.dropping(DropCause::Interval);
         let refused = (!refused.is_empty())
             .then(|| format!("advertisements with another interval are dropped by {}", listed(refused)));
         joined([other, refused])

@@ -227,7 +227,7 @@ fn an_advertisement_for_another_virtual_router_changes_nothing_and_is_named() {
     let others = [(other_vrid, "vrid"), (other_version, "version"), (other_family, "family")];
     for (advertisement, cause) in others {
         let refusal = router.handle_advertisement(&advertisement, now).unwrap_err();
-        assert_eq!(refusal.cause(), cause);
+        assert_eq!(refusal.cause().as_str(), cause);
     }
     assert_eq!((router.poll_timeout(), router.last_heard()), (before, None));
 }
