@@ -7,6 +7,7 @@ use crate::election::Candidate;
 use crate::{AdvertisementInterval, Authentication, Family, Priority, Version, Vrid};
 
 mod check;
+mod room;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,6 @@ pub use self::check::ConfigError;
 /// How many addresses a virtual router can have. It is a limit of ours, so that none can flood a LAN with
 /// announcements.
 pub const MAX_ADDRESSES: usize = 1_000;
-/// How many addresses one advertisement can list: its count is one octet (RFC 9568 §5.2.5).
-const MAX_ADVERTISED_IPV4: usize = 255;
-/// How many fit into an Ethernet frame of 1,500 octets, since an advertisement must not need fragments.
-const MAX_ADVERTISED_IPV6: usize = 90;
 /// The longest time for which a better router may be told to wait.
 pub const MAX_PREEMPT_DELAY: Duration = Duration::from_hours(1);
 
@@ -76,12 +73,16 @@ impl Config {
         check::extensions(&settings)?;
         check::addresses(&settings)?;
         check::source(&settings)?;
-        let room = match settings.family {
-            Family::Ipv4 => MAX_ADVERTISED_IPV4,
-            Family::Ipv6 => MAX_ADVERTISED_IPV6,
-        };
-        let advertised = settings.addresses.len().min(room);
-        Ok(Self { settings, wire_interval, advertised })
+        Ok(Self { settings, wire_interval, advertised: 0 }.within(usize::MAX))
+    }
+
+    /// The same settings on an interface that carries IP packets of so many octets at most (its MTU): an advertisement
+    /// lists fewer addresses there rather than need fragments.
+    #[must_use]
+    pub fn within(mut self, octets: usize) -> Self {
+        let room = room::for_addresses(self.version(), self.family(), octets);
+        self.advertised = self.settings.addresses.len().min(room);
+        self
     }
 
     /// The settings as they were given, to make others of them.

@@ -40,6 +40,8 @@ pub(super) struct Footing {
     /// The address to advertise from.
     pub(super) source: IpAddr,
 }
+    /// How many octets of an IP packet it carries.
+    pub(super) mtu: usize,
 
 /// Why a group leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

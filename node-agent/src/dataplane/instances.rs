@@ -252,13 +252,14 @@ impl Instances {
         // An owner's virtual addresses are the interface's own, and it may advertise from them.
         let never = if owner { BTreeSet::new() } else { virtual_addresses };
         let source = interfaces.primary(ifindex, desired.family, &never).ok_or(Fault::NoInterfaceAddress)?;
+        let mtu = state.mtu;
         let Some(key) = link_key(desired, ifindex) else {
-            return Ok(Footing { ifindex, mac: own_mac, own_mac, holder: Some(ifindex), source });
+            return Ok(Footing { ifindex, mac: own_mac, own_mac, holder: Some(ifindex), source, mtu });
         };
         let holder = interfaces.virtual_link(key);
         match self.refused_links.get(&key) {
             Some(reason) if holder.is_none() => Err(Fault::NoVirtualMac(reason.clone())),
-            Some(_) | None => Ok(Footing { ifindex, mac: key.mac(), own_mac, holder, source }),
+            Some(_) | None => Ok(Footing { ifindex, mac: key.mac(), own_mac, holder, source, mtu }),
         }
     }
 

@@ -17,6 +17,8 @@ pub(super) struct InterfaceState {
     pub(super) name: String,
     /// Its hardware address, where it has one of Ethernet's length.
     pub(super) mac: Option<[u8; 6]>,
+    /// The longest IP packet that it carries, in octets.
+    pub(super) mtu: usize,
     /// Administratively up.
     pub(super) up: bool,
     /// The carrier is there.
@@ -247,7 +249,8 @@ mod tests {
 
     fn named(name: &str) -> InterfaceState {
         let mac = Some([2, 0, 0, 0, 0, 0xa]);
-        InterfaceState { name: name.to_owned(), mac, up: true, carrier: true, loopback: false, macvlan: None }
+        let name = name.to_owned();
+        InterfaceState { name, mac, mtu: 1_500, up: true, carrier: true, loopback: false, macvlan: None }
     }
 
     #[test]

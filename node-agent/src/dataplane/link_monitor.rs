@@ -226,6 +226,7 @@ fn set_link(interfaces: &mut Interfaces, link: &LinkMessage, agent: AgentNumber)
     let mut state = InterfaceState {
         name: String::new(),
         mac: None,
+        mtu: usize::MAX,
         up: link.header.flags.contains(LinkFlags::Up),
         carrier: link.header.flags.contains(LinkFlags::LowerUp),
         loopback: link.header.link_layer_type == LinkLayerType::Loopback,
@@ -237,6 +238,8 @@ fn set_link(interfaces: &mut Interfaces, link: &LinkMessage, agent: AgentNumber)
             state.name.clone_from(name);
         } else if let LinkAttribute::Address(octets) = attribute {
             state.mac = octets.as_slice().try_into().ok();
+        } else if let LinkAttribute::Mtu(octets) = attribute {
+            state.mtu = usize::try_from(*octets).unwrap_or(usize::MAX);
         } else if let LinkAttribute::Link(below) = attribute {
             parent = *below;
         } else if let LinkAttribute::IfAlias(alias) = attribute {

@@ -115,6 +115,7 @@ mod tests {
             own_mac: [2, 0, 0, 0, 0, 1],
             holder: Some(3),
             source: "192.0.2.1".parse().unwrap(),
+            mtu: 1_500,
         };
         group.set_footing(Ok(footing), Instant::ORIGIN, &mut Default::default());
         group

@@ -3,7 +3,7 @@
 use api_types::agent_status::GroupCounters;
 use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
-use vrrp::{Claim, Instance, Instant, Role};
+use vrrp::{Claim, Config, Instance, Instant, Role};
 
 use super::{Departure, Effects, Footing, Group};
 use crate::dataplane::fault::Fault;
@@ -40,7 +40,7 @@ impl Group {
         now: Instant,
         effects: &mut Effects,
     ) {
-        let Some(config) = translate::config(&self.desired, footing.source) else { return };
+        let Some(config) = self.config_on(footing) else { return };
         let mut instance = Instance::new(config);
         instance.adopt(now, last_sent);
         self.instance = Some(instance);
@@ -141,7 +141,7 @@ impl Group {
             return;
         }
         if self.instance.is_none() {
-            self.instance = translate::config(&self.desired, footing.source).map(Instance::new);
+            self.instance = self.config_on(footing).map(Instance::new);
         }
         if let Some(instance) = &mut self.instance {
             // A running instance ignores it.
@@ -187,11 +187,16 @@ impl Group {
     }
 
     fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
+    /// The settings of the protocol where it stands.
+    fn config_on(&self, footing: Footing) -> Option<Config> {
+        translate::config(&self.desired, footing.source).map(|config| config.within(footing.mtu))
+    }
+
         self.frame = None;
         effects.touched.insert(self.handle);
         effects.news = true;
-        let (Some(footing), Some(instance)) = (self.footing, &mut self.instance) else { return };
-        let Some(config) = translate::config(&self.desired, footing.source) else { return };
+        let Some(config) = self.footing.and_then(|footing| self.config_on(footing)) else { return };
+        let Some(instance) = &mut self.instance else { return };
         let same_router = instance.reconfigure(config, now);
         self.heard.judge_by(instance.config());
         debug_assert!(same_router.is_ok(), "a group keeps its VRID, family and version while it runs");

@@ -15,6 +15,7 @@ const FOOTING: Footing = Footing {
     own_mac: [2, 0, 0, 0, 0, 1],
     holder: Some(3),
     source: IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)),
+    mtu: 1_500,
 };
 
 fn at(milliseconds: u64) -> Instant {

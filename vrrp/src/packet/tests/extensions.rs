@@ -74,6 +74,31 @@ fn addresses_that_do_not_fit_are_held_and_not_listed() {
 }
 
 #[test]
+fn an_advertisement_fits_the_interface_with_as_many_addresses_as_there_is_room_for() {
+    for (version, family, header, address) in [
+        (Version::V2, Family::Ipv4, 20, 4),
+        (Version::V3, Family::Ipv4, 20, 4),
+        (Version::V3, Family::Ipv6, 40, 16),
+    ] {
+        let addresses = (0..255_u16).map(|number| match family {
+            Family::Ipv4 => Ipv4Addr::from(0x0a00_0000 + u32::from(number)).into(),
+            Family::Ipv6 => Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, number).into(),
+        });
+        let settings = Settings { addresses: addresses.collect(), ..settings(version, family) };
+        for octets in (0..=9_000).step_by(7) {
+            let config = Config::new(settings.clone()).unwrap().within(octets);
+            let (claim, interval, checksum) = (Claim::Resigns, config.interval(), ChecksumForm::Rfc5798);
+            let destination = family.multicast_group();
+            let message = encode(&Outgoing { config: &config, claim, interval, destination, checksum });
+            let (length, listed) = (header + message.len(), config.advertised().len());
+            let most = octets.min(1_500);
+            assert!(length <= most || listed == 1, "{length} of {octets} octets");
+            assert!(length + address > most || listed == 255, "{listed} addresses in {octets} octets");
+        }
+    }
+}
+
+#[test]
 fn a_router_that_concedes_says_the_winner_s_interval() {
     for (version, ours, theirs) in [(Version::V3, 100, 40_950), (Version::V2, 1_000, 255_000)] {
         let [ours, theirs] =
