@@ -20,6 +20,7 @@ use super::binder::{GroupHandle, HoldError, Wish};
 use super::fault::Fault;
 use super::heard::Heard;
 use super::lateness::Late;
+use super::oddities::Oddities;
 use super::transition_log::{TransitionLog, WaitsFor};
 use super::translate;
 use super::transmit::{self, PeerMessage, PrebuiltAdvertisement, Saying};
@@ -39,9 +40,9 @@ pub(super) struct Footing {
     pub(super) holder: Option<u32>,
     /// The address to advertise from.
     pub(super) source: IpAddr,
-}
     /// How many octets of an IP packet it carries.
     pub(super) mtu: usize,
+}
 
 /// Why a group leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,6 +68,8 @@ pub(super) struct Effects {
     pub(super) touched: BTreeSet<GroupHandle>,
     /// Whether control is to hear how things stand.
     pub(super) news: bool,
+    /// What people should read in the log.
+    pub(super) notices: Vec<String>,
 }
 
 /// One group.
@@ -89,7 +92,10 @@ pub(super) struct Group {
     frame: Option<PrebuiltAdvertisement>,
     /// Whom it speaks to one by one.
     peers: Option<Vec<IpAddr>>,
+    /// The other members, as far as their addresses are known.
+    members: Vec<IpAddr>,
     heard: Heard,
+    oddities: Oddities,
     /// The form of the checksum that it sends.
     checksum: ChecksumForm,
     transitions: TransitionLog,
@@ -103,8 +109,10 @@ impl Group {
         Self {
             handle,
             peers: translate::unicast_peers(&desired),
+            members: translate::members(&desired),
             heard: Heard::default(),
-            checksum: translate::checksum_form(&desired, &Heard::default()),
+            oddities: Oddities::default(),
+            checksum: translate::checksum_form(&desired, &[], &Heard::default()),
             desired,
             footing: None,
             instance: None,
@@ -165,7 +173,12 @@ impl Group {
         instance
             .handle_advertisement(advertisement, now)
             .inspect_err(|refusal| self.counters.count_dropped(refusal.cause()))?;
-        self.heard.remember(advertisement, instance.config(), now);
+        let odd = self.heard.remember(advertisement, instance.config(), &self.members, now);
+        let is_member = self.members.contains(&advertisement.source);
+        if let Some(text) = self.oddities.note(advertisement.source, odd, is_member, now) {
+            let DesiredGroup { name, interface, .. } = &self.desired;
+            effects.notices.push(format!("group {name} on interface {interface}: {text}"));
+        }
         self.choose_checksum();
         self.counters.advertisements_received += 1;
         if advertisement.claim == Claim::Resigns {
@@ -260,7 +273,7 @@ impl Group {
     }
 
     fn choose_checksum(&mut self) {
-        let checksum = translate::checksum_form(&self.desired, &self.heard);
+        let checksum = translate::checksum_form(&self.desired, &self.members, &self.heard);
         if std::mem::replace(&mut self.checksum, checksum) != checksum {
             self.frame = None;
         }

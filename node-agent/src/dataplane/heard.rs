@@ -4,12 +4,14 @@
 //! and the other way round; this agent accepts both and must choose one to send.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::IpAddr;
 
 use vrrp::{Advertisement, ChecksumForm, Claim, Config, Discrepancy, Instant};
 
-/// How many routers are remembered. A group has 32 members at most and rarely three; what is beyond is noise.
-const MAX_ROUTERS: usize = 16;
+/// How many routers are remembered that are no members. Members always are, or strangers could decide, by pushing them
+/// out, which form is sent.
+const MAX_STRANGERS: usize = 16;
 
 /// A router as it last spoke.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,29 +43,49 @@ pub(super) struct Heard {
 }
 
 impl Heard {
-    /// Remembers what a router said; the one that was silent for longest makes room.
-    pub(super) fn remember(&mut self, advertisement: &Advertisement, config: &Config, now: Instant) {
+    /// Remembers what a router said, and tells what is odd about it. Of those that are none of `members` the one that
+    /// was silent for longest makes room.
+    pub(super) fn remember(
+        &mut self,
+        advertisement: &Advertisement,
+        config: &Config,
+        members: &[IpAddr],
+        now: Instant,
+    ) -> &[Discrepancy] {
         let Advertisement { source, claim, checksum, .. } = *advertisement;
-        if let Some(known) = self.routers.get_mut(&source) {
-            known.at = now;
-            if known.last == *advertisement {
-                return;
-            }
-            known.claim = claim;
-            known.checksum = checksum.or(known.checksum);
-            known.discrepancies = config.discrepancies(advertisement);
-            known.last = advertisement.clone();
-            return;
+        if !self.routers.contains_key(&source) {
+            self.make_room(usize::from(!members.contains(&source)), members);
         }
-        if self.routers.len() >= MAX_ROUTERS
-            && let Some(oldest) =
-                self.routers.iter().min_by_key(|(_, router)| router.at).map(|(source, _)| *source)
+        let judge = || config.discrepancies(advertisement);
+        match self.routers.entry(source) {
+            Entry::Vacant(room) => {
+                let (last, discrepancies) = (advertisement.clone(), judge());
+                &room.insert(Router { claim, checksum, at: now, discrepancies, last }).discrepancies
+            }
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                known.at = now;
+                if known.last != *advertisement {
+                    known.claim = claim;
+                    known.checksum = checksum.or(known.checksum);
+                    known.discrepancies = judge();
+                    known.last = advertisement.clone();
+                }
+                &known.discrepancies
+            }
+        }
+    }
+
+    /// Makes room for `more` strangers.
+    fn make_room(&mut self, more: usize, members: &[IpAddr]) {
+        let is_stranger = |(source, _): &(&IpAddr, &Router)| !members.contains(source);
+        while self.routers.iter().filter(is_stranger).count() + more > MAX_STRANGERS
+            && let Some((oldest, _)) =
+                self.routers.iter().filter(is_stranger).min_by_key(|(_, router)| router.at)
         {
+            let oldest = *oldest;
             self.routers.remove(&oldest);
         }
-        let discrepancies = config.discrepancies(advertisement);
-        let last = advertisement.clone();
-        self.routers.insert(source, Router { claim, checksum, at: now, discrepancies, last });
     }
 
     /// Takes over what an earlier life has heard.
@@ -132,7 +154,7 @@ mod tests {
         let members = [2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
         let mut heard = Heard::default();
         let mut after = |last, checksum| {
-            heard.remember(&says(last, checksum), &config(), at(u64::from(last)));
+            heard.remember(&says(last, checksum), &config(), &members, at(u64::from(last)));
             heard.common_form(&members)
         };
         assert_eq!(after(9, Some(ChecksumForm::Rfc9568)), ChecksumForm::Rfc5798, "no member of ours");
@@ -148,26 +170,45 @@ mod tests {
         let mut heard = Heard::default();
         heard.recall(members.map(|member| (member, ChecksumForm::Rfc9568)).into());
         assert_eq!(heard.common_form(&members), ChecksumForm::Rfc9568);
-        heard.remember(&says(2, None), &config(), at(1));
+        heard.remember(&says(2, None), &config(), &members, at(1));
         assert_eq!(heard.common_form(&members), ChecksumForm::Rfc9568, "it did not tell");
-        heard.remember(&says(2, Some(ChecksumForm::Rfc5798)), &config(), at(2));
+        heard.remember(&says(2, Some(ChecksumForm::Rfc5798)), &config(), &members, at(2));
         assert_eq!(heard.common_form(&members), ChecksumForm::Rfc5798);
     }
 
     #[test]
-    fn the_router_that_was_silent_for_longest_makes_room() {
+    fn the_stranger_that_was_silent_for_longest_makes_room() {
         let mut heard = Heard::default();
         for last in 1..=20_u8 {
-            heard.remember(&says(last, None), &config(), at(u64::from(last)));
+            heard.remember(&says(last, None), &config(), &[], at(u64::from(last)));
         }
         let sources: Vec<_> = heard.iter().map(|(source, _)| source).collect();
-        assert_eq!((sources.len(), sources[0]), (MAX_ROUTERS, IpAddr::from([192, 0, 2, 5])));
+        assert_eq!((sources.len(), sources[0]), (MAX_STRANGERS, IpAddr::from([192, 0, 2, 5])));
+    }
+
+    #[test]
+    fn no_number_of_strangers_makes_a_silent_member_forgotten_or_its_checksum_form() {
+        let members = [2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
+        for (silent, wanted) in [
+            (ChecksumForm::Rfc9568, ChecksumForm::Rfc9568),
+            // Without the silent one the others would all speak the newer form.
+            (ChecksumForm::Rfc5798, ChecksumForm::Rfc5798),
+        ] {
+            let mut heard = Heard::default();
+            heard.remember(&says(2, Some(silent)), &config(), &members, at(1));
+            heard.remember(&says(3, Some(ChecksumForm::Rfc9568)), &config(), &members, at(1));
+            for last in 10..=250_u8 {
+                heard.remember(&says(last, None), &config(), &members, at(u64::from(last)));
+            }
+            assert_eq!(heard.common_form(&members), wanted);
+            assert!(members.iter().all(|member| heard.iter().any(|(source, _)| source == *member)));
+        }
     }
 
     #[test]
     fn changed_settings_make_other_things_odd() {
         let mut heard = Heard::default();
-        heard.remember(&says(2, None), &config(), at(1));
+        heard.remember(&says(2, None), &config(), &[], at(1));
         assert!(heard.iter().all(|(_, router)| router.discrepancies.is_empty()));
         let mut other = desired(240);
         other.virtual_addresses = vec!["192.0.2.99/24".parse().unwrap()];

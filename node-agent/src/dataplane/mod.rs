@@ -41,6 +41,7 @@ mod link_outlet;
 mod link_table;
 mod netlink;
 mod nft;
+mod oddities;
 mod outbox;
 mod policy;
 pub mod receive;

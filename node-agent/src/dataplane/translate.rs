@@ -72,11 +72,17 @@ pub(super) fn config(desired: &DesiredGroup, source: IpAddr) -> Option<Config> {
 }
 
 /// The form of the checksum that a group sends, by what it was told and what it has heard.
-pub(super) fn checksum_form(desired: &DesiredGroup, heard: &super::heard::Heard) -> ChecksumForm {
-    spoken_form(desired.checksum).unwrap_or_else(|| {
-        let members: Vec<_> = desired.peers.iter().filter_map(|peer| peer.address).collect();
-        heard.common_form(&members)
-    })
+pub(super) fn checksum_form(
+    desired: &DesiredGroup,
+    members: &[IpAddr],
+    heard: &super::heard::Heard,
+) -> ChecksumForm {
+    spoken_form(desired.checksum).unwrap_or_else(|| heard.common_form(members))
+}
+
+/// The addresses of the other members, as far as they are known.
+pub(super) fn members(desired: &DesiredGroup) -> Vec<IpAddr> {
+    desired.peers.iter().filter_map(|peer| peer.address).collect()
 }
 
 /// A form that the contract names; `None` where the choice is left open.

@@ -40,6 +40,7 @@ impl Driver {
                 self.parts.slots.record(*handle, group);
             }
         }
+        effects.notices.into_iter().for_each(|text| self.parts.outbox.notice(text));
         if effects.news {
             self.snapshot_at = self.snapshot_at.min(now + SNAPSHOT_AFTER);
         }

@@ -66,6 +66,7 @@ impl Group {
             self.succeed(desired, now);
         }
         self.peers = translate::unicast_peers(&self.desired);
+        self.members = translate::members(&self.desired);
         self.choose_checksum();
         if let Ok(footing) = footing
             && self.footing.is_some_and(|old| old.ifindex == footing.ifindex)
@@ -186,12 +187,12 @@ impl Group {
         self.instance = None;
     }
 
-    fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
     /// The settings of the protocol where it stands.
     fn config_on(&self, footing: Footing) -> Option<Config> {
         translate::config(&self.desired, footing.source).map(|config| config.within(footing.mtu))
     }
 
+    fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
         self.frame = None;
         effects.touched.insert(self.handle);
         effects.news = true;

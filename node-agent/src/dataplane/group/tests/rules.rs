@@ -73,3 +73,50 @@ fn a_groups_preempt_delay_is_waited_for() {
     }
     panic!("it never preempts");
 }
+
+#[test]
+fn what_is_odd_about_a_router_is_told_with_its_group_and_its_address_and_is_no_reason_not_to_obey() {
+    let interval = AdvertisementInterval::from_millis(Version::V3, 250).unwrap();
+    let other = vec!["192.0.2.99".parse().unwrap()];
+    let usual = || advertisement(250);
+    let cases = [
+        (240, usual(), None),
+        (240, Advertisement { interval, ..usual() }, Some("192.0.2.9 advertises another interval than ours")),
+        (
+            240,
+            Advertisement { addresses: other, ..usual() },
+            Some("192.0.2.9 lists other addresses than ours"),
+        ),
+        (250, usual(), Some("192.0.2.9 has our priority")),
+        (240, Advertisement { source: FOOTING.source, ..usual() }, Some("192.0.2.1 sends from our address")),
+        (255, usual(), Some("192.0.2.9 claims addresses that we own")),
+    ];
+    for (priority, heard, said) in cases {
+        let mut group = Group::new(0, desired(priority), at(0));
+        let mut effects = Effects::default();
+        group.set_footing(Ok(FOOTING), at(0), &mut effects);
+        for now in [10, 110, 210] {
+            group.handle_advertisement(&heard, at(now), &mut effects).expect("heard");
+        }
+        let wanted: Vec<_> = said.iter().map(|said| format!("group web on interface eth0: {said}")).collect();
+        assert_eq!(effects.notices, wanted, "once, although it is heard three times");
+        assert_eq!(group.active_source(), (priority < 255).then_some(heard.source));
+    }
+}
+
+#[test]
+fn nothing_is_sent_before_there_is_a_macvlan_and_the_addresses_are_on_it() {
+    let mut group = Group::new(0, desired(240), at(0));
+    let mut effects = Effects::default();
+    let mac = [0, 0, 0x5e, 0, 1, 51];
+    group.set_footing(Ok(Footing { mac, holder: None, ..FOOTING }), at(0), &mut effects);
+    group.handle_timeout(at(307), &mut effects);
+    assert!(effects.wishes.is_empty(), "there is nothing to hold them on");
+    group.set_footing(Ok(Footing { mac, holder: Some(9), ..FOOTING }), at(320), &mut effects);
+    assert_eq!(effects.wishes.len(), 1);
+    assert!(effects.advertisements.is_empty() && effects.announcements.is_empty());
+    assert_eq!(group.state(), State::Backup);
+    group.handle_held(at(330), &mut effects);
+    assert_eq!((effects.advertisements.len(), effects.announcements.len()), (1, 1));
+    assert_eq!(group.state(), State::Active);
+}
