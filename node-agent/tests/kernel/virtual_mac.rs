@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 use crate::agent::Agent;
 use crate::eventually::{eventually, within};
 use crate::lab::Lab;
+use crate::macvlan;
 use crate::neighbour::Neighbour;
 use crate::pinger::Pinger;
 use crate::router::{Router, VIP, group};
@@ -24,20 +25,8 @@ fn virtual_mac(priority: u8) -> DesiredGroup {
     DesiredGroup { options, ..group(priority) }
 }
 
-/// What `ip` shows of the host's macvlans.
-fn macvlans(lab: &Lab, host: u8) -> String {
-    let links = lab.ip(host, &["-d", "link", "show", "type", "macvlan"]);
-    links + &lab.ip(host, &["address", "show", "type", "macvlan"])
-}
-
 fn holds(lab: &Lab, host: u8) -> bool {
-    let shown = macvlans(lab, host);
-    shown.contains(&format!("inet {VIP}/32 ")) && shown.contains(",UP,LOWER_UP")
-}
-
-/// Waits until the macvlan of the host's group has been made.
-fn is_made(lab: &Lab, host: u8) {
-    eventually("the macvlan", || macvlans(lab, host), |shown| shown.contains("alias baton-agent"));
+    macvlan::holds(lab, host, &[VIP])
 }
 
 #[test]
@@ -50,9 +39,9 @@ fn a_backup_has_its_macvlan_ready_and_sends_nothing_from_it() {
     capture.sees(5, &["Reply"]);
     let before = capture.lines().len();
     let backup = Router::running(&lab, 2, virtual_mac(200));
-    is_made(&lab, 2);
+    macvlan::are_made(&lab, 2, 1);
     backup.reaches(State::Backup, 1);
-    let shown = macvlans(&lab, 2);
+    let shown = macvlan::shown(&lab, 2);
     for words in [MAC, "state DOWN", "mode private", "addrgenmode none", "@eth0"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
@@ -71,7 +60,7 @@ fn adverts_announcements_and_answers_come_from_the_virtual_mac_address_alone() {
     let capture = Capture::start(&lab, 2, "proto 112 or arp");
     let router = Router::running(&lab, 1, virtual_mac(240));
     router.reaches(State::Active, 1);
-    assert!(holds(&lab, 1), "{}", macvlans(&lab, 1));
+    assert!(holds(&lab, 1), "{}", macvlan::shown(&lab, 1));
     assert!(!lab.has(1, VIP), "not on the interface itself: {}", lab.addresses(1));
     capture.sees(3, &[&format!("{MAC} > 01:00:5e:00:00:12"), "prio 240"]);
     capture.sees(1, &[&format!("{MAC} > ff:ff:ff:ff:ff:ff"), &format!("Reply {VIP} is-at {MAC}")]);
@@ -93,6 +82,22 @@ fn adverts_announcements_and_answers_come_from_the_virtual_mac_address_alone() {
 }
 
 #[test]
+fn a_host_that_filters_strictly_by_the_reverse_path_takes_packets_to_the_address_all_the_same() {
+    let lab = Lab::new(2);
+    lab.inside(1, || {
+        for of in ["all", "default"] {
+            std::fs::write(format!("/proc/sys/net/ipv4/conf/{of}/rp_filter"), "1").expect("a sysctl");
+        }
+    });
+    let router = Router::running(&lab, 1, virtual_mac(240));
+    router.reaches(State::Active, 1);
+    let pinger = Pinger::start(&lab, 2, VIP, 0);
+    pinger.asks(20);
+    let outcome = pinger.finish();
+    assert!(outcome.lost.is_empty() && outcome.sent >= 20, "{outcome:?}");
+}
+
+#[test]
 fn take_over_give_back_and_graceful_stop_lose_nothing_and_no_neighbour_learns_anything_else() {
     let lab = Lab::new(3);
     let one = Router::running(&lab, 1, virtual_mac(200));
@@ -104,7 +109,7 @@ fn take_over_give_back_and_graceful_stop_lose_nothing_and_no_neighbour_learns_an
     let two = Router::running(&lab, 2, virtual_mac(240));
     two.reaches(State::Active, 1);
     one.reaches(State::Backup, 2);
-    eventually("the macvlan is down again", || macvlans(&lab, 1), |shown| shown.contains("state DOWN"));
+    eventually("the macvlan is down again", || macvlan::shown(&lab, 1), |shown| shown.contains("state DOWN"));
     assert!(holds(&lab, 2) && !holds(&lab, 1));
     pinger.asks(60);
     two.stop();
@@ -131,13 +136,13 @@ fn a_group_that_goes_takes_its_macvlan_and_what_it_changed_below_along() {
     assert_eq!(arp_ignore("eth0"), "1");
     router.apply(2, Vec::new());
     router.reaches(State::Initialize, 1);
-    eventually("no macvlan", || macvlans(&lab, 1), String::is_empty);
+    eventually("no macvlan", || macvlan::shown(&lab, 1), String::is_empty);
     assert_eq!(arp_ignore("eth0"), "0");
 
     router.apply(3, vec![virtual_mac(240)]);
     router.reaches(State::Active, 2);
     router.stop();
-    assert_eq!(macvlans(&lab, 1), "", "nothing is left after the stop");
+    assert_eq!(macvlan::shown(&lab, 1), "", "nothing is left after the stop");
 }
 
 #[test]
@@ -151,7 +156,7 @@ fn a_member_changes_its_mac_mode_without_letting_go() {
     router.apply(3, vec![group(240)]);
     eventually(
         "it is on the interface",
-        || (macvlans(&lab, 1), lab.has(1, VIP)),
+        || (macvlan::shown(&lab, 1), lab.has(1, VIP)),
         |(shown, has)| shown.is_empty() && *has,
     );
     let outcome = pinger.finish();
@@ -183,15 +188,15 @@ fn a_macvlan_that_a_stranger_takes_down_is_up_again_within_a_second() {
     let lab = Lab::new(1);
     let router = Router::running(&lab, 1, virtual_mac(240));
     router.reaches(State::Active, 1);
-    let shown = macvlans(&lab, 1);
+    let shown = macvlan::shown(&lab, 1);
     let name = shown.split([' ', '@']).nth(1).expect("a name").to_owned();
     lab.ip(1, &["link", "set", &name, "down"]);
-    within(Duration::from_secs(1), "it is up again", || macvlans(&lab, 1), |_| holds(&lab, 1));
+    within(Duration::from_secs(1), "it is up again", || macvlan::shown(&lab, 1), |_| holds(&lab, 1));
     assert_eq!(router.transitions().len(), 2, "it stayed Active: {:?}", router.transitions());
 
     // Without it the address cannot be held: the group lets go, and comes back once there is another.
     lab.ip(1, &["link", "del", &name]);
-    eventually("another one", || macvlans(&lab, 1), |_| holds(&lab, 1));
+    eventually("another one", || macvlan::shown(&lab, 1), |_| holds(&lab, 1));
     eventually(
         "it is Active",
         || router.group().map(|group| group.state),
@@ -218,7 +223,7 @@ fn another_worker_goes_on_with_the_macvlan_of_one_that_was_killed() {
     assert!(backup.transitions().iter().all(|transition| transition.to != State::Active));
     assert!(capture.with(&["prio 200"]).is_empty());
     agent.stop(Signal::SIGTERM);
-    assert_eq!(macvlans(&lab, 1), "", "nothing is left after the stop");
+    assert_eq!(macvlan::shown(&lab, 1), "", "nothing is left after the stop");
 }
 
 #[test]
@@ -228,15 +233,15 @@ fn what_an_agent_left_up_is_taken_down_or_removed_by_its_next_life() {
     eventually("it holds", || holds(&lab, 1), |holds| *holds);
     agent.kill_parent();
     agent.kill_worker();
-    assert!(holds(&lab, 1), "the kernel keeps it: {}", macvlans(&lab, 1));
+    assert!(holds(&lab, 1), "the kernel keeps it: {}", macvlan::shown(&lab, 1));
     let better = Router::running(&lab, 2, virtual_mac(240));
     better.reaches(State::Active, 1);
     agent.start_again(&lab, 1);
     eventually(
         "a Backup's macvlan",
-        || macvlans(&lab, 1),
+        || macvlan::shown(&lab, 1),
         |shown| shown.contains("state DOWN") && !shown.contains("inet "),
     );
     agent.stop(Signal::SIGTERM);
-    assert_eq!(macvlans(&lab, 1), "");
+    assert_eq!(macvlan::shown(&lab, 1), "");
 }

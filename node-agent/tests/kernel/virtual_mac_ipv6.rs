@@ -11,6 +11,7 @@ use nix::unistd::Pid;
 use crate::agent::Agent;
 use crate::eventually::{eventually, within};
 use crate::lab::Lab;
+use crate::macvlan;
 use crate::pinger::Pinger;
 use crate::router::{GLOBAL, LINK_LOCAL, Router, group_ipv6};
 use crate::wire::{Capture, Line};
@@ -23,19 +24,12 @@ fn virtual_mac(priority: u8) -> DesiredGroup {
     DesiredGroup { options, ..group_ipv6(priority) }
 }
 
-fn macvlans(lab: &Lab, host: u8) -> String {
-    let links = lab.ip(host, &["-d", "link", "show", "type", "macvlan"]);
-    links + &lab.ip(host, &["address", "show", "type", "macvlan"])
-}
-
 fn holds(lab: &Lab, host: u8) -> bool {
-    let shown = macvlans(lab, host);
-    [LINK_LOCAL, GLOBAL].iter().all(|address| shown.contains(&format!("inet6 {address}/128 ")))
-        && shown.contains(",UP,LOWER_UP")
+    macvlan::holds(lab, host, &[LINK_LOCAL, GLOBAL])
 }
 
 fn link_name(lab: &Lab, host: u8) -> String {
-    let shown = eventually("a macvlan", || macvlans(lab, host), |shown| shown.contains("baton-agent"));
+    let shown = eventually("a macvlan", || macvlan::shown(lab, host), |shown| shown.contains("baton-agent"));
     shown.split([' ', '@']).nth(1).expect("a name").to_owned()
 }
 
@@ -63,7 +57,7 @@ fn take_over_give_back_and_graceful_stop_lose_nothing_and_the_one_that_lets_go_t
     let two = Router::running(&lab, 2, virtual_mac(240));
     two.reaches(State::Active, 1);
     one.reaches(State::Backup, 2);
-    eventually("the macvlan is down again", || macvlans(&lab, 1), |shown| shown.contains("state DOWN"));
+    eventually("the macvlan is down again", || macvlan::shown(&lab, 1), |shown| shown.contains("state DOWN"));
     assert!(holds(&lab, 2) && !holds(&lab, 1));
     // The kernel would have reported by now that it left the groups, and would have said so again.
     let reports = capture.with(&["listener report"]);
@@ -86,7 +80,7 @@ fn a_sleeping_macvlan_sends_nothing_even_when_a_stranger_brings_it_up() {
     let two = Router::running(&lab, 2, virtual_mac(200));
     two.reaches(State::Backup, 1);
     let name = link_name(&lab, 2);
-    let shown = macvlans(&lab, 2);
+    let shown = macvlan::shown(&lab, 2);
     for words in [MAC, "state DOWN", "mode private", "addrgenmode none", "@eth0"] {
         assert!(shown.contains(words), "{words}: {shown}");
     }
@@ -106,7 +100,7 @@ fn neighbours_are_asked_and_answered_with_the_virtual_mac_address_alone() {
     let capture = Capture::start(&lab, 2, "ip6 proto 112 or icmp6");
     let router = Router::running(&lab, 1, virtual_mac(240));
     router.reaches(State::Active, 1);
-    assert!(holds(&lab, 1), "{}", macvlans(&lab, 1));
+    assert!(holds(&lab, 1), "{}", macvlan::shown(&lab, 1));
     let shown = lab.ip(1, &["address", "show", "dev", "eth0"]);
     assert!(!shown.contains(GLOBAL) && !shown.contains(LINK_LOCAL), "not on the interface itself: {shown}");
     capture.sees(3, &[&format!("{MAC} > 33:33:00:00:00:12"), "fe80::1 > ff02::12", "prio 240"]);
@@ -143,7 +137,7 @@ fn neighbours_are_asked_and_answered_with_the_virtual_mac_address_alone() {
     router.stop();
     let released = capture.sees(1, &["prio 0"]);
     assert!(released.iter().all(|line| line.text.contains(&format!("{MAC} >"))), "{released:?}");
-    assert_eq!(macvlans(&lab, 1), "", "nothing is left after the stop");
+    assert_eq!(macvlan::shown(&lab, 1), "", "nothing is left after the stop");
 }
 
 #[test]
@@ -153,7 +147,7 @@ fn a_macvlan_that_a_stranger_takes_down_has_its_addresses_again_within_a_second(
     router.reaches(State::Active, 1);
     let name = link_name(&lab, 1);
     lab.ip(1, &["link", "set", &name, "down"]);
-    within(Duration::from_secs(1), "it holds again", || macvlans(&lab, 1), |_| holds(&lab, 1));
+    within(Duration::from_secs(1), "it holds again", || macvlan::shown(&lab, 1), |_| holds(&lab, 1));
     let pingers = pingers(&lab, 2);
     pingers[1].asks(20);
     lose_nothing(pingers);
@@ -187,7 +181,7 @@ fn another_worker_goes_on_with_the_macvlan_of_one_that_was_killed() {
     agent.start_again(&lab, 1);
     eventually(
         "a Backup's macvlan",
-        || macvlans(&lab, 1),
+        || macvlan::shown(&lab, 1),
         |shown| shown.contains("state DOWN") && !shown.contains("inet6 "),
     );
 }
