@@ -63,6 +63,20 @@ fn packets_to_the_address_are_dropped_while_arp_is_answered_and_the_rest_goes_on
 }
 
 #[test]
+fn an_owner_takes_packets_to_its_address_whatever_its_group_says() {
+    let lab = Lab::new(2);
+    lab.ip(1, &["address", "add", &format!("{VIP}/16"), "dev", "eth0"]);
+    let router = Router::running(&lab, 1, shut(255, MacMode::Interface));
+    router.reaches(State::Active, 1);
+    let (sent, lost) = pings(&lab, VIP);
+    assert!(sent > 10 && lost == 0, "{lost} of {sent} lost");
+    assert_eq!(rules(&lab, 1), "");
+    // Whoever stands in for it takes none.
+    router.apply(2, vec![shut(240, MacMode::Interface)]);
+    eventually("packets are dropped", || pings(&lab, VIP), |(sent, lost)| lost == sent);
+}
+
+#[test]
 fn packets_to_ipv6_addresses_are_dropped_while_neighbours_are_answered() {
     for (mac_mode, mac) in
         [(MacMode::Interface, "02:00:00:00:00:01"), (MacMode::Virtual, "00:00:5e:00:02:33")]

@@ -131,6 +131,13 @@ fn two_owners_name_each_other_and_the_one_with_the_lower_address_yields_and_keep
                 .is_some_and(|(odd, heard)| odd.contains(&"owners_addresses".to_owned()) && *heard > 0)
         };
         eventually("the other is named and counted", odd, is_named);
+        let says = |notices: &Vec<String>| {
+            let about = "group web on interface eth0: 10.66.0.";
+            notices
+                .iter()
+                .any(|text| text.starts_with(about) && text.contains("claims addresses that we own"))
+        };
+        eventually("the log says so", || router.notices(), says);
     }
     assert_eq!(routers[1].group().map(|group| group.state), Some(State::Active));
     for host in [1, 2] {

@@ -82,6 +82,9 @@ fn a_peer_that_is_a_router_away_is_heard_only_where_the_group_allows_it() {
     eventually("it is counted", || router.dropped("ttl"), |dropped| *dropped == 1);
 
     router.apply(2, vec![unicast(200, &["10.66.0.2"], 1)]);
+    send_from_2(&lab, 253, &advertisement_from_2());
+    eventually("two routers away is counted too", || router.dropped("ttl"), |dropped| *dropped == 2);
+    assert_eq!(router.group().map(|group| group.state), Some(State::Active));
     send_from_2(&lab, 254, &advertisement_from_2());
     assert_eq!(router.reaches(State::Backup, 2).reason, TransitionReason::HigherPriorityHeard);
 }
