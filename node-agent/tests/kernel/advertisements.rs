@@ -1,5 +1,7 @@
 //! Who hears whom, and what is not believed.
 
+use std::time::{Duration, SystemTime};
+
 use api_types::transition::{State, TransitionReason};
 
 use crate::eventually::eventually;
@@ -151,4 +153,24 @@ fn a_holder_hears_an_owner_that_advertises_from_the_virtual_address_itself() {
         lab.addresses(2)
     );
     assert_eq!(holder.reaches(State::Active, 2).reason, TransitionReason::PriorityZero);
+}
+
+#[test]
+fn a_better_router_waits_for_its_preempt_delay_beside_a_worse_one_that_advertises() {
+    const DELAY: Duration = Duration::from_secs(2);
+    let lab = Lab::new(3);
+    let capture = Capture::start(&lab, 3, "proto 112");
+    let worse = Router::running(&lab, 1, group(200));
+    worse.reaches(State::Active, 1);
+    let mut delayed = group(240);
+    delayed.options.preempt_delay_ms = 2_000.try_into().expect("a delay");
+    let before = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970");
+    let better = Router::running(&lab, 2, delayed);
+    assert_eq!(better.reaches(State::Active, 1).reason, TransitionReason::Preempting);
+    let first = capture.sees(1, &["10.66.0.2 > 224.0.0.18", "prio 240"])[0].at;
+    assert!(first - before >= DELAY, "its first advertisement left after {:?}", first - before);
+    let heard = capture.with(&["10.66.0.1 > 224.0.0.18", "prio 200"]);
+    let meanwhile = heard.iter().filter(|line| (before..first).contains(&line.at)).count();
+    assert!(meanwhile >= 15, "{meanwhile} advertisements of the worse one");
+    worse.reaches(State::Backup, 2);
 }

@@ -4,6 +4,7 @@ use api_types::transition::{State, TransitionReason};
 
 use crate::eventually::eventually;
 use crate::lab::Lab;
+use crate::pinger::Pinger;
 use crate::router::{GLOBAL, LINK_LOCAL, Router, group, group_ipv6};
 use crate::wire::Capture;
 
@@ -64,6 +65,46 @@ fn a_neighbour_learns_the_address_from_an_unsolicited_advertisement() {
     // At once, and after 10, 50, 200 ms and 1 s. This host forwards nothing, and says so.
     let words = ["hlim 255", &format!("{GLOBAL} > ff02::1"), &format!("tgt is {GLOBAL}, Flags [override]")];
     capture.sees(5, &words);
+}
+
+#[test]
+fn a_host_that_forwards_says_that_it_is_a_router_in_what_it_announces_and_answers() {
+    let lab = Lab::with_ipv6(2);
+    lab.let_forward(1);
+    let capture = Capture::start(&lab, 2, "icmp6 and ip6[40] == 136");
+    let router = Router::running(&lab, 1, group_ipv6(240));
+    router.reaches(State::Active, 1);
+    let announced = format!("tgt is {GLOBAL}, Flags [router, override]");
+    capture.sees(5, &[&format!("{GLOBAL} > ff02::1"), &announced]);
+    lab.ip(2, &["-6", "neighbour", "flush", "dev", "eth0"]);
+    let pinger = Pinger::start(&lab, 2, GLOBAL, 0);
+    capture.sees(1, &[&format!("tgt is {GLOBAL}, Flags [router, solicited, override]")]);
+    drop(pinger);
+    let said = capture.with(&[&format!("tgt is {GLOBAL},")]);
+    assert!(said.iter().all(|line| line.text.contains("Flags [router")), "{said:#?}");
+}
+
+#[test]
+fn a_list_that_is_longer_than_the_mtu_is_cut_to_it_and_the_holder_is_never_mute() {
+    let lab = Lab::with_ipv6(2);
+    lab.ip(1, &["link", "set", "eth0", "mtu", "1280"]);
+    let mut long = group_ipv6(240);
+    for number in 1..=88 {
+        long.virtual_addresses.push(format!("2001:db8:66::5:{number}/64").parse().expect("an address"));
+    }
+    let capture = Capture::start(&lab, 2, "ip6 proto 112");
+    let router = Router::running(&lab, 1, long);
+    router.reaches(State::Active, 1);
+    capture.sees(3, &["prio 240", "addrs(77)"]);
+    lab.ip(1, &["link", "set", "eth0", "mtu", "1500"]);
+    capture.sees(3, &["prio 240", "addrs(90)"]);
+    lab.ip(1, &["link", "set", "eth0", "mtu", "1400"]);
+    capture.sees(3, &["prio 240", "addrs(84)"]);
+    let shown = addresses(&lab, 1);
+    assert!(shown.contains("2001:db8:66::5:88/128"), "the others are held all the same: {shown}");
+    let notices = router.notices();
+    assert!(notices.iter().all(|text| !text.contains("cannot leave")), "{notices:?}");
+    assert_eq!(router.transitions().len(), 2, "it stayed Active: {:?}", router.transitions());
 }
 
 #[test]
