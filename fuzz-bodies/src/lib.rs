@@ -1,4 +1,5 @@
-//! What must hold of everything that reads from the wire, whatever octets come.
+//! What must hold of the readers of VRRP packets, of the agent channel's messages and of tokens, whatever octets
+//! come.
 //!
 //! One function for each reader takes octets and panics when a promise is broken. The fuzz targets in `fuzz/`
 //! call them with coverage as their guide; `tests/bodies.rs` calls the same ones on stable, with the seeds,
