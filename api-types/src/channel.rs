@@ -290,9 +290,9 @@ mod tests {
     #[test]
     fn a_newer_agent_may_say_more_than_this_server_knows() {
         let details: MemberDetails =
-            serde_json::from_str(r#"{"mood": "sunny", "counters": {"advertisements_sent": 7, "sighs": 1}}"#)
+            serde_json::from_str(r#"{"mood": "sunny", "counters": {"advertisement_sent": 7, "sighs": 1}}"#)
                 .unwrap();
-        assert_eq!(details.counters.advertisements_sent, 7);
+        assert_eq!(details.counters.advertisement_sent, 7);
         assert_eq!(details.heard, []);
     }
 }

@@ -1,5 +1,5 @@
-//! What was sent, heard and dropped. The names are those of RFC 8347 where it has one, in `snake_case` and with
-//! "active" for "master".
+//! What was sent, heard and dropped. What RFC 8347 counts has the RFC's name in `snake_case`, but
+//! `active_transitions`, which is its `master-transitions`; what it does not count has a name of ours.
 
 use serde::{Deserialize, Serialize};
 use vrrp::DropCause;
@@ -10,13 +10,13 @@ use vrrp::DropCause;
 #[serde(default)]
 pub struct GroupCounters {
     /// Advertisements sent, priority 0 included.
-    pub advertisements_sent: u64,
+    pub advertisement_sent: u64,
     /// Valid advertisements heard from others.
-    pub advertisements_received: u64,
+    pub advertisement_rcvd: u64,
     /// Priority 0 sent.
-    pub priority_zero_sent: u64,
+    pub priority_zero_pkts_sent: u64,
     /// Priority 0 heard.
-    pub priority_zero_received: u64,
+    pub priority_zero_pkts_rcvd: u64,
     /// Advertisements that left more than an interval later than they were due.
     pub advertisements_late: u64,
     /// By how much the latest of all advertisements left late, in microseconds.
@@ -29,19 +29,19 @@ pub struct GroupCounters {
     pub packets_dropped: u64,
     /// How often the member has become Active (`master-transitions` of RFC 8347).
     pub active_transitions: u64,
-    /// Dropped: a wrong checksum (`checksum-errors`).
+    /// Dropped: a wrong checksum.
     pub checksum_errors: u64,
-    /// Dropped: another version than the group's (`version-errors`).
+    /// Dropped: another version than the group's.
     pub version_errors: u64,
-    /// Dropped: a TTL or hop limit too low (`ip-ttl-errors`).
+    /// Dropped: a TTL or hop limit too low.
     pub ip_ttl_errors: u64,
-    /// Dropped: no advertisement (`invalid-type-pkts-rcvd`).
-    pub invalid_type_packets_received: u64,
-    /// Dropped: not as long as it must be (`packet-length-errors`).
+    /// Dropped: no advertisement.
+    pub invalid_type_pkts_rcvd: u64,
+    /// Dropped: not as long as it must be.
     pub packet_length_errors: u64,
-    /// Dropped: an interval of 0, or, in version 2, another one than the group's (`interval-errors`).
+    /// Dropped: an interval of 0, or, in version 2, another one than the group's.
     pub interval_errors: u64,
-    /// Dropped: no address, or an IPv6 list that does not begin with a link-local one (`address-list-errors`).
+    /// Dropped: no address, or an IPv6 list that does not begin with a link-local one.
     pub address_list_errors: u64,
     /// Dropped: version 2 with another authentication than the group's.
     pub authentication_errors: u64,
@@ -76,7 +76,7 @@ impl GroupCounters {
             DropCause::Checksum => &mut self.checksum_errors,
             DropCause::Version => &mut self.version_errors,
             DropCause::Ttl => &mut self.ip_ttl_errors,
-            DropCause::Type => &mut self.invalid_type_packets_received,
+            DropCause::Type => &mut self.invalid_type_pkts_rcvd,
             DropCause::Length => &mut self.packet_length_errors,
             DropCause::Interval => &mut self.interval_errors,
             DropCause::AddressList => &mut self.address_list_errors,
@@ -98,21 +98,21 @@ impl GroupCounters {
 pub struct InterfaceCounters {
     /// The name of the interface; empty for those that are gone, and where none can be told.
     pub interface: String,
-    /// A wrong checksum (`checksum-errors`).
+    /// A wrong checksum.
     pub checksum_errors: u64,
-    /// Another version than the group's, or one that nobody knows (`version-errors`).
+    /// Another version than the group's, or one that nobody knows.
     pub version_errors: u64,
-    /// A VRID that no group of the interface has (`vrid-errors`).
+    /// A VRID that no group of the interface has.
     pub vrid_errors: u64,
-    /// A TTL or hop limit too low (`ip-ttl-errors`).
+    /// A TTL or hop limit too low.
     pub ip_ttl_errors: u64,
-    /// No advertisement (`invalid-type-pkts-rcvd`).
-    pub invalid_type_packets_received: u64,
-    /// Not as long as it must be (`packet-length-errors`).
+    /// No advertisement.
+    pub invalid_type_pkts_rcvd: u64,
+    /// Not as long as it must be.
     pub packet_length_errors: u64,
-    /// An interval of 0, or, in version 2, another one than the group's (`interval-errors`).
+    /// An interval of 0, or, in version 2, another one than the group's.
     pub interval_errors: u64,
-    /// No address, or an IPv6 list that does not begin with a link-local one (`address-list-errors`).
+    /// No address, or an IPv6 list that does not begin with a link-local one.
     pub address_list_errors: u64,
     /// Version 2 with another authentication than the group's.
     pub authentication_errors: u64,
@@ -147,7 +147,7 @@ impl InterfaceCounters {
             DropCause::Version => &mut self.version_errors,
             DropCause::Vrid => &mut self.vrid_errors,
             DropCause::Ttl => &mut self.ip_ttl_errors,
-            DropCause::Type => &mut self.invalid_type_packets_received,
+            DropCause::Type => &mut self.invalid_type_pkts_rcvd,
             DropCause::Length => &mut self.packet_length_errors,
             DropCause::Interval => &mut self.interval_errors,
             DropCause::AddressList => &mut self.address_list_errors,

@@ -40,7 +40,7 @@ drop_causes! {
     /// The TTL or hop limit is too low.
     Ttl: "ttl", "ip_ttl_errors";
     /// Another type than an advertisement.
-    Type: "type", "invalid_type_packets_received";
+    Type: "type", "invalid_type_pkts_rcvd";
     /// Not as long as it must be, or a fragment.
     Length: "length", "packet_length_errors";
     /// An interval of 0, or, in version 2, another one than the virtual router's.

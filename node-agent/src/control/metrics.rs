@@ -175,10 +175,10 @@ fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
     gauge!("baton_vrrp_longest_lateness_seconds", labels.clone())
         .set(Duration::from_micros(counters.longest_lateness_us).as_secs_f64());
     for (name, value) in [
-        ("baton_vrrp_advertisements_sent_total", counters.advertisements_sent),
-        ("baton_vrrp_advertisements_received_total", counters.advertisements_received),
-        ("baton_vrrp_priority_zero_sent_total", counters.priority_zero_sent),
-        ("baton_vrrp_priority_zero_received_total", counters.priority_zero_received),
+        ("baton_vrrp_advertisement_sent_total", counters.advertisement_sent),
+        ("baton_vrrp_advertisement_rcvd_total", counters.advertisement_rcvd),
+        ("baton_vrrp_priority_zero_pkts_sent_total", counters.priority_zero_pkts_sent),
+        ("baton_vrrp_priority_zero_pkts_rcvd_total", counters.priority_zero_pkts_rcvd),
         ("baton_vrrp_advertisements_late_total", counters.advertisements_late),
         ("baton_announcements_sent_total", counters.announcements_sent),
         ("baton_addresses_restored_total", counters.addresses_restored),
@@ -225,7 +225,11 @@ mod tests {
 
     fn overview() -> Overview {
         let group = GroupSnapshot {
-            counters: api_types::agent_status::GroupCounters { advertisements_sent: 7, ..Default::default() },
+            counters: api_types::agent_status::GroupCounters {
+                advertisement_sent: 7,
+                source_errors: 5,
+                ..Default::default()
+            },
             last_heard_boottime_ns: Some(clock::boottime_ns()),
             ..group()
         };
@@ -262,7 +266,8 @@ mod tests {
         for line in [
             format!("baton_vrrp_state{{{labels},state=\"active\"}} 1"),
             format!("baton_vrrp_state{{{labels},state=\"backup\"}} 0"),
-            format!("baton_vrrp_advertisements_sent_total{{{labels}}} 7"),
+            format!("baton_vrrp_advertisement_sent_total{{{labels}}} 7"),
+            format!("baton_vrrp_source_errors_total{{{labels}}} 5"),
             format!("baton_vrrp_transitions_total{{{labels},to=\"active\",reason=\"no_response\"}} 2"),
             format!("baton_address_present{{{labels},address=\"192.0.2.10/24\"}} 1"),
             format!("baton_vrrp_effective_priority{{{labels}}} 240"),

@@ -108,13 +108,13 @@ mod tests {
         }
     }
 
-    fn counted(advertisements_received: u64) -> MemberDetails {
-        let counters = GroupCounters { advertisements_received, ..GroupCounters::default() };
+    fn counted(advertisement_rcvd: u64) -> MemberDetails {
+        let counters = GroupCounters { advertisement_rcvd, ..GroupCounters::default() };
         MemberDetails { counters, ..MemberDetails::default() }
     }
 
-    fn dropping(cause: &str, advertisements_received: u64) -> MemberDetails {
-        MemberDetails { dropping: vec![cause.to_owned()], ..counted(advertisements_received) }
+    fn dropping(cause: &str, advertisement_rcvd: u64) -> MemberDetails {
+        MemberDetails { dropping: vec![cause.to_owned()], ..counted(advertisement_rcvd) }
     }
 
     /// The groups whose details a message takes along.

@@ -180,9 +180,9 @@ impl Group {
             effects.notices.push(format!("group {name} on interface {interface}: {text}"));
         }
         self.choose_checksum();
-        self.counters.advertisements_received += 1;
+        self.counters.advertisement_rcvd += 1;
         if advertisement.claim == Claim::Resigns {
-            self.counters.priority_zero_received += 1;
+            self.counters.priority_zero_pkts_rcvd += 1;
         }
         self.drain(now, effects);
         Ok(())
@@ -252,9 +252,9 @@ impl Group {
     /// An advertisement left; tells if it was more than an interval late.
     pub(super) fn handle_sent(&mut self, claim: Claim, at: Instant) -> Option<Late> {
         self.last_sent = Some(at);
-        self.counters.advertisements_sent += 1;
+        self.counters.advertisement_sent += 1;
         if claim == Claim::Resigns {
-            self.counters.priority_zero_sent += 1;
+            self.counters.priority_zero_pkts_sent += 1;
         }
         let by = at.saturating_duration_since(self.due.take()?);
         let longest = &mut self.counters.longest_lateness_us;

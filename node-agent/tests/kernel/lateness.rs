@@ -21,7 +21,7 @@ fn a_worker_that_was_kept_from_running_for_longer_than_an_interval_counts_it_and
     let agent = Agent::start_group(&lab, 1, slow, |_, _| {});
     eventually("it holds", || lab.has(1, VIP), |has| *has);
     let counters = || agent.status().pointer("/groups/0/counters").cloned().unwrap_or_default();
-    eventually("it has advertised", counters, |counters| counters["advertisements_sent"].as_u64() > Some(1));
+    eventually("it has advertised", counters, |counters| counters["advertisement_sent"].as_u64() > Some(1));
     let late = |counters: &serde_json::Value| {
         (counters["advertisements_late"].as_u64(), counters["longest_lateness_us"].as_u64())
     };

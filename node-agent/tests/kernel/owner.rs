@@ -124,7 +124,7 @@ fn two_owners_name_each_other_and_the_one_with_the_lower_address_yields_and_keep
         let odd = || {
             let group = router.group()?;
             let heard = group.heard.first()?;
-            Some((heard.discrepancies.clone(), group.counters.advertisements_received))
+            Some((heard.discrepancies.clone(), group.counters.advertisement_rcvd))
         };
         let is_named = |seen: &Option<(Vec<String>, u64)>| {
             seen.as_ref()

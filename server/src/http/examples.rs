@@ -110,8 +110,8 @@ pub(super) fn group() -> Value {
 
 fn counters(sent: u64, received: u64) -> Value {
     let counters = GroupCounters {
-        advertisements_sent: sent,
-        advertisements_received: received,
+        advertisement_sent: sent,
+        advertisement_rcvd: received,
         active_transitions: u64::from(sent > 0),
         ..GroupCounters::default()
     };

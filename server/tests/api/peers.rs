@@ -91,7 +91,7 @@ impl Site {
 #[tokio::test]
 async fn what_a_member_hears_and_counts_is_shown_with_the_names_of_members() {
     let mut site = Site::start().await;
-    let counters = GroupCounters { advertisements_sent: 7, checksum_errors: 1, ..GroupCounters::default() };
+    let counters = GroupCounters { advertisement_sent: 7, checksum_errors: 1, ..GroupCounters::default() };
     let details = MemberDetails {
         fault: Some("interface eth0 is down".into()),
         checksum: Some(Checksum::Rfc9568),
@@ -104,7 +104,7 @@ async fn what_a_member_hears_and_counts_is_shown_with_the_names_of_members() {
     assert_eq!(member["fault"], "interface eth0 is down");
     assert_eq!((&member["checksum"], &member["dropping"]), (&json!("rfc9568"), &json!(["checksum"])));
     assert_eq!(
-        (&member["counters"]["advertisements_sent"], &member["counters"]["checksum_errors"]),
+        (&member["counters"]["advertisement_sent"], &member["counters"]["checksum_errors"]),
         (&json!(7), &json!(1))
     );
     let now = json!(site.server.now());

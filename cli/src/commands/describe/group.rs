@@ -140,10 +140,10 @@ const MEMBERS: &[Column<Row>] = &[
     }),
     Column::new("CHECKSUM", |row, _| Cell::maybe(row.status.checksum.map(|form| form.as_str()))),
     Column::new("SENT", |row, _| {
-        Cell::maybe(row.status.counters.map(|counters| counters.advertisements_sent))
+        Cell::maybe(row.status.counters.map(|counters| counters.advertisement_sent))
     }),
     Column::new("HEARD", |row, _| {
-        Cell::maybe(row.status.counters.map(|counters| counters.advertisements_received))
+        Cell::maybe(row.status.counters.map(|counters| counters.advertisement_rcvd))
     }),
     Column::new("DROPPED", |row, _| {
         let Some(counters) = row.status.counters else { return Cell::plain("") };

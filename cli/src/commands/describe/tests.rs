@@ -21,7 +21,7 @@ fn lb2() -> Value {
     };
     json!({"name": "lb2", "state": "fault", "since": "2026-11-22T20:55:00.000000Z", "connected": true,
            "fault": "eth0 has no carrier", "checksum": "rfc5798", "dropping": ["auth", "version"],
-           "counters": {"advertisements_received": 3000, "packets_dropped": 7},
+           "counters": {"advertisement_rcvd": 3000, "packets_dropped": 7},
            "peers": [heard("10.77.0.11", json!("lb1"), json!([])),
                      heard("10.77.0.66", json!(null), json!(["interval"]))]})
 }

@@ -227,8 +227,8 @@ mod tests {
             "reason": "higher_priority_heard",
             "priority": 240, "effective_priority": 200, "virtual_addresses": ["192.0.2.10/24"],
             "addresses_present": [], "active_source": "192.0.2.2", "fault": null,
-            "counters": {"advertisements_sent": 0, "advertisements_received": 9, "priority_zero_sent": 0,
-                "priority_zero_received": 0, "announcements_sent": 0, "addresses_restored": 0}}]
+            "counters": {"advertisement_sent": 0, "advertisement_rcvd": 9, "priority_zero_pkts_sent": 0,
+                "priority_zero_pkts_rcvd": 0, "announcements_sent": 0, "addresses_restored": 0}}]
     }"#;
 
     fn answer() -> LocalStatus {

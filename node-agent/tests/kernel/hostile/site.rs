@@ -168,7 +168,7 @@ impl Agent {
             *counted.dropped.entry(dropped.cause.as_str()).or_default() += dropped.count;
         }
         for group in &snapshot.groups {
-            counted.received += group.counters.advertisements_received;
+            counted.received += group.counters.advertisement_rcvd;
             let heard = group.heard.iter().filter(|one| !is_active(one.source));
             counted
                 .heard
