@@ -116,7 +116,8 @@ pub struct LocalGroupStatus {
     pub addresses_present: Vec<VirtualAddress>,
     /// The router whose advertisements it obeys.
     pub active_source: Option<IpAddr>,
-    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is wrong.
+    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is
+    /// wrong.
     pub fault: Option<String>,
     /// What was sent, heard and dropped.
     pub counters: GroupCounters,
@@ -152,6 +153,7 @@ pub struct HeardRouter {
     pub checksum: Option<Checksum>,
     /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`.
     pub at_boottime_ns: u64,
-    /// What was odd about it: `interval`, `address_list`, `equal_priority`, `duplicate_source`, `owners_addresses`.
+    /// What was odd about it: `interval`, `address_list`, `equal_priority`, `duplicate_source`,
+    /// `owners_addresses`.
     pub discrepancies: Vec<String>,
 }

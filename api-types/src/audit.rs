@@ -18,7 +18,8 @@ pub struct AuditEvent {
     pub recorded_at: Timestamp,
     /// Who did it.
     pub actor: Actor,
-    /// What was done: `group.create`, `group.update`, `group.delete`, `node.enrol`, `transition`, `failover`, ….
+    /// What was done: `group.create`, `group.update`, `group.delete`, `node.enrol`, `transition`, `failover`,
+    /// ….
     pub action: String,
     /// Whether it was done, or refused.
     pub outcome: Outcome,
@@ -44,7 +45,8 @@ pub struct AuditEvent {
 pub struct Actor {
     /// What kind of caller.
     pub kind: ActorKind,
-    /// The name of the token or node; `null` for the server itself and for callers that could not be identified.
+    /// The name of the token or node; `null` for the server itself and for callers that could not be
+    /// identified.
     pub name: Option<String>,
     /// The id of the token or node.
     pub id: Option<Uuid>,

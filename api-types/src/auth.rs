@@ -12,7 +12,8 @@ use crate::{Name, Timestamp};
 pub enum Role {
     /// Reads everything but the audit log and tokens.
     Viewer,
-    /// What a viewer does, and no more in this release: there is no operation yet that moves addresses by hand.
+    /// What a viewer does, and no more in this release: there is no operation yet that moves addresses by
+    /// hand.
     Operator,
     /// Also writes segments, nodes and groups.
     Editor,

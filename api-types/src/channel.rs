@@ -1,8 +1,8 @@
 //! The agent channel: WebSocket messages between an agent and a server, JSON.
 //!
-//! `GET /api/v1/agent/session`, subprotocol [`SUBPROTOCOL`]. The agent speaks first, with `hello`. Everything is
-//! level-triggered: the server always sends the full desired state of the node, so a lost message costs time,
-//! never correctness.
+//! `GET /api/v1/agent/session`, subprotocol [`SUBPROTOCOL`]. The agent speaks first, with `hello`. Everything
+//! is level-triggered: the server always sends the full desired state of the node, so a lost message costs
+//! time, never correctness.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -31,8 +31,8 @@ pub const MAX_TRANSITIONS: usize = 100;
 
 /// Which desired state of a node: grows with every change, never goes back while the node is the same.
 ///
-/// Compared by epoch, then by counter. Revisions of two nodes have nothing to do with each other: one that was
-/// deleted and enrolled anew is counted from the beginning, and so is one of another server.
+/// Compared by epoch, then by counter. Revisions of two nodes have nothing to do with each other: one that
+/// was deleted and enrolled anew is counted from the beginning, and so is one of another server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Revision {
@@ -133,7 +133,8 @@ pub struct GroupReport {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct MemberDetails {
-    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is wrong.
+    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is
+    /// wrong.
     pub fault: Option<String>,
     /// The form of the version 3 checksum that it sends over IPv4; `null` where there is but one.
     pub checksum: Option<Checksum>,
@@ -175,7 +176,8 @@ pub struct Welcome {
     pub node: Name,
     /// The server's wall clock.
     pub server_time: Timestamp,
-    /// How far the server has committed each boot of this node that it knows; the agent sends again from there.
+    /// How far the server has committed each boot of this node that it knows; the agent sends again from
+    /// there.
     pub acknowledged: Vec<Acknowledged>,
 }
 

@@ -91,7 +91,8 @@ impl GroupCounters {
     }
 }
 
-/// The packets that were dropped on one interface since the worker started, whatever virtual router they named.
+/// The packets that were dropped on one interface since the worker started, whatever virtual router they
+/// named.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(default)]

@@ -27,7 +27,8 @@ pub struct Failover {
     /// When the addresses were bound; `null` when the new holder is an external member.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub bound_at: Option<Timestamp>,
-    /// When the first gratuitous ARP or unsolicited NA left; `null` when the new holder is an external member.
+    /// When the first gratuitous ARP or unsolicited NA left; `null` when the new holder is an external
+    /// member.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub announced_at: Option<Timestamp>,
     /// How long nobody answered, in milliseconds, as well as it can be known; see `gap_method`.
@@ -35,8 +36,8 @@ pub struct Failover {
     pub gap_ms: Option<f64>,
     /// How `gap_ms` was measured.
     pub gap_method: GapMethod,
-    /// When the server concluded the record: up to a second after the first report of the move, so that what both
-    /// members report is in it. Reports that come later still correct it.
+    /// When the server concluded the record: up to a second after the first report of the move, so that what
+    /// both members report is in it. Reports that come later still correct it.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub recorded_at: Timestamp,
     /// The transitions it was joined from.
@@ -79,8 +80,8 @@ pub enum GapMethod {
     /// From the last advertisement that the new holder heard to its first announcement, both on its own
     /// monotonic clock: the longest that clients can have been without an answer.
     LastAdvertisementToAnnouncement,
-    /// From the old holder's release to the new holder's announcement, each by its node's wall clock; 0 when the
-    /// new holder announced first.
+    /// From the old holder's release to the new holder's announcement, each by its node's wall clock; 0 when
+    /// the new holder announced first.
     ReleaseToAnnouncement,
     /// Not known: the new holder is external, or nothing was heard before.
     Unknown,

@@ -1,12 +1,14 @@
 //! The contract of Baton: what goes over the REST API and over the agent channel.
 //!
 //! Rules of the contract:
-//! - JSON is `snake_case`; durations are in milliseconds and end in `_ms` (but `expires_in`, which OAuth 2.0 has in
-//!   seconds); times are RFC 3339 UTC with microseconds; points of a node's own clock end in `_boottime_ns`.
+//! - JSON is `snake_case`; durations are in milliseconds and end in `_ms` (but `expires_in`, which OAuth 2.0
+//!   has in seconds); times are RFC 3339 UTC with microseconds; points of a node's own clock end in
+//!   `_boottime_ns`.
 //! - Requests refuse unknown fields. Answers may gain fields, so their readers ignore unknown ones.
 //! - What the server owns stands in `id`, `generation`, `created_at`, `updated_at` and `status`, and nowhere
 //!   else; everything else is returned exactly as it was written.
-//! - A value out of range dies in deserialisation, on both sides, by the same code (the newtypes of [`vrrp`]).
+//! - A value out of range dies in deserialisation, on both sides, by the same code (the newtypes of
+//!   [`vrrp`]).
 
 pub mod agent_status;
 pub mod audit;

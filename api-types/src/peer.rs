@@ -8,8 +8,8 @@ use vrrp::{AdvertisementInterval, Claim, Version};
 use crate::Timestamp;
 use crate::group::Checksum;
 
-/// A router that a member has heard, as it last spoke. Only the active router speaks, so a member that is Backup is
-/// known from the last time that it was not.
+/// A router that a member has heard, as it last spoke. Only the active router speaks, so a member that is
+/// Backup is known from the last time that it was not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Peer {
@@ -29,15 +29,15 @@ pub struct Peer {
     /// How often it says to advertise, in milliseconds.
     #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 10, maximum = 255_000))]
     pub advertisement_interval_ms: AdvertisementInterval,
-    /// Which form of the version 3 checksum it sends over IPv4, `rfc9568` or `rfc5798`; `null` where the forms do not
-    /// differ, as in version 2 and over IPv6.
+    /// Which form of the version 3 checksum it sends over IPv4, `rfc9568` or `rfc5798`; `null` where the
+    /// forms do not differ, as in version 2 and over IPv6.
     pub checksum: Option<Checksum>,
     /// How many addresses it lists.
     #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 255))]
     pub address_count: u32,
     /// What was odd about it to the member that hears it: `interval` and `address_list` (not the group's),
-    /// `equal_priority` (the member's own), `duplicate_source` (the member's own address), `owners_addresses` (which
-    /// the member owns).
+    /// `equal_priority` (the member's own), `duplicate_source` (the member's own address), `owners_addresses`
+    /// (which the member owns).
     pub discrepancies: Vec<String>,
     /// Whether it advertises now: it claimed the addresses within about three of its intervals.
     pub speaking: bool,

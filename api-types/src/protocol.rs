@@ -96,8 +96,8 @@ pub enum MacMode {
     /// The interface's own; neighbours learn of a move from announcements.
     #[default]
     Interface,
-    /// The virtual router's, 00-00-5E-00-01-VRID in IPv4 and 00-00-5E-00-02-VRID in IPv6 (RFC 9568 §7.3), on a macvlan
-    /// of the interface.
+    /// The virtual router's, 00-00-5E-00-01-VRID in IPv4 and 00-00-5E-00-02-VRID in IPv6 (RFC 9568 §7.3), on
+    /// a macvlan of the interface.
     Virtual,
 }
 
@@ -135,7 +135,8 @@ impl Transport {
     }
 }
 
-/// How many routers may lie between members: 0 to 254. A packet must still have a TTL of at least 255 less these.
+/// How many routers may lie between members: 0 to 254. A packet must still have a TTL of at least 255 less
+/// these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "i64", into = "u8")]
 pub struct MaxHops(u8);
@@ -174,8 +175,8 @@ impl From<MaxHops> for u8 {
     }
 }
 
-/// How routers of version 2 recognise each other. Insecure: whoever hears one advertisement knows the text. It is there
-/// for routers that insist on it (RFC 2338 §5.3.6; RFC 3768 has abolished it).
+/// How routers of version 2 recognise each other. Insecure: whoever hears one advertisement knows the text.
+/// It is there for routers that insist on it (RFC 2338 §5.3.6; RFC 3768 has abolished it).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]

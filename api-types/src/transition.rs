@@ -52,15 +52,17 @@ pub enum TransitionReason {
     PriorityZero,
     /// Backup → Active: the active member advertised a lower priority than ours (§6.4.2).
     Preempting,
-    /// Active → Backup: an advertisement of a higher priority, or of an equal one from a higher address (§6.4.3).
+    /// Active → Backup: an advertisement of a higher priority, or of an equal one from a higher address
+    /// (§6.4.3).
     HigherPriorityHeard,
     /// → Initialize: the agent was told to stop.
     Stopped,
     /// → Initialize: the member or its group was removed from the desired state.
     Removed,
-    /// → Initialize: settings changed that the member cannot take over while it runs (VRID, version, interface).
-    /// Initialize → the state of its predecessor: the group took the place of another one of the same virtual router,
-    /// and nothing moved.
+    /// → Initialize: settings changed that the member cannot take over while it runs (VRID, version,
+    /// interface).
+    /// Initialize → the state of its predecessor: the group took the place of another one of the same virtual
+    /// router, and nothing moved.
     Reconfigured,
     /// → Fault: the interface is down or lost its carrier.
     InterfaceDown,
@@ -130,7 +132,8 @@ pub struct TransitionRecord {
     /// When, by the node's wall clock.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]
     pub at: Timestamp,
-    /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`. Differences of times of one boot of a host are exact.
+    /// When, in nanoseconds of the node's `CLOCK_BOOTTIME`. Differences of times of one boot of a host are
+    /// exact.
     pub at_boottime_ns: u64,
     /// The last valid advertisement that this member heard from another before the transition.
     pub last_advertisement: Option<AdvertisementHeard>,
