@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use anyhow::{Context, Result, ensure};
 use api_types::group::Group;
 use e2e::{
-    BOUND, Forgery, Host, Keepalived, Lab, Operator, Ports, Site, Subnets, VrrpInstance, binaries,
+    BOUND, Forgery, Host, Keepalived, Lab, Moment, Operator, Ports, Site, Subnets, VrrpInstance, binaries,
     eventually, output_of,
 };
 
@@ -110,17 +110,26 @@ fn ipv6_is_a_gateway_with_a_link_local_address_and_a_global_one() -> Result<()> 
 #[test]
 fn unicast_needs_no_multicast() -> Result<()> {
     Lab::run_on(lan([10, 78, 0]), |lab| {
-        // What a network without multicast does to a packet that is sent to all.
-        let no_multicast = |host: &Host| {
-            host.namespace.nft(
-                "add table ip lan; add chain ip lan out { type filter hook output priority 0; }; \
-                 add rule ip lan out oifname eth0 ip daddr 224.0.0.0/4 drop",
-            )
-        };
-        let applied = Applied::apply(lab, "unicast.yaml", &["db1", "db2"], no_multicast)?;
+        lab.carry_no_multicast()?;
+        let since = Moment::now();
+        let applied = Applied::apply(lab, "unicast.yaml", &["db1", "db2"], |_| Ok(()))?;
+        let [db1, db2] = [&applied.site.node("db1")?.host, &applied.site.node("db2")?.host];
+        let at_db2 = lab.capture(db2)?;
+
+        // The observer would see multicast, and the other node would not.
+        let vrid = applied.group.vrid.get();
+        Forgery::valid(vrid + 1, 1, 100, lab.lan_address(101)).send(db1)?;
+        eventually("the observer sees what is sent to all", BOUND, || {
+            ensure!(!applied.site.capture.adverts(vrid + 1, since).is_empty());
+            Ok::<_, anyhow::Error>(())
+        })?;
+
         applied.is_elected_and_handed_over("db1", "db2")?;
-        let adverts = applied.site.capture.adverts(applied.group.vrid.get(), e2e::Moment::now());
-        ensure!(adverts.is_empty(), "the observer hears {} adverts", adverts.len());
+        let heard = at_db2.adverts_from(vrid, db1.lan, since);
+        ensure!(!heard.is_empty() && heard.iter().all(|(_, advert)| advert.to == db2.lan), "{heard:?}");
+        ensure!(at_db2.adverts(vrid + 1, since).is_empty(), "the LAN carries multicast");
+        let to_all = applied.site.capture.adverts(vrid, since);
+        ensure!(to_all.iter().all(|(_, advert)| !advert.to.is_multicast()), "{to_all:?}");
         Ok(())
     })
 }

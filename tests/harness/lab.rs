@@ -32,6 +32,7 @@ use crate::namespace::Namespace;
 
 const LAN: &str = "lan";
 const MANAGEMENT: &str = "mgmt";
+const OBSERVER: &str = "observer";
 /// A directory that every machine has once, whatever checkouts there are.
 const TURNS: &str = "/run";
 
@@ -225,6 +226,18 @@ impl Lab {
         self.switch.nft(&format!("delete element bridge switch cut_ports {{ {} }}", ports_of(host)))
     }
 
+    /// Makes the LAN one that carries no multicast: what routers send to the multicast groups of VRRP reaches
+    /// nobody but the [`Lab::observer`].
+    ///
+    /// # Errors
+    /// When nft refuses.
+    pub fn carry_no_multicast(&self) -> Result<()> {
+        self.switch.nft(&format!(
+            "add rule bridge switch to_port oifname != {LAN}-{OBSERVER} \
+             ether daddr {{ 01:00:5e:00:00:12, 33:33:00:00:00:12 }} drop"
+        ))
+    }
+
     /// The hosts that have `address` on one of their interfaces, by asking each one's kernel.
     ///
     /// # Errors
@@ -255,7 +268,7 @@ impl Lab {
     /// # Errors
     /// When it cannot be plugged in or may not capture.
     pub fn observer(&self) -> Result<(Host, Capture)> {
-        let host = self.host("observer", 60, Ports::Lan)?;
+        let host = self.host(OBSERVER, 60, Ports::Lan)?;
         let capture = self.capture(&host)?;
         Ok((host, capture))
     }
