@@ -146,9 +146,17 @@ fn virtual_mac_brings_the_route_along_and_the_macvlan_up() -> Result<()> {
             ensure!(has_route("nat2")? && !has_route("nat1")?);
             Ok::<_, anyhow::Error>(())
         })?;
-        let links = output_of(applied.site.node("nat2")?.host.namespace.command("ip").args(["link"]))?;
-        ensure!(links.contains(&format!("00:00:5e:00:01:{:02x}", applied.group.vrid.get())), "{links}");
-        Ok(())
+        let mac = format!("00:00:5e:00:01:{:02x}", applied.group.vrid.get());
+        eventually("the macvlan is up where the address is", BOUND, || {
+            let links = |node: &str| {
+                output_of(applied.site.node(node)?.host.namespace.command("ip").args(["-o", "link"]))
+            };
+            let is_up =
+                |links: &str| links.lines().any(|link| link.contains(&mac) && link.contains(",UP,LOWER_UP>"));
+            let [nat1, nat2] = [links("nat1")?, links("nat2")?];
+            ensure!(is_up(&nat2) && !is_up(&nat1), "{nat1}{nat2}");
+            Ok::<_, anyhow::Error>(())
+        })
     })
 }
 
