@@ -78,5 +78,6 @@ mod tests {
         let words: BTreeSet<_> = DropCause::ALL.map(DropCause::as_str).into();
         let counters: BTreeSet<_> = DropCause::ALL.map(DropCause::counter).into();
         assert_eq!((words.len(), counters.len()), (DropCause::ALL.len(), DropCause::ALL.len()));
+        assert_eq!(DropCause::AddressList.to_string(), "address_list");
     }
 }
