@@ -26,7 +26,7 @@ serve: dependencies ## Run a server on 127.0.0.1 with embedded Postgres, state i
 interop: root dependencies ## Run Baton beside keepalived and FRR (root); writes docs/interop.md
 	@scripts/interop.sh
 
-soak: ## Run seeded faults against the protocol core for SECONDS (600); keeps the seeds that fail
+soak: ## Run seeded faults against the core for SECONDS (600; 0: until Ctrl-C); keeps the seeds that fail
 	cargo run --profile soak --package simulator --bin baton-soak -- --seconds $(SECONDS)
 
 bug-bank: ## Plant each known fault in a copy of the core and say who finds it; writes docs/bug-bank.md

@@ -33,7 +33,8 @@ pub enum Fault {
     Stop(usize),
     /// It does nothing for a while.
     Pause(usize, Duration),
-    /// Its clock jumps ahead.
+    /// Its clock jumps ahead. It never goes back: an agent goes by CLOCK_BOOTTIME, which no step of the time
+    /// of day moves, and which a suspended node finds ahead of its deadlines.
     Jump(usize, Duration),
     /// Its worker dies, and another one is there after a while.
     RestartWorker(usize, Duration),

@@ -45,7 +45,8 @@ pub struct Lan {
     pub trace: Vec<Trace>,
     /// How long a kernel takes to bind the addresses, in microseconds.
     pub hold_us: RangeInclusive<u64>,
-    /// Whether the drivers, when they wake late, look at their deadlines before they look at what has come in.
+    /// Whether the drivers, when they wake late, look at their deadlines before they look at what has come
+    /// in.
     pub careless: bool,
     /// How long two held the addresses at once.
     pub overlap: Stretch,
@@ -83,12 +84,13 @@ impl Lan {
     /// Gives a router power, if it has none, and starts it, if it takes no part.
     pub fn start(&mut self, node: usize) {
         self.disturb();
-        let Node { config, instance, role, holds, .. } = &mut self.nodes[node];
+        let Node { config, instance, role, holds, outranking_since, .. } = &mut self.nodes[node];
         if instance.is_none() && *holds {
             return; // Its worker is being restarted.
         }
         if *role == Role::Initialize && !instance.as_ref().is_some_and(Instance::wants_addresses) {
             *instance = Some(Instance::new(config.clone()));
+            *outranking_since = None;
         }
         self.with(node, Instance::start);
     }
@@ -109,7 +111,7 @@ impl Lan {
     pub fn stop(&mut self, node: usize) {
         self.disturb();
         self.with(node, Instance::stop);
-        if self.nodes[node].foreign {
+        if self.nodes[node].manners.is_foreign() {
             self.nodes[node].lose_power();
         }
     }
@@ -126,8 +128,8 @@ impl Lan {
         });
     }
 
-    /// The software of a router dies, and after a while a new worker finds what its predecessor left: it goes on where
-    /// that one was Active until lately, and otherwise clears away what it finds and starts anew.
+    /// The software of a router dies, and after a while a new worker finds what its predecessor left: it goes
+    /// on where that one was Active until lately, and otherwise clears away what it finds and starts anew.
     pub fn restart_worker(&mut self, node: usize, takes: Duration) {
         let Some(old) = self.nodes[node].instance.take() else { return };
         if old.is_leaving() {
@@ -176,6 +178,7 @@ impl Lan {
     pub fn refuse_to_hold(&mut self, node: usize) {
         self.disturb();
         self.nodes[node].refuses = true;
+        self.nodes[node].outranking_since = None;
         if std::mem::take(&mut self.nodes[node].holds) {
             self.with(node, Instance::handle_hold_failed);
         }
@@ -192,9 +195,7 @@ impl Lan {
     pub fn hear(&mut self, advertisement: &Advertisement) {
         self.disturb();
         for node in 0..self.nodes.len() {
-            self.with(node, |instance, now| {
-                let _strangers_may_be_refused = instance.handle_advertisement(advertisement, now);
-            });
+            self.hand_over(node, advertisement);
         }
     }
 
@@ -260,10 +261,17 @@ impl Lan {
         self.promise.kept()
     }
 
-    /// How often the LAN was disturbed and then seen to have no client that believes in another than the holder.
+    /// How often the LAN was disturbed and then seen to have no client that believes in another than the
+    /// holder.
     #[must_use]
     pub const fn clients_knew(&self) -> u64 {
-        self.promise.times_known()
+        self.promise.clients_knew()
+    }
+
+    /// How often the holder was one that announces only against a losing advertisement, and heard one.
+    #[must_use]
+    pub const fn concessions_helped(&self) -> u64 {
+        self.promise.concessions_helped()
     }
 
     fn disturb(&mut self) {

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use vrrp::{Config, Envelope, Instance, Instant, Role};
+use vrrp::{Advertisement, Claim, Config, Envelope, Instance, Instant, Role};
+
+use crate::manners::Manners;
 
 /// A frame on its way, and where it came from.
 #[derive(Debug, Clone)]
@@ -17,8 +19,8 @@ pub(crate) struct Frame {
 pub struct Node {
     /// Its settings.
     pub config: Config,
-    /// Whether it is one of those routers that yield without a word and release as soon as they resign.
-    pub foreign: bool,
+    /// Whose software it runs.
+    pub manners: Manners,
     /// Whom a client beside it, on the same port of the switch, takes for the holder.
     pub believed: Option<usize>,
     /// The state machine; `None` without power, and while its software is restarted.
@@ -31,6 +33,14 @@ pub struct Node {
     pub refuses: bool,
     /// Counts the wishes that the instance has uttered; an answer to an old one is thrown away.
     pub(crate) wish: u64,
+    /// Since when, by its own clock, it has heard only routers that it preempts.
+    pub(crate) outranking_since: Option<Instant>,
+    /// Whether a foreign one has heard what makes it announce again.
+    pub(crate) owes_announcement: bool,
+    /// When, by the LAN's clock, it announced last.
+    pub(crate) announced_at: Option<Instant>,
+    /// When, by the LAN's clock, it said last that it yields.
+    pub(crate) conceded_at: Option<Instant>,
     /// It does nothing before this time.
     pub(crate) paused_until: Option<Instant>,
     /// How far its clock is ahead of the LAN's.
@@ -43,13 +53,17 @@ impl Node {
     pub(crate) fn new(config: Config) -> Self {
         Self {
             config,
-            foreign: false,
+            manners: Manners::Baton,
             believed: None,
             instance: None,
             role: Role::Initialize,
             holds: false,
             refuses: false,
             wish: 0,
+            outranking_since: None,
+            owes_announcement: false,
+            announced_at: None,
+            conceded_at: None,
             paused_until: None,
             ahead: Duration::ZERO,
             inbox: VecDeque::new(),
@@ -69,6 +83,29 @@ impl Node {
         now + self.ahead
     }
 
+    /// Whether it is Active and hears a router that it does not yield to.
+    pub(crate) fn wins_against(&self, rival: &Advertisement) -> bool {
+        let ours = (self.config.priority(), self.config.source());
+        let loses = matches!(rival.claim, Claim::Holds(priority) if (priority, rival.source) < ours);
+        self.role == Role::Active && loses
+    }
+
+    /// It has heard this as Backup.
+    pub(crate) fn note(&mut self, rival: &Advertisement, at: Instant) {
+        match rival.claim {
+            Claim::Holds(priority) if self.config.preempts() && priority < self.config.priority() => {
+                self.outranking_since.get_or_insert(at);
+            }
+            Claim::Holds(_) => self.outranking_since = None,
+            Claim::Resigns => {}
+        }
+    }
+
+    /// Whether a foreign router, told to announce, says nothing: it is Active already, and heard nobody lose.
+    pub(crate) fn keeps_silent(&mut self) -> bool {
+        self.role == Role::Active && !std::mem::take(&mut self.owes_announcement)
+    }
+
     /// When it has something to do by itself, by the LAN's clock.
     pub(crate) fn wakes_at(&self) -> Option<Instant> {
         let deadline = self.instance.as_ref()?.poll_timeout();
@@ -82,7 +119,7 @@ impl Node {
     pub(crate) fn lose_power(&mut self) {
         *self = Self {
             refuses: self.refuses,
-            foreign: self.foreign,
+            manners: self.manners,
             believed: self.believed,
             wish: self.wish + 1,
             ahead: self.ahead,

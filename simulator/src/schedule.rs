@@ -10,6 +10,7 @@ use vrrp::{Action, Claim, Config, Priority, Settings};
 
 use crate::fault::{Fault, draw_interval, draw_preempt_delay, draw_priority};
 use crate::lan::Lan;
+use crate::manners::Manners;
 use crate::routers::{Dialect, router};
 
 /// Longer than any drawn router needs to get over anything: the longest backoff, pause, preempt delay and
@@ -24,8 +25,8 @@ pub struct Schedule {
     seed: u64,
     routers: Vec<Config>,
     careless: bool,
-    /// Which routers are foreign. If one is, all refresh their announcements.
-    foreign: Vec<bool>,
+    /// Whose software each router runs. If one is foreign, ours refresh their announcements.
+    manners: Vec<Manners>,
     faults: Vec<(Fault, Duration)>,
 }
 
@@ -40,6 +41,8 @@ pub struct Summary {
     pub promises_kept: u64,
     /// How often it was disturbed and all clients were then seen to know the holder.
     pub clients_knew: u64,
+    /// How often a holder that announces only against a losing advertisement heard one, and clients knew it.
+    pub concessions_helped: u64,
     /// Of everything that the routers asked for and when.
     pub digest: u64,
 }
@@ -58,9 +61,10 @@ impl Schedule {
         let dialect = Dialect::ALL[rng.random_range(0..Dialect::ALL.len())];
         let mut routers = draw_routers(&mut rng, dialect);
         let has_strangers = rng.random_range(0..3) == 0;
-        let foreign: Vec<bool> = routers.iter().map(|_| has_strangers && rng.random()).collect();
-        if foreign.contains(&true) {
-            routers = routers.iter().filter_map(refreshing).collect();
+        let manners: Vec<Manners> = routers.iter().map(|_| draw_manners(&mut rng, has_strangers)).collect();
+        if manners.iter().any(|manners| manners.is_foreign()) {
+            let all = routers.iter().zip(&manners);
+            routers = all.filter_map(|(config, manners)| beside_foreign(config, *manners)).collect();
         }
         let mut current = routers.clone();
         let mut faults = Vec::new();
@@ -72,13 +76,13 @@ impl Schedule {
             }
         }
         faults.push((Fault::Repair, QUIET));
-        Self { seed, routers, careless: rng.random(), foreign, faults }
+        Self { seed, routers, careless: rng.random(), manners, faults }
     }
 
     /// How many routers the LAN has, and how many of them are foreign.
     #[must_use]
     pub fn routers(&self) -> (usize, usize) {
-        (self.routers.len(), self.foreign.iter().filter(|foreign| **foreign).count())
+        (self.routers.len(), self.manners.iter().filter(|manners| manners.is_foreign()).count())
     }
 
     /// Runs it.
@@ -112,8 +116,8 @@ impl Schedule {
     fn run_while(&self, mut watch: impl FnMut(Step<'_>)) -> Summary {
         let mut lan = Lan::new(self.routers.clone(), self.seed);
         lan.careless = self.careless;
-        for (node, foreign) in lan.nodes.iter_mut().zip(&self.foreign) {
-            node.foreign = *foreign;
+        for (node, manners) in lan.nodes.iter_mut().zip(&self.manners) {
+            node.manners = *manners;
         }
         lan.start_all();
         for (fault, lasts) in &self.faults {
@@ -135,21 +139,37 @@ impl Schedule {
 
         let mut hasher = DefaultHasher::new();
         for trace in &lan.trace {
-            (trace.at, trace.node, format!("{:?}", trace.action)).hash(&mut hasher);
+            (trace.at, trace.node).hash(&mut hasher);
+            if let Action::Advertise(Claim::Holds(priority)) = trace.action {
+                priority.get().hash(&mut hasher); // By far the most frequent one.
+            } else {
+                format!("{:?}", trace.action).hash(&mut hasher);
+            }
         }
         Summary {
             events: lan.happened(),
             faults: u64::try_from(self.faults.len()).unwrap_or(u64::MAX),
             promises_kept: lan.promises_kept(),
             clients_knew: lan.clients_knew(),
+            concessions_helped: lan.concessions_helped(),
             digest: hasher.finish(),
         }
     }
 }
 
-/// The same router, as it is beside foreign ones.
-fn refreshing(config: &Config) -> Option<Config> {
-    Config::new(Settings { refresh: Some(REFRESH), ..config.settings().clone() }).ok()
+/// Half of the routers on a LAN with foreign ones are foreign, of either kind.
+fn draw_manners(rng: &mut StdRng, has_strangers: bool) -> Manners {
+    match rng.random_range(0..4) {
+        0 if has_strangers => Manners::Keepalived,
+        1 if has_strangers => Manners::Frr,
+        _ => Manners::Baton,
+    }
+}
+
+/// The same router, as it is on a LAN with foreign ones.
+fn beside_foreign(config: &Config, manners: Manners) -> Option<Config> {
+    let refresh = (!manners.is_foreign()).then_some(REFRESH);
+    Config::new(Settings { refresh, ..config.settings().clone() }).ok()
 }
 
 /// Half of the LANs were planned, with one interval and one mind about preemption; the others grew.

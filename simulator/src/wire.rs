@@ -65,20 +65,24 @@ impl Wire {
     }
 
     /// How long this frame takes, once for each time that it arrives.
-    pub(crate) fn carry(&mut self, link: Link, rng: &mut StdRng) -> Vec<Duration> {
-        let mut latency = || Duration::from_micros(rng.random_range(self.latency_us.clone()));
-        let latencies = [latency(), latency()];
-        let unlucky = rng.random_range(0..100) < self.loss_percent;
-        let twice = rng.random_range(0..100) < self.duplicate_percent;
+    pub(crate) fn carry(&mut self, link: Link, rng: &mut StdRng) -> impl Iterator<Item = Duration> + use<> {
+        self.carry_twice(link, rng).into_iter().flatten()
+    }
+
+    fn carry_twice(&mut self, link: Link, rng: &mut StdRng) -> [Option<Duration>; 2] {
+        let latency = |rng: &mut StdRng| Duration::from_micros(rng.random_range(self.latency_us.clone()));
         if self.cuts.contains(&link) {
-            return vec![];
+            return [None, None];
         }
-        let lost = self.lost_in_a_row.entry(link).or_default();
-        if unlucky && *lost < self.losses_in_a_row {
-            *lost += 1;
-            return vec![];
+        if self.loss_percent > 0 {
+            let lost = self.lost_in_a_row.entry(link).or_default();
+            if rng.random_range(0..100) < self.loss_percent && *lost < self.losses_in_a_row {
+                *lost += 1;
+                return [None, None];
+            }
+            *lost = 0;
         }
-        *lost = 0;
-        latencies[..=usize::from(twice)].to_vec()
+        let twice = self.duplicate_percent > 0 && rng.random_range(0..100) < self.duplicate_percent;
+        [Some(latency(rng)), twice.then(|| latency(rng))]
     }
 }

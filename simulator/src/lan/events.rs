@@ -5,10 +5,12 @@ use std::time::Duration;
 use rand::Rng;
 use vrrp::packet::{self, Outgoing};
 use vrrp::{
-    Action, AdvertisementInterval, Change, ChecksumForm, Claim, Demands, Envelope, Instance, Instant, Role,
+    Action, Advertisement, AdvertisementInterval, Change, ChecksumForm, Claim, Demands, Envelope, Instance,
+    Instant, Reason, Role,
 };
 
 use super::{Lan, Trace};
+use crate::manners::Manners;
 use crate::node::Frame;
 
 /// Something that will happen.
@@ -106,6 +108,9 @@ impl Lan {
             Event::HoldAnswered { node, wish } if wish == self.nodes[node].wish => {
                 let refuses = self.nodes[node].refuses;
                 self.nodes[node].holds = !refuses;
+                if refuses {
+                    self.nodes[node].outranking_since = None;
+                }
                 let answer = if refuses { Instance::handle_hold_failed } else { Instance::handle_held };
                 self.with(node, answer);
             }
@@ -117,10 +122,29 @@ impl Lan {
         let Ok(advertisement) = packet::decode(&frame.message, &frame.envelope, Demands::RFC_9568) else {
             panic!("{frame:?} was written by one of us");
         };
-        // A member of version 2 that still has another interval is refused; that is for it to get over.
-        self.with(node, |instance, now| {
-            let _refused = instance.handle_advertisement(&advertisement, now);
-        });
+        self.hand_over(node, &advertisement);
+    }
+
+    /// Gives a router what was heard, which it may refuse: strangers, and members of version 2 that still
+    /// have another interval. That is for them to get over.
+    pub(super) fn hand_over(&mut self, number: usize, advertisement: &Advertisement) {
+        let node = &mut self.nodes[number];
+        let wins = node.wins_against(advertisement);
+        if node.manners == Manners::Frr && wins {
+            return;
+        }
+        let waits =
+            node.role == Role::Backup && !node.instance.as_ref().is_some_and(Instance::wants_addresses);
+        let now = node.clock(self.now);
+        let Some(instance) = &mut node.instance else { return };
+        let result = instance.handle_advertisement(advertisement, now);
+        let heard = instance.last_heard().map(|heard| (heard.source, heard.at));
+        let accepted = result.is_ok() && heard == Some((advertisement.source, now));
+        if accepted && waits {
+            node.note(advertisement, now);
+        }
+        node.owes_announcement |= accepted && wins;
+        self.carry_out(number);
     }
 
     pub(super) fn with(&mut self, node: usize, input: impl FnOnce(&mut Instance, Instant)) {
@@ -150,20 +174,29 @@ impl Lan {
                     assert!(node.holds || claim == Claim::Resigns, "{number} claims what it does not hold");
                     self.send(number, claim, None);
                 }
-                Action::Concede(_) if node.foreign => {}
+                Action::Concede(_) if node.manners.is_foreign() => {}
                 Action::Concede(interval) => {
                     assert!(node.holds, "{number} concedes what it does not hold");
+                    node.conceded_at = Some(self.now);
                     let claim = Claim::Holds(node.config.priority());
                     self.send(number, claim, Some(interval));
                 }
+                Action::Announce if node.manners.is_foreign() && node.keeps_silent() => {}
                 Action::Announce => {
                     assert!(node.holds, "{number} announces what it does not hold");
+                    node.announced_at = Some(self.now);
                     self.announce(number);
                 }
-                Action::Report(Change { from, to, .. }) => {
+                Action::Report(Change { from, to, reason }) => {
+                    if reason == Reason::Preempting {
+                        self.promise.assert_has_waited(node, self.now);
+                    }
                     assert_eq!(from, node.role, "{number} reports without gaps");
                     assert_ne!(from, to, "{number} reports changes only");
                     node.role = to;
+                    if to != Role::Active {
+                        (node.outranking_since, node.owes_announcement) = (None, false);
+                    }
                 }
             }
         }

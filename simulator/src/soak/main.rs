@@ -1,4 +1,8 @@
-//! `baton-soak`: runs seeded schedules of faults until it is told to stop, and keeps the seeds that fail.
+//! `baton-soak`: runs seeded schedules of faults for a while or until it is interrupted, and keeps the seeds
+//! that fail.
+
+mod interrupt;
+mod totals;
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -10,16 +14,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use simulator::{Schedule, Summary};
+use simulator::Schedule;
 
-/// How often the figures are printed.
-const REPORT_EVERY: Duration = Duration::from_secs(10);
+use self::totals::Totals;
 
 /// Runs seeded schedules of faults against the protocol core on a simulated LAN.
 #[derive(Debug, Parser)]
 #[command(name = "baton-soak", version)]
 struct Options {
-    /// How long, in seconds.
+    /// How long, in seconds; 0 is until it is interrupted (SIGINT, SIGTERM).
     #[arg(long, default_value_t = 600)]
     seconds: u64,
     /// How many seeds at most.
@@ -37,6 +40,13 @@ struct Options {
     /// The file that failing seeds are added to, for the tests to run them again.
     #[arg(long, default_value = "simulator/regressions.txt")]
     keep: PathBuf,
+}
+
+impl Options {
+    /// How long it runs; `None` is until it is interrupted.
+    fn lasts(&self) -> Option<Duration> {
+        (self.seconds > 0).then(|| Duration::from_secs(self.seconds))
+    }
 }
 
 fn main() -> ExitCode {
@@ -61,11 +71,26 @@ fn soak(options: &Options) -> ExitCode {
     });
     let (next, totals) = (AtomicU64::new(first), Mutex::new(Totals::default()));
     let failed = AtomicBool::new(false);
-    let (started, lasts) = (Instant::now(), Duration::from_secs(options.seconds));
-    println!("seeds from {first}, for {} s", options.seconds);
+    let (started, lasts) = (Instant::now(), options.lasts());
+    match lasts {
+        Some(lasts) => println!("seeds from {first}, for {} s", lasts.as_secs()),
+        None => println!("seeds from {first}, until interrupted"),
+    }
+    let interrupted = match interrupt::watch() {
+        Ok(flag) => flag,
+        Err(error) => {
+            eprintln!("cannot wait for SIGINT: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let is_over = || {
+        lasts.is_some_and(|lasts| started.elapsed() >= lasts)
+            || interrupted.load(Ordering::Relaxed)
+            || options.first && failed.load(Ordering::Relaxed)
+    };
 
     let worker = || {
-        while started.elapsed() < lasts && !(options.first && failed.load(Ordering::Relaxed)) {
+        while !is_over() {
             let seed = next.fetch_add(1, Ordering::Relaxed);
             if options.seeds.is_some_and(|seeds| seed - first >= seeds) {
                 return;
@@ -77,7 +102,7 @@ fn soak(options: &Options) -> ExitCode {
             }
             let Ok(mut totals) = totals.lock() else { return };
             totals.add(summary);
-            if totals.reported.elapsed() >= REPORT_EVERY {
+            if totals.is_due() {
                 totals.report(started.elapsed());
             }
         }
@@ -90,7 +115,7 @@ fn soak(options: &Options) -> ExitCode {
 
     let Ok(mut totals) = totals.into_inner() else { return ExitCode::FAILURE };
     totals.report(started.elapsed());
-    if totals.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if totals.none_failed() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn keep(file: &Path, seed: u64) {
@@ -99,48 +124,5 @@ fn keep(file: &Path, seed: u64) {
         OpenOptions::new().append(true).create(true).open(file).and_then(|mut file| writeln!(file, "{seed}"));
     if let Err(error) = kept {
         eprintln!("cannot keep it in {}: {error}", file.display());
-    }
-}
-
-#[derive(Debug)]
-struct Totals {
-    seeds: u64,
-    failed: u64,
-    events: u64,
-    faults: u64,
-    promises_kept: u64,
-    reported: Instant,
-}
-
-impl Default for Totals {
-    fn default() -> Self {
-        Self { seeds: 0, failed: 0, events: 0, faults: 0, promises_kept: 0, reported: Instant::now() }
-    }
-}
-
-impl Totals {
-    fn add(&mut self, summary: Option<Summary>) {
-        self.seeds += 1;
-        match summary {
-            Some(summary) => {
-                self.events += summary.events;
-                self.faults += summary.faults;
-                self.promises_kept += summary.promises_kept;
-            }
-            None => self.failed += 1,
-        }
-    }
-
-    fn report(&mut self, elapsed: Duration) {
-        self.reported = Instant::now();
-        let seconds = elapsed.as_secs().max(1);
-        let Self { seeds, failed, events, faults, promises_kept, .. } = self;
-        println!(
-            "{seconds} s: {seeds} seeds ({}/s), {failed} failed; {events} events ({}/s), {faults} faults ({}/s), \
-             {promises_kept} promises kept",
-            *seeds / seconds,
-            *events / seconds,
-            *faults / seconds,
-        );
     }
 }

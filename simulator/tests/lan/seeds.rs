@@ -1,5 +1,7 @@
 //! Seeded schedules of faults, and the seeds that once failed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use simulator::Schedule;
 
 /// What the name of the test that runs so many promises.
@@ -10,24 +12,27 @@ const FAILED_ONCE: &str = include_str!("../../regressions.txt");
 
 #[test]
 fn two_thousand_schedules_of_faults_break_no_promise() {
-    let workers =
-        std::thread::available_parallelism().map_or(1, |number| u64::try_from(number.get()).unwrap());
+    let workers = std::thread::available_parallelism().map_or(1, |number| number.get() as u64);
+    let (clients_knew, concessions_helped) = (AtomicU64::new(0), AtomicU64::new(0));
     std::thread::scope(|scope| {
         for worker in 0..workers {
+            let (clients_knew, concessions_helped) = (&clients_knew, &concessions_helped);
             scope.spawn(move || {
                 for seed in (worker..SEEDS).step_by(usize::try_from(workers).unwrap()) {
                     let summary = std::panic::catch_unwind(|| Schedule::draw(seed).run());
                     let summary = summary.unwrap_or_else(|_| panic!("seed {seed}"));
                     assert!(summary.promises_kept > 0, "seed {seed} was never quiet");
-                    let (_, foreign) = Schedule::draw(seed).routers();
-                    assert!(
-                        foreign == 0 || summary.clients_knew > 0,
-                        "seed {seed}: nobody looked at clients"
-                    );
+                    clients_knew.fetch_add(summary.clients_knew, Ordering::Relaxed);
+                    concessions_helped.fetch_add(summary.concessions_helped, Ordering::Relaxed);
                 }
             });
         }
     });
+    let [knew, helped] = [clients_knew, concessions_helped].map(AtomicU64::into_inner);
+    println!(
+        "clients beside foreign routers knew ours {knew} times, keepalived after a concession {helped} times"
+    );
+    assert!(knew > 500 && helped > 20, "hardly anybody looked at clients: {knew}, {helped}");
 }
 
 #[test]
