@@ -38,7 +38,7 @@ mutants: ## Change the core in one place after the other and say which tests min
 hostile-packets: root ## Send every hostile packet to two agents (root); writes docs/hostile-packets.md
 	BATON_WRITE_DOCS=1 cargo test --package baton-agent --test kernel hostile::each_hostile
 
-fuzz: root ## Feed readers of packets, messages and tokens with bad input for SECONDS (600), and two agents with 10^6 packets (root)
+fuzz: root ## Feed readers of packets, messages and tokens with bad input for SECONDS (600), and agents with 10^6 packets (root)
 	@scripts/fuzz.sh $(SECONDS)
 
 build: ## Build the three programs for release

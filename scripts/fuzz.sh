@@ -1,6 +1,6 @@
 #!/bin/bash
-# Feeds every reader of the wire with bad input for so many seconds in all, and then two agents with 10^6
-# random packets through their sockets.
+# Feeds every reader of the wire with bad input for so many seconds in all, and then agents with 10^6
+# random packets through their sockets, and a real agent beside them, whose memory is watched.
 #
 # With a nightly compiler the targets of fuzz/ run under cargo-fuzz, guided by coverage. What they have found
 # worth keeping stays in target/fuzz/corpus, where the next run goes on; what broke a promise is kept in

@@ -5,6 +5,7 @@ mod frame;
 mod ipv4;
 mod ipv6;
 mod packet;
+mod real_agent;
 mod site;
 mod table;
 mod version_2;

@@ -1,10 +1,11 @@
-//! Many random packets through the real sockets.
+//! Many random packets through the real sockets, of agents in this process and of a real one.
 
 use std::time::{Duration, Instant};
 
 use super::frame::{Attacker, GROUP_MAC, GROUP_MAC_V6, Ipv4, Ipv6, covered, ethernet, plain, version_3};
 use super::packet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
-use super::site::{GLOBAL, LINK_LOCAL, Site, VIP, VIP_2, VRID, VRID_2};
+use super::real_agent::RealAgent;
+use super::site::{GLOBAL, LINK_LOCAL, Site, VIP, VIP_2, VRID, VRID_2, groups};
 use crate::eventually::{eventually, within};
 use crate::wire::Capture;
 
@@ -116,23 +117,25 @@ fn a_flood_of_random_packets_moves_nothing_takes_no_memory_and_is_counted_to_the
         .map_or(PACKETS, |number| number.parse().expect("BATON_HOSTILE_PACKETS is a number"));
     let site = Site::start();
     let capture = Capture::start(&site.lab, 2, "src host 10.66.0.1 and dst host 224.0.0.18 and ip[21] == 51");
+    let real = RealAgent::start(&site.lab, 4, groups(100), ("backup", 3));
     Attacker::stay_on_one_processor();
     let (valid, mut random) = (valid(), Random(0x9e37_79b9_7f4a_7c15));
     let (active, backup) = (site.active.look().0, site.backup.look().0);
-    let (started, mut expected, mut settled) = (Instant::now(), 0, 0);
+    let (started, mut expected, mut settled) = (Instant::now(), 0, [0; 2]);
+    let resident = || [resident(), real.resident()];
     for number in 0..packets {
         let frame = any_frame(&mut random, &valid);
         expected += u64::from(is_vrrp(&frame));
         site.attacker.send(&frame);
         if number % BURST == 0 {
-            let waiting = || backlog(&site, 1).max(backlog(&site, 3));
+            let waiting = || [1, 3, 4].map(|host| backlog(&site, host)).into_iter().max().unwrap_or_default();
             eventually("the agents keep up", waiting, |octets| *octets < BACKLOG);
         }
         if number == packets / 10 {
             settled = resident();
         }
     }
-    let rate = packets * 1_000 / u64::try_from(started.elapsed().as_millis()).expect("not that long").max(1);
+    let seconds = started.elapsed().as_secs_f64();
 
     let all = |now: &super::site::Counted, before: &super::site::Counted| {
         let dropped = |counted: &super::site::Counted| counted.dropped.values().sum::<u64>();
@@ -147,13 +150,18 @@ fn a_flood_of_random_packets_moves_nothing_takes_no_memory_and_is_counted_to_the
     within(Duration::from_secs(20), "each one is accounted for", look, |counted| *counted >= expected);
 
     let causes = site.active.look().0.dropped;
-    let grown = resident().saturating_sub(settled);
+    let wanted = causes.iter().map(|(cause, count)| (cause.to_string(), *count)).collect();
+    eventually("the real agent has counted the same", || real.dropped(), |dropped| *dropped == wanted);
+    let [here, in_worker] = [0, 1].map(|which| resident()[which].saturating_sub(settled[which]));
+    site.assert_nothing_moved();
+    real.assert_unmoved();
     println!(
-        "{packets} packets, {expected} of protocol 112, {rate}/s; memory grew by {grown} octets; {causes:?}"
+        "{packets} packets, {expected} of protocol 112, in {seconds:.0} s; role changes: 0; memory grew by \
+         {here} octets in this process and by {in_worker} octets in the worker of the real agent; \
+         dropped: {causes:?}"
     );
     assert!(causes.len() >= 8, "the packets were not that random: {causes:?}");
-    assert!(grown <= MAY_GROW, "memory grew by {grown} octets");
-    site.assert_nothing_moved();
+    assert!(here.max(in_worker) <= MAY_GROW, "memory grew by {here} and {in_worker} octets");
     let times: Vec<_> = capture.lines().iter().map(|line| line.at).collect();
     let longest = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0])).max().expect("advertisements");
     // A Backup would take over after more than three seconds.

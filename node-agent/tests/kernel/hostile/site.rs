@@ -65,9 +65,9 @@ pub(super) struct Agent {
 impl Site {
     /// Everybody in place, and nothing moving.
     pub(super) fn start() -> Self {
-        let lab = Lab::new(3);
+        let lab = Lab::new(4);
         pass_everything(&lab);
-        for host in 1..=3 {
+        for host in 1..=4 {
             lab.ip(host, &["address", "add", &format!("fe80::{host}/64"), "dev", "eth0", "nodad"]);
             lab.ip(host, &["address", "add", &format!("2001:db8:66::{host}/64"), "dev", "eth0", "nodad"]);
         }
@@ -185,7 +185,7 @@ impl Agent {
 }
 
 /// Keeps the bridge from looking into what it carries: where it filters, it drops what has no good IP header.
-fn pass_everything(lab: &Lab) {
+pub(super) fn pass_everything(lab: &Lab) {
     let script =
         "for file in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do [ ! -e $file ] || echo 0 >$file; done";
     lab::ip(&["netns", "exec", &lab.switch(), "sh", "-c", script]);
@@ -195,7 +195,7 @@ fn is_active(source: IpAddr) -> bool {
     source == IpAddr::from([10, 66, 0, ACTIVE]) || source == IpAddr::from(link_local(ACTIVE))
 }
 
-fn groups(priority: u8) -> Vec<DesiredGroup> {
+pub(super) fn groups(priority: u8) -> Vec<DesiredGroup> {
     // Longer than a busy machine makes an agent wait.
     let base =
         DesiredGroup { advertisement_interval_ms: AdvertisementInterval::DEFAULT_V2, ..group(priority) };
