@@ -121,7 +121,7 @@ pub struct LocalGroupStatus {
     pub fault: Option<String>,
     /// What was sent, heard and dropped.
     pub counters: GroupCounters,
-    /// The routers that it has heard, by address, at most 16.
+    /// The members that it has heard, and at most 16 other routers, by address.
     #[serde(default)]
     pub heard: Vec<HeardRouter>,
     /// The form of the checksum that it sends: `rfc9568` or `rfc5798`.

@@ -317,7 +317,7 @@ pub struct MemberStatus {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub dropping: Vec<String>,
-    /// The routers that it has heard, by address, at most 16.
+    /// The members that it has heard, and at most 16 other routers, by address.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub peers: Vec<Peer>,
