@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Binder, Done, Event, GroupHandle};
+use super::{Binder, Done, Event, GroupHandle, LEFTOVERS};
 
 /// A takeover by others, and what they change in the kernel for it, is over by then.
 const LOWER_AFTER: Duration = Duration::from_millis(100);
@@ -25,6 +25,10 @@ impl Binder {
             binding.lowers = Some(link);
         } else if binding.lowers.is_none() {
             self.bindings.remove(&group);
+            if group == LEFTOVERS {
+                // What they were on may go down now.
+                self.events.push_back(Event::LinkLeft);
+            }
             return;
         }
         if !self.lowering.waiting.contains(&group) {

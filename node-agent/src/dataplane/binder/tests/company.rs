@@ -108,3 +108,12 @@ async fn a_macvlan_that_a_stranger_took_down_comes_up_again() {
     tokio::time::timeout(Duration::from_millis(20), binder.next()).await.expect_err("nothing to say");
     assert_eq!(table.take_done(), ["up"]);
 }
+
+#[tokio::test]
+async fn whoever_takes_macvlans_down_hears_when_nothing_of_an_earlier_life_is_left_on_them() {
+    let (table, mut binder) = binder(&[3]);
+    assert_eq!(binder.remove_leftovers(), 1);
+    assert!(!binder.links().held.is_empty());
+    assert!(matches!(next(&mut binder).await, Event::LinkLeft));
+    assert!(binder.links().held.is_empty() && table.all().is_empty());
+}
