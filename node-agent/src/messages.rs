@@ -138,7 +138,8 @@ pub struct GroupSnapshot {
     pub last_heard_boottime_ns: Option<u64>,
     /// Active_Down_Interval as it applies now; `None` while it takes no part.
     pub active_down_interval: Option<Duration>,
-    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is wrong.
+    /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is
+    /// wrong.
     pub fault: Option<String>,
     /// What was sent, heard and dropped.
     pub counters: GroupCounters,

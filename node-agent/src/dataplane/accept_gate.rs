@@ -10,8 +10,8 @@
 //! them.
 //!
 //! When the program can no longer say what the table has, it is taken to have what it had, and that nobody
-//! can tell is said of every group that asked for it. When it says that the table is not as it was written and
-//! cannot write it again, no group takes over on the strength of it.
+//! can tell is said of every group that asked for it. When it says that the table is not as it was written
+//! and cannot write it again, no group takes over on the strength of it.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;

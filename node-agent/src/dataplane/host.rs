@@ -35,8 +35,8 @@ impl Host for ThisHost<'_> {
     }
 
     fn has_nft(&self) -> bool {
-        // Groups that need no nft must not pay at the next start for a program that was removed meanwhile. Those that
-        // do find out by themselves.
+        // Groups that need no nft must not pay at the next start for a program that was removed meanwhile.
+        // Those that do find out by themselves.
         *self.nft.get_or_init(|| self.is_idle || nft::find().is_some())
     }
 
@@ -50,8 +50,8 @@ impl Host for ThisHost<'_> {
     }
 }
 
-/// Whether the host forwards packets of the family that come in through this interface (`networking/ip-sysctl`,
-/// `conf/interface/forwarding`): in IPv6, whether it is a router there.
+/// Whether the host forwards packets of the family that come in through this interface
+/// (`networking/ip-sysctl`, `conf/interface/forwarding`): in IPv6, whether it is a router there.
 pub(super) fn forwards(family: Family, interface: &str) -> bool {
     let family = match family {
         Family::Ipv4 => "ipv4",

@@ -15,8 +15,9 @@
 //! macvlan must not filter by the reverse path: `rp_filter` 2, since the kernel uses the larger of this and `all`'s.
 //!
 //! # Who forwards
-//! What is sent to the virtual router's MAC address comes in through the macvlan, so the macvlan forwards where the
-//! interface below does (`conf/interface/forwarding`): a new interface would take that from `conf/default`.
+//! What is sent to the virtual router's MAC address comes in through the macvlan, so the macvlan forwards
+//! where the interface below does (`conf/interface/forwarding`): a new interface would take that from
+//! `conf/default`.
 
 mod removal;
 
@@ -106,8 +107,8 @@ impl NetlinkLinks {
         Ok(Self { netlink: Netlink::connect()?, background })
     }
 
-    /// Makes macvlans as they must be and leaves them DOWN; those that an earlier attempt has left unfinished are
-    /// finished. What one fails at leaves nothing of it behind.
+    /// Makes macvlans as they must be and leaves them DOWN; those that an earlier attempt has left unfinished
+    /// are finished. What one fails at leaves nothing of it behind.
     pub(super) fn make(
         &self,
         blueprints: Vec<Blueprint>,
@@ -137,7 +138,8 @@ impl NetlinkLinks {
         })
     }
 
-    /// Removes macvlans; one that is gone is no error. `restore` says how interfaces below are to answer ARP again.
+    /// Removes macvlans; one that is gone is no error. `restore` says how interfaces below are to answer ARP
+    /// again.
     pub(super) fn remove(
         &self,
         macvlans: BTreeSet<u32>,

@@ -1,9 +1,9 @@
 //! Keeps one macvlan for each virtual router that has a MAC address of its own.
 //!
-//! Level-triggered: it is told which are wanted and what the kernel has, and makes what is missing and removes what is
-//! too many. A macvlan is made when its group comes, DOWN, so that a takeover has only to bring it up; and it is
-//! removed a while after its group has gone, together with the others that nobody wants by then: that keeps the kernel
-//! from changing any address for 20 to 40 ms, however many they are.
+//! Level-triggered: it is told which are wanted and what the kernel has, and makes what is missing and
+//! removes what is too many. A macvlan is made when its group comes, DOWN, so that a takeover has only to
+//! bring it up; and it is removed a while after its group has gone, together with the others that nobody
+//! wants by then: that keeps the kernel from changing any address for 20 to 40 ms, however many they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

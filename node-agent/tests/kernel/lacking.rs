@@ -1,5 +1,5 @@
-//! Hosts that lack what a group asks for: that group says so and never holds its addresses without it, and the other
-//! groups of the node go on as if nothing were.
+//! Hosts that lack what a group asks for: that group says so and never holds its addresses without it, and
+//! the other groups of the node go on as if nothing were.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -46,7 +46,8 @@ fn after(command: &mut Command, script: &str) {
     command.args(["unshare", "--mount", "sh", "-c", &format!("{script} && exec \"$@\""), "sh"]);
 }
 
-/// Has the agent find an `nft` that hangs while there is a file `hang` beside it, and refuses while there is `refuse`.
+/// Has the agent find an `nft` that hangs while there is a file `hang` beside it, and refuses while there is
+/// `refuse`.
 fn with_moody_nft(command: &mut Command, directory: &Path) {
     use std::os::unix::fs::PermissionsExt;
     let real = "/usr/sbin/nft";

@@ -12,7 +12,8 @@ use comfy_table::presets::NOTHING;
 
 use super::heard;
 
-/// `now` is the time by the wall clock that the status was made with, `boottime_ns` the same by `CLOCK_BOOTTIME`.
+/// `now` is the time by the wall clock that the status was made with, `boottime_ns` the same by
+/// `CLOCK_BOOTTIME`.
 pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>, boottime_ns: u64) -> String {
     let mut text = String::new();
     for problem in problems(status, now) {

@@ -1,8 +1,8 @@
 //! Removes many macvlans at once.
 //!
-//! The kernel takes 20 ms to remove an interface, in which nobody can change an address, and hardly more for fifty that
-//! it removes together: those of one link group (`ip link delete group`). A group is a number that anybody may use, so
-//! the macvlans enter one only now, and are removed one by one when a stranger is in it.
+//! The kernel takes 20 ms to remove an interface, in which nobody can change an address, and hardly more for
+//! fifty that it removes together: those of one link group (`ip link delete group`). A group is a number that
+//! anybody may use, so the macvlans enter one only now, and are removed one by one when a stranger is in it.
 
 use std::collections::BTreeSet;
 
