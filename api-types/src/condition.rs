@@ -40,6 +40,10 @@ pub enum ConditionKind {
     PeerAddressUnknown,
     /// The group authenticates by a text that whoever hears one advertisement knows.
     AuthenticationInsecure,
+    /// Members have priorities that are equal or nearly so: as backups both may take over.
+    PrioritiesTooClose,
+    /// A node has a priority from 250 to 254, which are kept for moving the addresses on request.
+    PriorityReserved,
     /// A router that is no member speaks for the virtual router.
     ForeignRouter,
     /// Somebody advertises other addresses than the group's.
@@ -64,7 +68,7 @@ impl<'de> Deserialize<'de> for ConditionKind {
 
 impl ConditionKind {
     /// Those that a server finds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::NoHolder,
         Self::TwoHolders,
         Self::AgentDisconnected,
@@ -73,6 +77,8 @@ impl ConditionKind {
         Self::MixedDialects,
         Self::PeerAddressUnknown,
         Self::AuthenticationInsecure,
+        Self::PrioritiesTooClose,
+        Self::PriorityReserved,
         Self::ForeignRouter,
         Self::AddressListMismatch,
         Self::IntervalMismatch,
@@ -92,6 +98,8 @@ impl ConditionKind {
             Self::MixedDialects => "mixed_dialects",
             Self::PeerAddressUnknown => "peer_address_unknown",
             Self::AuthenticationInsecure => "authentication_insecure",
+            Self::PrioritiesTooClose => "priorities_too_close",
+            Self::PriorityReserved => "priority_reserved",
             Self::ForeignRouter => "foreign_router",
             Self::AddressListMismatch => "address_list_mismatch",
             Self::IntervalMismatch => "interval_mismatch",
@@ -104,7 +112,7 @@ impl ConditionKind {
     /// Whether it says what an operator has chosen rather than that something fails.
     #[must_use]
     pub const fn is_advice(self) -> bool {
-        matches!(self, Self::AuthenticationInsecure)
+        matches!(self, Self::AuthenticationInsecure | Self::PrioritiesTooClose | Self::PriorityReserved)
     }
 }
 

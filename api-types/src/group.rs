@@ -1,161 +1,24 @@
 //! VIP groups: one group is one VRRP virtual router.
 
 mod member;
+pub mod priorities;
+mod spec;
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use crate::condition::Condition;
 use crate::counters::GroupCounters;
 use crate::peer::Peer;
-use crate::protocol::{
-    Authentication, MacMode, MaxHops, PreemptDelay, ProtocolOptions, Transport, VirtualRoute, VirtualRule,
-};
+use crate::protocol::{Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule};
 use crate::transition::State;
 use crate::{Name, Timestamp, VirtualAddress};
 
-pub use member::{ExternalMember, Member, NodeMember};
+use spec::yes;
 
-/// A group as an operator writes it. Read from outside, it has every field, also those that were left out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-#[serde(deny_unknown_fields, remote = "Self")]
-pub struct GroupSpec {
-    /// Unique among groups.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example = "web"))]
-    pub name: Name,
-    /// Free text for people, at most 500 characters.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(max_length = 500))]
-    pub description: String,
-    /// The name of the segment the group lives on.
-    #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example = "frontend"))]
-    pub segment: Name,
-    /// The address family. The same VRID in two families is two virtual routers.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = crate::schema::Family, default = "ipv4"))]
-    pub family: Family,
-    /// The virtual router identifier, unique in the segment and family.
-    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 1, maximum = 255, example = 51))]
-    pub vrid: Vrid,
-    /// The protocol version.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 2, maximum = 3, default = 3))]
-    pub version: Version,
-    /// How often the active member advertises, in milliseconds: multiples of 10 from 10 to 40,950, by default 100; in
-    /// version 2 multiples of 1,000 from 1,000 to 255,000, by default 1,000. `None` is that default.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = u32, required = false, minimum = 10, maximum = 255_000, multiple_of = 10))]
-    pub advertisement_interval_ms: Option<AdvertisementInterval>,
-    /// Whether a member takes the addresses from an active one of lower priority. The owner always does.
-    #[serde(default = "yes")]
-    #[cfg_attr(feature = "openapi", schema(default = true))]
-    pub preempt_mode: bool,
-    /// For how long a member must have heard an active one of lower priority before it takes the addresses from it, in
-    /// milliseconds. The owner never waits.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = u32, minimum = 0, maximum = 3_600_000, default = 0))]
-    pub preempt_delay_ms: PreemptDelay,
-    /// Whether the active member accepts packets to the virtual addresses; ARP and neighbour discovery it always
-    /// answers. The owner always accepts.
-    #[serde(default = "yes")]
-    #[cfg_attr(feature = "openapi", schema(default = true))]
-    pub accept_mode: bool,
-    /// Which MAC address answers for the virtual addresses.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(default = "interface"))]
-    pub mac_mode: MacMode,
-    /// How advertisements reach the other members. Unicast goes to the address of each other member, which is known: it
-    /// is the one its agent reports, or the one an external member is written with.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(default = "multicast"))]
-    pub transport: Transport,
-    /// How many routers may lie between members: 0 to 254, and only with unicast more than 0.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(value_type = u8, minimum = 0, maximum = 254, default = 0))]
-    pub max_hops: MaxHops,
-    /// Whether the first virtual address of an IPv6 group must be link-local, as RFC 9568 wants it. Without, some
-    /// routers of other makers can be members.
-    #[serde(default = "yes")]
-    #[cfg_attr(feature = "openapi", schema(default = true))]
-    pub require_link_local: bool,
-    /// What version 2 carries beside its addresses; `null` for nothing. It keeps nobody out: whoever hears one
-    /// advertisement knows the text. Use it only for routers that insist on it.
-    #[serde(default)]
-    pub authentication: Option<Authentication>,
-    /// Which form of the version 3 checksum the members send over IPv4.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(default = "auto"))]
-    pub checksum: Checksum,
-    /// The addresses that move, 1 to 1,000. No member has one as its own, but the owner (priority 255).
-    /// An advertisement has room for the first 255, in IPv6 for the first 90; the others move with them.
-    #[cfg_attr(feature = "openapi", schema(value_type = Vec<String>, min_items = 1, max_items = 1000, example = json!(["192.0.2.10/24"])))]
-    pub virtual_addresses: Vec<VirtualAddress>,
-    /// Routes that the active member has through its interface, from after it got the addresses until before it lets go
-    /// of them.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(max_items = 64))]
-    pub virtual_routes: Vec<VirtualRoute>,
-    /// Policy rules that the active member has, for as long.
-    #[serde(default)]
-    #[cfg_attr(feature = "openapi", schema(max_items = 64))]
-    pub virtual_rules: Vec<VirtualRule>,
-    /// Who takes part. 1 to 32.
-    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 32))]
-    pub members: Vec<Member>,
-}
-
-/// The interval of a group of this version that asks for none.
-#[must_use]
-pub const fn default_advertisement_interval(version: Version) -> AdvertisementInterval {
-    match version {
-        Version::V3 => AdvertisementInterval::DEFAULT_V3,
-        Version::V2 => AdvertisementInterval::DEFAULT_V2,
-    }
-}
-
-const fn yes() -> bool {
-    true
-}
-
-impl GroupSpec {
-    /// How often the active member advertises.
-    #[must_use]
-    pub fn advertisement_interval(&self) -> AdvertisementInterval {
-        self.advertisement_interval_ms.unwrap_or_else(|| default_advertisement_interval(self.version))
-    }
-
-    /// How the members speak, beyond the election.
-    #[must_use]
-    pub fn options(&self) -> ProtocolOptions {
-        ProtocolOptions {
-            preempt_delay_ms: self.preempt_delay_ms,
-            accept_mode: self.accept_mode,
-            mac_mode: self.mac_mode,
-            transport: self.transport,
-            max_hops: self.max_hops,
-            require_link_local: self.require_link_local,
-            authentication: self.authentication.clone(),
-            virtual_routes: self.virtual_routes.clone(),
-            virtual_rules: self.virtual_rules.clone(),
-        }
-    }
-}
-
-impl Serialize for GroupSpec {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Self::serialize(self, serializer)
-    }
-}
-
-impl<'de> Deserialize<'de> for GroupSpec {
-    /// The default of the interval depends on another field, so it is filled in once both are read.
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spec = Self::deserialize(deserializer)?;
-        Ok(Self { advertisement_interval_ms: Some(spec.advertisement_interval()), ..spec })
-    }
-}
+pub use member::{ExternalMember, Member, MemberSpec, NodeMember, NodeMemberSpec, with_priorities};
+pub use spec::{GroupSpec, default_advertisement_interval};
 
 /// Which form of the version 3 checksum over IPv4 is sent. Both are always accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -349,53 +212,5 @@ impl Group {
             virtual_rules: self.virtual_rules.clone(),
             members: self.members.clone(),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    fn least() -> Value {
-        json!({"name": "web", "segment": "lan", "vrid": 51, "virtual_addresses": ["192.0.2.10/24"],
-               "members": [{"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240}]})
-    }
-
-    #[test]
-    fn the_interval_that_is_left_out_is_the_one_of_the_version() {
-        let interval = |version: Option<u8>, written: Option<u32>| {
-            let mut group = least();
-            if let Some(version) = version {
-                group["version"] = json!(version);
-            }
-            if let Some(written) = written {
-                group["advertisement_interval_ms"] = json!(written);
-            }
-            let spec: GroupSpec = serde_json::from_value(group).unwrap();
-            serde_json::to_value(spec).unwrap()["advertisement_interval_ms"].clone()
-        };
-        assert_eq!(interval(None, None), 100);
-        assert_eq!(interval(Some(3), None), 100);
-        assert_eq!(interval(Some(2), None), 1_000);
-        assert_eq!(interval(Some(2), Some(3_000)), 3_000);
-        assert_eq!(interval(Some(2), Some(100)), 100, "what is written stays, for the rules to refuse");
-    }
-
-    #[test]
-    fn what_is_left_out_is_how_a_group_usually_speaks() {
-        let spec: GroupSpec = serde_json::from_value(least()).unwrap();
-        assert_eq!(spec.options(), ProtocolOptions::default());
-        assert!(spec.preempt_mode);
-        let again: GroupSpec = serde_json::from_value(serde_json::to_value(&spec).unwrap()).unwrap();
-        assert_eq!(again, spec);
-    }
-
-    #[test]
-    fn an_unknown_field_is_refused() {
-        let mut group = least();
-        group["vridd"] = json!(1);
-        let error = serde_json::from_value::<GroupSpec>(group).expect_err("nobody knows it");
-        assert!(error.to_string().contains("unknown field `vridd`"), "{error}");
     }
 }

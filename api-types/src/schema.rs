@@ -4,7 +4,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::group::{ExternalMember, Member, NodeMember};
+use crate::group::{ExternalMember, Member, MemberSpec, NodeMember, NodeMemberSpec};
 
 /// The words of [`vrrp::Family`]; the protocol crate knows no schemas.
 #[derive(ToSchema)]
@@ -19,17 +19,29 @@ pub enum Family {
 impl ToSchema for Member {}
 
 impl PartialSchema for Member {
-    /// Each kind as one closed object. The derived form, `allOf` of a closed object and the `kind`, accepts nothing.
     fn schema() -> RefOr<Schema> {
-        let one_of = OneOfBuilder::new()
-            .description(Some("One member of a group."))
-            .item(of_kind::<NodeMember>("node", "A host with an agent."))
-            .item(of_kind::<ExternalMember>(
-                "external",
-                "A router without an agent, for example a keepalived: a peer that is never commanded.",
-            ));
-        RefOr::T(Schema::OneOf(one_of.build()))
+        one_of_kinds::<NodeMember>("One member of a group.")
     }
+}
+
+impl ToSchema for MemberSpec {}
+
+impl PartialSchema for MemberSpec {
+    fn schema() -> RefOr<Schema> {
+        one_of_kinds::<NodeMemberSpec>("One member of a group, as it is written.")
+    }
+}
+
+/// Each kind as one closed object. The derived form, `allOf` of a closed object and the `kind`, accepts nothing.
+fn one_of_kinds<Node: PartialSchema>(description: &str) -> RefOr<Schema> {
+    let one_of = OneOfBuilder::new()
+        .description(Some(description))
+        .item(of_kind::<Node>("node", "A host with an agent."))
+        .item(of_kind::<ExternalMember>(
+            "external",
+            "A router without an agent, for example a keepalived: a peer that is never commanded.",
+        ));
+    RefOr::T(Schema::OneOf(one_of.build()))
 }
 
 fn of_kind<T: PartialSchema>(kind: &str, description: &str) -> RefOr<Schema> {

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use api_types::group::{ExternalMember, GroupSpec, NodeMember};
+use api_types::group::{ExternalMember, GroupSpec, NodeMemberSpec};
 use api_types::manifest::Manifest;
 use api_types::node::NodeSpec;
 use api_types::segment::SegmentSpec;
@@ -121,7 +121,7 @@ fn member(mut value: Value) -> Result<(), Wrong> {
         return Err(Wrong::new("", format!("there is no `kind`: {MEMBER_KINDS}")));
     };
     match kind.as_str() {
-        Some("node") => spec::<NodeMember>(value).map(drop),
+        Some("node") => spec::<NodeMemberSpec>(value).map(drop),
         Some("external") => spec::<ExternalMember>(value).map(drop),
         Some(other) => Err(Wrong::new("/kind", format!("kind: {other:?} is not known: {MEMBER_KINDS}"))),
         None => Err(Wrong::new("/kind", format!("kind: it must be a word: {MEMBER_KINDS}"))),

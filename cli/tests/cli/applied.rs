@@ -141,6 +141,43 @@ fn what_the_server_advises_against_is_told_and_applied_all_the_same() {
 }
 
 #[test]
+fn priorities_that_are_left_out_are_given_once_and_shown() {
+    let server = Server::shared();
+    let manifest = |more: &str| {
+        format!(
+            "{}---\nkind: node\nname: rank1\n---\nkind: node\nname: rank2\n---\nkind: group\nname: rank\n\
+             segment: rank\nvrid: 38\n{more}virtual_addresses: [10.38.0.1/24]\nmembers:\n  \
+             - {{kind: node, node: rank1, interface: eth0}}\n  - {{kind: node, node: rank2, interface: eth0}}\n",
+            segment("rank", "10.38.0.0/24")
+        )
+    };
+    for outcome in ["created", "unchanged"] {
+        let said = server.applied(&manifest(""));
+        assert!(said.ends_with(&format!("group/rank    {outcome}\n")), "{said}");
+    }
+    let shown = server.done(&["get", "group", "rank", "-o", "yaml"]);
+    assert!(shown.contains("priority: 240\n") && shown.contains("priority: 232\n"), "{shown}");
+    assert!(server.applied(&shown).ends_with("group/rank  unchanged\n"), "what is shown is what was given");
+    let described = server.done(&["describe", "group", "rank"]);
+    let line =
+        |name: &str| described.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(line("rank1").contains(" 240 ") && line("rank2").contains(" 232 "), "{described}");
+
+    let shorter = server.applied(&manifest("advertisement_interval_ms: 10\n"));
+    assert!(shorter.ends_with("members[rank2].priority: 232 -> 163\n"), "{shorter}");
+    let crowd: String =
+        (3..6).map(|n| format!("  - {{kind: node, node: rank{n}, interface: eth0}}\n")).collect();
+    let said =
+        server.baton_with(&["apply", "-f", "-"], &(manifest("advertisement_interval_ms: 10\n") + &crowd));
+    assert_eq!((said.code, said.out.as_str()), (2, ""), "{}", said.err);
+    assert!(
+        said.err.contains("5 members have no priority written, and at 10 ms there is room for 4"),
+        "{}",
+        said.err
+    );
+}
+
+#[test]
 fn each_way_to_fail_has_its_exit_status_and_says_what_was_applied() {
     let server = Server::shared();
     let manifest = format!(

@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use api_types::condition::ConditionKind;
+use api_types::group::Member;
 use api_types::node::Rejection;
 use api_types::protocol::Transport;
 use api_types::transition::State;
@@ -14,6 +15,7 @@ use vrrp::AdvertisementInterval;
 use super::holder::{self, Observed};
 
 mod hearing;
+mod priorities;
 
 /// Something that is not as it should be at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,7 +39,9 @@ const REPORTS_APART: Duration = Duration::from_secs(1);
 
 /// What a group is told to be, as far as conditions depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct GroupFacts {
+pub struct GroupFacts<'a> {
+    /// Its members, as they are configured.
+    pub members: &'a [Member],
     /// How often the active member advertises.
     pub interval: AdvertisementInterval,
     /// How advertisements reach the other members.
@@ -48,7 +52,7 @@ pub struct GroupFacts {
 
 /// What is not as it should be with a group.
 #[must_use]
-pub fn of_group(members: &[Observed], group: &GroupFacts) -> Vec<Finding> {
+pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     let interval = group.interval;
     let mut findings = Vec::new();
     match holder::known_holders(members).as_slice() {
@@ -64,6 +68,7 @@ pub fn of_group(members: &[Observed], group: &GroupFacts) -> Vec<Finding> {
     findings.extend(hearing::peer_address_unknown(members, group));
     findings.extend(hearing::of_group(members, group));
     findings.extend(group.is_authenticated.then(authentication_insecure));
+    findings.extend(priorities::of_group(group.members, interval));
     findings
 }
 
@@ -154,7 +159,8 @@ mod tests {
     use api_types::channel::Revision;
     use api_types::node::RejectionReason;
 
-    const FACTS: GroupFacts = GroupFacts {
+    const FACTS: GroupFacts<'_> = GroupFacts {
+        members: &[],
         interval: AdvertisementInterval::DEFAULT_V3,
         transport: Transport::Multicast,
         is_authenticated: false,

@@ -12,6 +12,7 @@ use vrrp::{Family, Priority};
 use super::faults::{Faults, check_description};
 
 mod draft;
+mod priorities;
 mod protocol;
 
 pub use draft::{GroupDraft, MemberDraft};
@@ -49,6 +50,7 @@ fn check_rules(draft: &GroupDraft, faults: &mut Faults) {
         check_description(description, faults);
     }
     protocol::check(draft, faults);
+    priorities::check(draft, faults);
     check_virtual_addresses(draft, faults);
     check_members(draft, faults);
 }

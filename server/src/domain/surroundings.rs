@@ -136,11 +136,11 @@ fn check_fit(pointer: &str, address: IpAddr, name: &Name, segment: &SegmentFacts
 /// answer for it whoever is Active.
 fn check_ownership(draft: &GroupDraft, around: &Surroundings, faults: &mut Faults) {
     for (_, member) in draft.members() {
-        let MemberDraft::Node { node: Some(node), priority: Some(priority), interface: used } = member else {
+        let MemberDraft::Node { node: Some(node), priority: Some(_), interface: used } = member else {
             continue;
         };
         let interfaces = around.nodes.get(node).and_then(|facts| facts.interfaces.as_deref());
-        for interface in interfaces.unwrap_or_default().iter().filter(|_| !priority.is_owner()) {
+        for interface in interfaces.unwrap_or_default().iter().filter(|_| !member.is_owner()) {
             let is_used = used.as_ref() == Some(&interface.name);
             let or =
                 if is_used { format!(", or priority 255 for {node} if it owns it") } else { String::new() };

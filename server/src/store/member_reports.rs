@@ -18,6 +18,7 @@ use super::StoreError;
 use super::conditions;
 use super::events::Subject;
 use super::groups::transport_of;
+use super::members;
 use crate::domain::condition::{self, GroupFacts, ObservedLink};
 use crate::domain::desired::primary_address;
 use crate::domain::holder::{MemberReport, Observed, ObservedNode};
@@ -210,6 +211,7 @@ pub async fn judge_groups(
     groups.dedup();
     conditions::lock(conn, &groups).await?;
     let observed = observed(conn, &groups).await?;
+    let configured = members::of_groups(conn, &groups).await?;
     let rows = sqlx::query!(
         r#"SELECT id, advertisement_interval_ms, transport, authentication_text IS NOT NULL AS "is_authenticated!"
            FROM groups WHERE id = ANY($1) ORDER BY id"#,
@@ -220,6 +222,7 @@ pub async fn judge_groups(
     for row in rows {
         let wrong = |detail: String| StoreError::inconsistent("groups", row.id, detail);
         let facts = GroupFacts {
+            members: configured.get(&row.id).map(Vec::as_slice).unwrap_or_default(),
             interval: AdvertisementInterval::try_from(i64::from(row.advertisement_interval_ms))
                 .map_err(|error| wrong(error.to_string()))?,
             transport: transport_of(&row.transport)

@@ -32,6 +32,7 @@ mod outage;
 mod peers;
 mod permissions;
 mod preconditions;
+mod priorities;
 mod process;
 mod renewal;
 mod routes;

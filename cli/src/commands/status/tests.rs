@@ -266,16 +266,15 @@ fn without_a_group_the_next_step_is_shown() {
 
 #[test]
 fn advice_is_shown_and_fails_nothing() {
-    let advice =
-        json!([{"kind": "authentication_insecure", "detail": "It keeps nobody out.", "since": ago(60)}]);
-    let groups = [group("web", &["lb1"], advice)];
-    let nodes = [here("lb1"), here("lb2")];
-    assert!(Health::of(&groups, &nodes, now()).healthy);
-    let shown = shown(&groups, &nodes);
-    assert!(
-        shown.starts_with("1 group, all ok; 2 nodes, all ok\n\ngroup/web: authentication_insecure for 60s\n"),
-        "{shown}"
-    );
+    for kind in ["authentication_insecure", "priorities_too_close", "priority_reserved"] {
+        let advice = json!([{"kind": kind, "detail": "It was chosen so.", "since": ago(60)}]);
+        let groups = [group("web", &["lb1"], advice)];
+        let nodes = [here("lb1"), here("lb2")];
+        assert!(Health::of(&groups, &nodes, now()).healthy);
+        let shown = shown(&groups, &nodes);
+        let wanted = format!("1 group, all ok; 2 nodes, all ok\n\ngroup/web: {kind} for 60s\n");
+        assert!(shown.starts_with(&wanted), "{shown}");
+    }
 }
 
 #[test]

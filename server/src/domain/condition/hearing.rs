@@ -24,7 +24,7 @@ const SETTLES_IN: Duration = Duration::from_secs(5);
 /// How many routers a sentence names.
 const NAMED: usize = 4;
 
-pub(super) fn of_group(members: &[Observed], group: &GroupFacts) -> Vec<Finding> {
+pub(super) fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     let witnesses = Witnesses::of(members);
     let heard = [
         (ConditionKind::MixedDialects, witnesses.mixed_dialects()),
@@ -40,7 +40,7 @@ pub(super) fn of_group(members: &[Observed], group: &GroupFacts) -> Vec<Finding>
 }
 
 /// A member to which unicast cannot be sent.
-pub(super) fn peer_address_unknown(members: &[Observed], group: &GroupFacts) -> Option<Finding> {
+pub(super) fn peer_address_unknown(members: &[Observed], group: &GroupFacts<'_>) -> Option<Finding> {
     let unknown = |member: &Observed| match member {
         Observed::Node(node) if node.address.is_none() => {
             Some(format!("{} on {}", node.name, node.interface))
@@ -109,7 +109,7 @@ impl<'a> Witnesses<'a> {
         joined([mixed, other_version])
     }
 
-    fn foreign_router(&self, group: &GroupFacts) -> Option<String> {
+    fn foreign_router(&self, group: &GroupFacts<'_>) -> Option<String> {
         // Whoever is not known may be the one that is heard.
         let all_known = self.members.iter().all(|member| match member {
             Observed::Node(node) => !node.addresses.is_empty(),

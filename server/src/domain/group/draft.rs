@@ -5,7 +5,7 @@
 
 use std::net::IpAddr;
 
-use api_types::group::{Checksum, ExternalMember, GroupSpec, Member, NodeMember};
+use api_types::group::{Checksum, ExternalMember, GroupSpec, MemberSpec, NodeMemberSpec, with_priorities};
 use api_types::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule,
 };
@@ -38,14 +38,15 @@ pub struct GroupDraft {
     pub members: Option<Vec<MemberDraft>>,
 }
 
-/// A member of which not every field is known. The fields are those of [`NodeMember`] and [`ExternalMember`].
+/// A member of which not every field is known. The fields are those of [`NodeMemberSpec`] and
+/// [`ExternalMember`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each field is documented where it is named, in Member")]
+#[expect(missing_docs, reason = "each field is documented where it is named, in MemberSpec")]
 pub enum MemberDraft {
     Node {
         node: Option<Name>,
         interface: Option<String>,
-        priority: Option<Priority>,
+        priority: Option<Option<Priority>>,
     },
     External {
         name: Option<Name>,
@@ -76,10 +77,11 @@ impl GroupDraft {
         })
     }
 
-    /// The group, when every field could be read.
+    /// The group, when every field could be read and there are priorities for all members.
     #[must_use]
     pub fn complete(self) -> Option<GroupSpec> {
-        let members = self.members?.into_iter().map(MemberDraft::complete);
+        let members: Option<_> = self.members?.into_iter().map(MemberDraft::complete).collect();
+        let members = with_priorities(members?, self.advertisement_interval_ms?).ok()?;
         Some(GroupSpec {
             name: self.name?,
             description: self.description?,
@@ -100,7 +102,7 @@ impl GroupDraft {
             virtual_addresses: self.virtual_addresses?.into_iter().collect::<Option<_>>()?,
             virtual_routes: self.virtual_routes?.into_iter().collect::<Option<_>>()?,
             virtual_rules: self.virtual_rules?.into_iter().collect::<Option<_>>()?,
-            members: members.collect::<Option<_>>()?,
+            members,
         })
     }
 }
@@ -127,21 +129,29 @@ impl MemberDraft {
     /// Whether it says that it owns the addresses.
     #[must_use]
     pub fn is_owner(&self) -> bool {
+        self.priority().flatten().is_some_and(Priority::is_owner)
+    }
+
+    /// Its priority: `None` when it is not known, `Some(None)` when none is written.
+    #[must_use]
+    pub fn priority(&self) -> Option<Option<Priority>> {
         match self {
-            Self::Node { priority, .. } | Self::External { priority, .. } => {
-                priority.is_some_and(Priority::is_owner)
-            }
-            Self::Unread => false,
+            Self::Node { priority, .. } => *priority,
+            Self::External { priority, .. } => priority.map(Some),
+            Self::Unread => None,
         }
     }
 
-    fn complete(self) -> Option<Member> {
+    fn complete(self) -> Option<MemberSpec> {
         match self {
-            Self::Node { node, interface, priority } => {
-                Some(Member::Node(NodeMember { node: node?, interface: interface?, priority: priority? }))
-            }
+            Self::Node { node, interface, priority } => Some(MemberSpec::Node(NodeMemberSpec {
+                node: node?,
+                interface: interface?,
+                priority: priority?,
+            })),
             Self::External { name, address, priority } => {
-                Some(Member::External(ExternalMember { name: name?, address: address?, priority: priority? }))
+                let (name, address, priority) = (name?, address?, priority?);
+                Some(MemberSpec::External(ExternalMember { name, address, priority }))
             }
             Self::Unread => None,
         }

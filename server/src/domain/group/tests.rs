@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod priorities;
 mod protocol;
 
 /// A group that every rule accepts.
@@ -246,7 +247,7 @@ impl From<Member> for MemberDraft {
     fn from(member: Member) -> Self {
         match member {
             Member::Node(NodeMember { node, interface, priority }) => {
-                Self::Node { node: Some(node), interface: Some(interface), priority: Some(priority) }
+                Self::Node { node: Some(node), interface: Some(interface), priority: Some(Some(priority)) }
             }
             Member::External(ExternalMember { name, address, priority }) => {
                 Self::External { name: Some(name), address: Some(address), priority: Some(priority) }

@@ -65,7 +65,7 @@ impl FromFields for MemberDraft {
             MemberKind::Node => Self::Node {
                 node: fields.required("node"),
                 interface: fields.required("interface"),
-                priority: fields.required("priority"),
+                priority: fields.present("priority"),
             },
             MemberKind::External => Self::External {
                 name: fields.required("name"),

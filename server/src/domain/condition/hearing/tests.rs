@@ -6,7 +6,8 @@ use super::*;
 use crate::domain::holder::tests::{external, node};
 use crate::domain::peers::tests::peer;
 
-const FACTS: GroupFacts = GroupFacts {
+const FACTS: GroupFacts<'_> = GroupFacts {
+    members: &[],
     interval: AdvertisementInterval::DEFAULT_V3,
     transport: Transport::Multicast,
     is_authenticated: false,
