@@ -26,7 +26,8 @@ pub struct NodeMember {
     /// The name of the node.
     #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example = "lb1"))]
     pub node: Name,
-    /// The interface on the segment, as the node's kernel names it: 1 to 15 characters, no `/`, no white space.
+    /// The interface on the segment, as the node's kernel names it: 1 to 15 characters, no `/`, no white
+    /// space.
     #[cfg_attr(feature = "openapi", schema(pattern = "^[^/\\s]{1,15}$", example = "eth0"))]
     pub interface: String,
     /// 1 to 254; 255 says that the node owns the addresses.
@@ -42,7 +43,8 @@ pub struct ExternalMember {
     /// What people call it; unique in the group.
     #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example = "old-keepalived"))]
     pub name: Name,
-    /// The address its advertisements come from, a host of the segment; a virtual address only with priority 255.
+    /// The address its advertisements come from, a host of the segment; a virtual address only with priority
+    /// 255.
     #[cfg_attr(feature = "openapi", schema(value_type = String, example = "192.0.2.4"))]
     pub address: IpAddr,
     /// The priority it is expected to advertise.
@@ -68,11 +70,13 @@ pub struct NodeMemberSpec {
     /// The name of the node.
     #[cfg_attr(feature = "openapi", schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", example = "lb1"))]
     pub node: Name,
-    /// The interface on the segment, as the node's kernel names it: 1 to 15 characters, no `/`, no white space.
+    /// The interface on the segment, as the node's kernel names it: 1 to 15 characters, no `/`, no white
+    /// space.
     #[cfg_attr(feature = "openapi", schema(pattern = "^[^/\\s]{1,15}$", example = "eth0"))]
     pub interface: String,
-    /// 1 to 254; 255 says that the node owns the addresses. Left out, it is given by the order of the members: 240, then
-    /// as far apart as the interval needs, at least 8, and as far from those that are written.
+    /// 1 to 254; 255 says that the node owns the addresses. Left out, it is given by the order of the
+    /// members: 240, then as far apart as the interval needs, at least 8, and as far from those that are
+    /// written.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(value_type = u8, required = false, minimum = 1, maximum = 255, example = 240))]
     pub priority: Option<Priority>,

@@ -1,9 +1,9 @@
 //! The priorities that nodes are given when none are written.
 //!
-//! When the active member dies, each backup waits for its skew on top of the same three intervals. Two skews that
-//! are nearly the same elect two holders, so the priorities are so far apart that skews differ by at least 3 ms.
-//! What is given depends on nothing but the members as they are listed and the interval: the same group is always
-//! given the same, whoever reads it.
+//! When the active member dies, each backup waits for its skew on top of the same three intervals. Two skews
+//! that are nearly the same elect two holders, so the priorities are so far apart that skews differ by at
+//! least 3 ms. What is given depends on nothing but the members as they are listed and the interval: the same
+//! group is always given the same, whoever reads it.
 
 use thiserror::Error;
 use vrrp::{AdvertisementInterval, Priority};
@@ -22,8 +22,9 @@ const LEAST_SPACING_FROM_MS: u32 = 100;
 /// The members that have no priority written are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error(
-    "{wanted} members have no priority written, and at {interval} there is room for {room}, {spacing} points apart: \
-     allowed are {}priorities that are written", least.map(|least| format!("at least {least}, or ")).unwrap_or_default()
+    "{wanted} members have no priority written, and at {interval} there is room for {room}, {spacing} points \
+     apart: allowed are {}priorities that are written",
+    least.map(|least| format!("at least {least}, or ")).unwrap_or_default()
 )]
 pub struct NoRoom {
     /// How many have none written.
@@ -40,24 +41,25 @@ pub struct NoRoom {
 
 /// How many points apart given priorities are at least: `max(8, ⌈3 ms × 256 / interval⌉)`.
 ///
-/// Version 2 counts skews in parts of a second whatever the interval (RFC 3768 §6.1). That makes no difference here:
-/// its intervals are at least a second, where 8 points are more than enough in either version.
+/// Version 2 counts skews in parts of a second whatever the interval (RFC 3768 §6.1). That makes no
+/// difference here: its intervals are at least a second, where 8 points are more than enough in either
+/// version.
 #[must_use]
 pub fn spacing(interval: AdvertisementInterval) -> u8 {
     let points = (SKEWS_APART_MS * SKEW_PARTS).div_ceil(interval.as_millis());
     u8::try_from(points).map_or(u8::MAX, |points| points.max(LEAST_SPACING))
 }
 
-/// Whether the skews of two backups with these priorities differ by less than 3 ms, so that both may take over. An
-/// owner (255) is never a backup.
+/// Whether the skews of two backups with these priorities differ by less than 3 ms, so that both may take
+/// over. An owner (255) is never a backup.
 #[must_use]
 pub fn are_too_close(one: Priority, other: Priority, interval: AdvertisementInterval) -> bool {
     let points = u32::from(one.get().abs_diff(other.get()));
     !one.is_owner() && !other.is_owner() && points * interval.as_millis() < SKEWS_APART_MS * SKEW_PARTS
 }
 
-/// The priority of each member: the one that is written, or for `None` the next one, from 240 down, that is at least
-/// [`spacing`] from those above it and from all that are written. An owner's (255) does not count.
+/// The priority of each member: the one that is written, or for `None` the next one, from 240 down, that is
+/// at least [`spacing`] from those above it and from all that are written. An owner's (255) does not count.
 ///
 /// # Errors
 /// [`NoRoom`] when the members without one are too many for the interval.
@@ -93,7 +95,8 @@ fn free_priorities(written: &[Option<Priority>], spacing: u8) -> impl Iterator<I
     })
 }
 
-/// The shortest interval that has room for them. Every one from [`LEAST_SPACING_FROM_MS`] on has the same room.
+/// The shortest interval that has room for them. Every one from [`LEAST_SPACING_FROM_MS`] on has the same
+/// room.
 fn shortest_for(written: &[Option<Priority>], wanted: usize) -> Option<AdvertisementInterval> {
     (10..=LEAST_SPACING_FROM_MS)
         .step_by(10)
@@ -198,13 +201,13 @@ mod tests {
         }
         assert_eq!(
             given(10, &[0; 5]).unwrap_err().to_string(),
-            "5 members have no priority written, and at 10 ms there is room for 4, 77 points apart: allowed are at \
-             least 20 ms, or priorities that are written"
+            "5 members have no priority written, and at 10 ms there is room for 4, 77 points apart: allowed \
+             are at least 20 ms, or priorities that are written"
         );
         assert_eq!(
             given(100, &[0; 31]).unwrap_err().to_string(),
-            "31 members have no priority written, and at 100 ms there is room for 30, 8 points apart: allowed are \
-             priorities that are written"
+            "31 members have no priority written, and at 100 ms there is room for 30, 8 points apart: allowed \
+             are priorities that are written"
         );
     }
 }

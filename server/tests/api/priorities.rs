@@ -98,8 +98,8 @@ async fn the_answer_to_a_write_doubts_priorities_that_may_elect_two() {
     assert_eq!(found[0]["kind"], "priorities_too_close");
     assert_eq!(
         found[0]["detail"],
-        "as backups, lb1 (240) and old (233) may take over at the same time: at 100 ms, priorities at least 8 apart \
-         keep them from it"
+        "as backups, lb1 (240) and old (233) may take over at the same time: at 100 ms, priorities at least 8 \
+         apart keep them from it"
     );
     let found = doubts(10, 253, 252).await;
     let kinds: Vec<_> = found.iter().map(|condition| condition["kind"].as_str().unwrap()).collect();

@@ -25,7 +25,8 @@ fn too_close(members: &[Member], interval: AdvertisementInterval) -> Option<Find
         .map(|(one, other)| format!("{} and {}", shown(one), shown(other)))
         .collect();
     let detail = format!(
-        "as backups, {} may take over at the same time: at {interval}, priorities at least {} apart keep them from it",
+        "as backups, {} may take over at the same time: at {interval}, priorities at least {} apart \
+         keep them from it",
         pairs.join(", "),
         spacing(interval),
     );
@@ -95,8 +96,8 @@ mod tests {
             let wanted = wanted.map(|pairs| {
                 let apart = if interval == 10 { 77 } else { 8 };
                 let detail = format!(
-                    "as backups, {pairs} may take over at the same time: at {interval} ms, priorities at least {apart} \
-                     apart keep them from it"
+                    "as backups, {pairs} may take over at the same time: at {interval} ms, priorities at least \
+                     {apart} apart keep them from it"
                 );
                 (ConditionKind::PrioritiesTooClose, detail)
             });
