@@ -28,6 +28,10 @@ pub enum ConditionKind {
     NoHolder,
     /// More than one member of the group is active.
     TwoHolders,
+    /// A member says that it cannot hold the addresses.
+    MemberFault,
+    /// No other member could take over from the active one.
+    RedundancyLost,
     /// The agent of the node has no session with a server.
     AgentDisconnected,
     /// The agent refused the newest desired state and runs an older one.
@@ -50,6 +54,8 @@ pub enum ConditionKind {
     AddressListMismatch,
     /// Somebody advertises at another interval than the group's.
     IntervalMismatch,
+    /// Somebody speaks version 2 with another authentication than the group's.
+    AuthenticationMismatch,
     /// More than one router claims to own the addresses (priority 255).
     TwoOwners,
     /// Another router sends from the address of a member.
@@ -68,9 +74,11 @@ impl<'de> Deserialize<'de> for ConditionKind {
 
 impl ConditionKind {
     /// Those that a server finds.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::NoHolder,
         Self::TwoHolders,
+        Self::MemberFault,
+        Self::RedundancyLost,
         Self::AgentDisconnected,
         Self::ConfigRejected,
         Self::InterfaceUnverified,
@@ -82,6 +90,7 @@ impl ConditionKind {
         Self::ForeignRouter,
         Self::AddressListMismatch,
         Self::IntervalMismatch,
+        Self::AuthenticationMismatch,
         Self::TwoOwners,
         Self::DuplicateSource,
     ];
@@ -92,6 +101,8 @@ impl ConditionKind {
         match self {
             Self::NoHolder => "no_holder",
             Self::TwoHolders => "two_holders",
+            Self::MemberFault => "member_fault",
+            Self::RedundancyLost => "redundancy_lost",
             Self::AgentDisconnected => "agent_disconnected",
             Self::ConfigRejected => "config_rejected",
             Self::InterfaceUnverified => "interface_unverified",
@@ -103,6 +114,7 @@ impl ConditionKind {
             Self::ForeignRouter => "foreign_router",
             Self::AddressListMismatch => "address_list_mismatch",
             Self::IntervalMismatch => "interval_mismatch",
+            Self::AuthenticationMismatch => "authentication_mismatch",
             Self::TwoOwners => "two_owners",
             Self::DuplicateSource => "duplicate_source",
             Self::Unrecognised => "unrecognised",

@@ -16,6 +16,7 @@ use super::holder::{self, Observed};
 
 mod hearing;
 mod priorities;
+mod redundancy;
 
 /// Something that is not as it should be at this moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +56,8 @@ pub struct GroupFacts<'a> {
 pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     let interval = group.interval;
     let mut findings = Vec::new();
-    match holder::known_holders(members).as_slice() {
+    let holders = holder::known_holders(members);
+    match holders.as_slice() {
         [] => findings.extend(no_holder(members, interval)),
         [_] => {}
         holders => findings.push(Finding {
@@ -64,6 +66,7 @@ pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
             settles_in: REPORTS_APART + interval.as_duration() * 2,
         }),
     }
+    findings.extend(redundancy::of_group(members, &holders));
     findings.extend(interface_unverified(members));
     findings.extend(hearing::peer_address_unknown(members, group));
     findings.extend(hearing::of_group(members, group));
@@ -186,7 +189,7 @@ mod tests {
             (
                 "nobody holds",
                 nodes(vec![node(1, HERE, Some(State::Fault)), node(2, HERE, Some(State::Initialize))]),
-                vec![ConditionKind::NoHolder],
+                vec![ConditionKind::NoHolder, ConditionKind::MemberFault],
             ),
             (
                 "two hold",

@@ -31,6 +31,7 @@ pub(super) fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Find
         (ConditionKind::ForeignRouter, witnesses.foreign_router(group)),
         (ConditionKind::AddressListMismatch, witnesses.address_list_mismatch()),
         (ConditionKind::IntervalMismatch, witnesses.interval_mismatch()),
+        (ConditionKind::AuthenticationMismatch, witnesses.authentication_mismatch()),
         (ConditionKind::TwoOwners, witnesses.two_owners()),
         (ConditionKind::DuplicateSource, witnesses.duplicate_source()),
     ];
@@ -141,6 +142,12 @@ impl<'a> Witnesses<'a> {
         let refused = (!refused.is_empty())
             .then(|| format!("advertisements with another interval are dropped by {}", listed(refused)));
         joined([other, refused])
+    }
+
+    fn authentication_mismatch(&self) -> Option<String> {
+        let refused = self.dropping(DropCause::Authentication);
+        (!refused.is_empty())
+            .then(|| format!("advertisements with another authentication are dropped by {}", listed(refused)))
     }
 
     fn two_owners(&self) -> Option<String> {

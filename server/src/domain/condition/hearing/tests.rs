@@ -70,6 +70,11 @@ fn each_disagreement_is_a_condition_that_names_who_and_by_whom() {
             ConditionKind::IntervalMismatch,
             "advertisements with another interval are dropped by n1",
         ),
+        (
+            vec![drops("auth")],
+            ConditionKind::AuthenticationMismatch,
+            "advertisements with another authentication are dropped by n1",
+        ),
         (vec![drops("version")], ConditionKind::MixedDialects, "advertisements of another version reach n1"),
         (
             vec![form(1, Checksum::Rfc5798), form(2, Checksum::Rfc9568)],
