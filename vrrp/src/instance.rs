@@ -314,6 +314,11 @@ impl Instance {
         self.fall_back(from, Wait::from(now), Reason::HoldFailed);
     }
 
+    /// What could not be held is no longer what is to be held: the next attempt need not wait because of it.
+    pub fn forget_failure(&mut self) {
+        self.backoff.clear();
+    }
+
     /// The next thing to do. Call it after each of the other calls until there is none.
     #[must_use]
     pub fn poll_action(&mut self) -> Option<Action> {

@@ -185,6 +185,9 @@ impl Group {
             self.counters.priority_zero_pkts_rcvd += 1;
         }
         self.drain(now, effects);
+        if self.waits_without_failing(now) {
+            self.end_bind_fault(now, effects);
+        }
         Ok(())
     }
 
@@ -206,10 +209,7 @@ impl Group {
             return;
         }
         self.bound_at.get_or_insert(now);
-        if matches!(self.fault, Some(Fault::BindFailed(_))) {
-            self.fault = None;
-            self.become_state(State::Backup, TransitionReason::FaultCleared, now);
-        }
+        self.end_bind_fault(now, effects);
         if let Some(instance) = &mut self.instance {
             instance.handle_held(now);
         }

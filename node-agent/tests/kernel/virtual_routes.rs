@@ -198,6 +198,27 @@ fn a_route_that_the_kernel_refuses_is_a_fault_that_names_it_and_leaves_nothing()
 }
 
 #[test]
+fn every_member_is_out_of_fault_once_a_route_that_the_kernel_refused_is_no_longer_asked_for() {
+    let lab = Lab::new(2);
+    let routers = [(1, 240), (2, 200)].map(|(host, priority)| Router::running(&lab, host, group(priority)));
+    routers[0].reaches(State::Active, 1);
+    routers[1].reaches(State::Backup, 1);
+    for (router, priority) in routers.iter().zip([240, 200]) {
+        let mut refused = group(priority);
+        refused.options.virtual_routes.push(route("203.0.113.0/24", Some("192.0.2.1"), None));
+        router.apply(2, vec![refused]);
+    }
+    routers.iter().for_each(|router| drop(router.reaches(State::Fault, 1)));
+    for (router, priority) in routers.iter().zip([240, 200]) {
+        router.apply(3, vec![group(priority)]);
+    }
+    for (router, state) in routers.iter().zip([State::Active, State::Backup]) {
+        let stands = || router.group().map(|group| (group.state, group.fault));
+        eventually("it takes part again", stands, |stands| *stands == Some((state, None)));
+    }
+}
+
+#[test]
 fn what_an_earlier_life_left_is_removed() {
     let lab = Lab::new(2);
     let mut agent = Agent::start_group(&lab, 1, routed(200), |_, _| {});

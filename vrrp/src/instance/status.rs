@@ -77,6 +77,12 @@ impl Instance {
         }
     }
 
+    /// Before when nothing is tried again because the addresses could not be held; in the past when nothing failed.
+    #[must_use]
+    pub const fn retries_from(&self) -> Instant {
+        self.backoff.until()
+    }
+
     /// Active_Down_Interval as it applies now: by the interval that the Active router advertises, or by ours where
     /// it is not known or version 2 does not ask for it.
     #[must_use]

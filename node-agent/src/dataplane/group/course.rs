@@ -77,6 +77,12 @@ impl Group {
         self.set_footing(footing, now, effects);
         self.follow_mac(stood_on, effects);
         self.follow_wanted(wanted.as_ref(), effects);
+        if self.wanted() != wanted {
+            self.end_bind_fault(now, effects);
+            if let Some(instance) = &mut self.instance {
+                instance.forget_failure();
+            }
+        }
     }
 
     /// Leaves: an Active member hands over first.
@@ -185,6 +191,25 @@ impl Group {
         }
         // It begins anew, with the settings of that time.
         self.instance = None;
+    }
+
+    /// Whether it waits behind another router although it might try again what could not be held: it is a Backup like any
+    /// other. One that is to preempt stays in fault until an attempt succeeds.
+    pub(super) fn waits_without_failing(&self, now: Instant) -> bool {
+        self.instance.as_ref().is_some_and(|instance| {
+            let waits = instance.active_source().is_some() && instance.preempts_from().is_none();
+            waits && instance.retries_from() <= now
+        })
+    }
+
+    /// What could not be held is held, or is not what matters any longer.
+    pub(super) fn end_bind_fault(&mut self, now: Instant, effects: &mut Effects) {
+        if matches!(self.fault, Some(Fault::BindFailed(_))) {
+            self.fault = None;
+            self.become_state(State::Backup, TransitionReason::FaultCleared, now);
+            effects.touched.insert(self.handle);
+            effects.news = true;
+        }
     }
 
     /// The settings of the protocol where it stands.

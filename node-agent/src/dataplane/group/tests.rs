@@ -1,3 +1,4 @@
+mod faults;
 mod rules;
 
 use std::time::Duration;
