@@ -44,6 +44,8 @@ pub(super) struct VirtualLinks {
     agent: AgentNumber,
     wanted: BTreeSet<LinkKey>,
     refused: BTreeMap<LinkKey, String>,
+    /// How interfaces below answered ARP before the first macvlan came: a macvlan says it too, and may be deleted.
+    before: BTreeMap<u32, ArpSettings>,
     /// Those that were made and that the kernel has not told of yet.
     unseen: BTreeSet<LinkKey>,
     busy: Option<BoxFuture<'static, Done>>,
@@ -62,6 +64,7 @@ impl VirtualLinks {
             agent,
             wanted: BTreeSet::new(),
             refused: BTreeMap::new(),
+            before: BTreeMap::new(),
             unseen: BTreeSet::new(),
             busy: None,
             nap: None,
@@ -83,6 +86,7 @@ impl VirtualLinks {
 
     /// Begins whatever brings the kernel nearer to what is wanted.
     pub(super) fn follow(&mut self, interfaces: &Interfaces, in_use: &InUse) {
+        self.remember(interfaces);
         self.unseen.retain(|key| interfaces.virtual_link(*key).is_none());
         if self.busy.is_some() {
             return;
@@ -104,7 +108,7 @@ impl VirtualLinks {
             interfaces.macvlans().filter(|(ifindex, ..)| !in_use.held.contains(ifindex)).collect();
         let unwanted: Vec<_> =
             idle.iter().filter(|(_, state, _)| !names.contains(&state.name)).take(AT_ONCE).collect();
-        if !unwanted.is_empty() {
+        if !unwanted.is_empty() || self.before.keys().any(|parent| !self.is_used(*parent, interfaces)) {
             if std::mem::take(&mut self.rested) {
                 let unwanted = unwanted.iter().map(|(ifindex, _, macvlan)| (*ifindex, *macvlan)).collect();
                 self.busy = Some(self.remove(unwanted, interfaces));
@@ -130,7 +134,8 @@ impl VirtualLinks {
     /// Whether nothing is wanted and nothing is left.
     pub(super) fn is_idle(&self, interfaces: &Interfaces) -> bool {
         let is_done = self.busy.is_none() && self.unseen.is_empty();
-        self.wanted.is_empty() && is_done && interfaces.macvlans().next().is_none()
+        let is_restored = self.before.is_empty();
+        self.wanted.is_empty() && is_done && is_restored && interfaces.macvlans().next().is_none()
     }
 
     /// Returns once something that was begun has been done. May be dropped and called again.
@@ -159,9 +164,10 @@ impl VirtualLinks {
     fn blueprint(&self, key: LinkKey, interfaces: &Interfaces) -> Option<Blueprint> {
         let below = interfaces.get(key.parent)?.name.clone();
         let beside = interfaces.macvlans().find(|(_, _, macvlan)| macvlan.parent == key.parent);
-        let before = match beside {
-            Some((_, _, macvlan)) => macvlan.before,
-            None => host::arp_settings(&below),
+        let before = match (self.before.get(&key.parent), beside) {
+            (Some(before), _) => *before,
+            (None, Some((_, _, macvlan))) => macvlan.before,
+            (None, None) => host::arp_settings(&below),
         };
         let tag = Tag { agent: self.agent, before };
         Some(Blueprint { key, below, tag, is_first: beside.is_none() })
@@ -172,16 +178,39 @@ impl VirtualLinks {
         Box::pin(async move { Done::Made(made.await) })
     }
 
-    fn remove(&self, unwanted: Vec<(u32, Macvlan)>, interfaces: &Interfaces) -> BoxFuture<'static, Done> {
+    /// Learns from the macvlans that are there, and forgets interfaces that are gone.
+    fn remember(&mut self, interfaces: &Interfaces) {
+        self.before.retain(|parent, _| interfaces.get(*parent).is_some());
+        for key in &self.wanted {
+            if self.before.contains_key(&key.parent) {
+                continue;
+            }
+            let state = interfaces.virtual_link(*key).and_then(|ifindex| interfaces.get(ifindex));
+            if let Some(macvlan) = state.and_then(|state| state.macvlan) {
+                self.before.insert(key.parent, macvlan.before);
+            }
+        }
+    }
+
+    /// Whether the interface has a macvlan or is to have one.
+    fn is_used(&self, parent: u32, interfaces: &Interfaces) -> bool {
+        self.wanted.iter().any(|key| key.parent == parent)
+            || interfaces.macvlans().any(|(_, _, macvlan)| macvlan.parent == parent)
+    }
+
+    /// Removes them, and has the interfaces that have none any longer answer ARP as they did before.
+    fn remove(&mut self, unwanted: Vec<(u32, Macvlan)>, interfaces: &Interfaces) -> BoxFuture<'static, Done> {
         let going: BTreeSet<_> = unwanted.iter().map(|(ifindex, _)| *ifindex).collect();
         let stays = |parent| {
             let mut others = interfaces.macvlans().filter(|(ifindex, ..)| !going.contains(ifindex));
             others.any(|(_, _, other)| other.parent == parent)
                 || self.wanted.iter().any(|key| key.parent == parent)
         };
-        let before: BTreeMap<u32, ArpSettings> =
+        let mut before: BTreeMap<u32, ArpSettings> =
             unwanted.iter().map(|(_, macvlan)| (macvlan.parent, macvlan.before)).collect();
-        let restore = before.into_iter().filter(|(parent, _)| !stays(*parent)).collect();
+        before.extend(&self.before);
+        let restore: Vec<_> = before.into_iter().filter(|(parent, _)| !stays(*parent)).collect();
+        self.before.retain(|parent, _| restore.iter().all(|(restored, _)| restored != parent));
         let removed = self.links.remove(going, restore);
         Box::pin(async move {
             rest_after(removed.await).await;

@@ -146,6 +146,34 @@ fn a_group_that_goes_takes_its_macvlan_and_what_it_changed_below_along() {
 }
 
 #[test]
+fn what_was_changed_below_is_put_back_although_a_stranger_deleted_the_macvlan() {
+    let lab = Lab::new(1);
+    let settings = || {
+        let read = |name| std::fs::read_to_string(format!("/proc/sys/net/ipv4/conf/eth0/{name}"));
+        ["arp_ignore", "arp_announce"].map(|name| lab.inside(1, || read(name)).expect("a sysctl"))
+    };
+    let untouched = settings();
+    let router = Router::running(&lab, 1, virtual_mac(240));
+    let replace = || {
+        eventually("it holds", || holds(&lab, 1), |holds| *holds);
+        let index = || macvlan::shown(&lab, 1).split(':').next().map(str::to_owned);
+        let (before, shown) = (index(), macvlan::shown(&lab, 1));
+        lab.ip(1, &["link", "del", shown.split([' ', '@']).nth(1).expect("a name")]);
+        eventually("another one", || holds(&lab, 1) && index() != before, |is_other| *is_other);
+    };
+    replace();
+    assert_ne!(settings(), untouched);
+    router.apply(2, vec![group(240)]);
+    eventually("no macvlan", || macvlan::shown(&lab, 1), String::is_empty);
+    eventually("as before", settings, |settings| *settings == untouched);
+
+    router.apply(3, vec![virtual_mac(240)]);
+    replace();
+    router.stop();
+    assert_eq!((macvlan::shown(&lab, 1).as_str(), settings()), ("", untouched));
+}
+
+#[test]
 fn a_member_changes_its_mac_mode_without_letting_go() {
     let lab = Lab::new(2);
     let router = Router::running(&lab, 1, group(240));
