@@ -221,8 +221,10 @@ impl Group {
 
     /// The addresses it wants could not be bound, or not again.
     pub(super) fn handle_hold_failed(&mut self, error: &HoldError, now: Instant, effects: &mut Effects) {
-        if self.departure.is_none() {
-            self.fault = Some(Fault::BindFailed(error.to_string()));
+        let fault = Some(Fault::BindFailed(error.to_string()));
+        if self.departure.is_none() && self.fault != fault {
+            self.fault = fault;
+            self.say_why(effects);
         }
         if let Some(instance) = &mut self.instance {
             instance.handle_hold_failed(now);

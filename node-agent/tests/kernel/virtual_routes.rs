@@ -194,6 +194,8 @@ fn a_route_that_the_kernel_refuses_is_a_fault_that_names_it_and_leaves_nothing()
     let fault = eventually("it says why", || router.group().and_then(|group| group.fault), Option::is_some);
     let words = "the route to 203.0.113.0/24 via 192.0.2.1 in table 254: the kernel refused";
     assert!(fault.as_deref().is_some_and(|fault| fault.contains(words)), "{fault:?}");
+    let told = |notices: &Vec<String>| notices.iter().any(|text| text.contains(words));
+    eventually("the log has it", || router.notices(), told);
     eventually("nothing is left", || (lab.has(1, VIP), shown(&lab)), |(has, shown)| !has && shown.is_empty());
 }
 

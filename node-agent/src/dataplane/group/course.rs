@@ -182,6 +182,7 @@ impl Group {
             effects.advertisements.push((self.handle, Claim::Resigns.into()));
         }
         self.fault = Some(fault);
+        self.say_why(effects);
         if let Some(instance) = &mut self.instance {
             instance.fault();
         }
@@ -191,6 +192,13 @@ impl Group {
         }
         // It begins anew, with the settings of that time.
         self.instance = None;
+    }
+
+    /// Tells people what the word for the transition does not: what the kernel refused.
+    pub(super) fn say_why(&self, effects: &mut Effects) {
+        let refused = self.fault.as_ref().filter(|fault| fault.reason() == TransitionReason::BindFailed);
+        let DesiredGroup { name, interface, .. } = &self.desired;
+        effects.notices.extend(refused.map(|fault| format!("group {name}: {}", fault.describe(interface))));
     }
 
     /// Whether it waits behind another router although it might try again what could not be held: it is a Backup like any

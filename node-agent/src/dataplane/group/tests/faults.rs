@@ -12,6 +12,8 @@ fn failed() -> Group {
     group.handle_timeout(at(307), &mut effects);
     group.handle_hold_failed(&HoldError::Address(AddressError::NoInterface), at(308), &mut effects);
     assert_eq!(reasons(&mut group), [BEGUN]);
+    let said = format!("group web: {}", group.fault().expect("a fault").describe("eth0"));
+    assert_eq!(effects.notices, [said]);
     group
 }
 
@@ -53,5 +55,6 @@ fn a_member_that_is_to_preempt_stays_in_fault_until_it_holds() {
     }
     group.handle_timeout(at(1_400), &mut effects);
     group.handle_hold_failed(&HoldError::Address(AddressError::NoInterface), at(1_401), &mut effects);
+    assert!(effects.notices.is_empty(), "said once");
     assert_eq!(reasons(&mut group), [], "no state comes and goes with the attempts");
 }
