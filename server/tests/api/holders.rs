@@ -66,10 +66,10 @@ impl Pair {
     async fn let_it_settle(&mut self) {
         let other = make_group(&self.server, "other", 52, &["lb2"]).await;
         let mut groups = self.stands(State::Active, None);
-        groups.push(GroupReport { group_id: other, ..self.stands(State::Fault, None).remove(0) });
+        groups.push(GroupReport { group_id: other, ..self.stands(State::Initialize, None).remove(0) });
         self.second.status(&self.server, "192.0.2.2", groups).await;
-        let faulty = |group: &Value| group["status"]["members"][0]["state"] == "fault";
-        eventually_shows(&self.server, "/api/v1/groups/other", faulty).await;
+        let waits = |group: &Value| group["status"]["members"][0]["state"] == "initialize";
+        eventually_shows(&self.server, "/api/v1/groups/other", waits).await;
         self.server.advance(TimeDelta::seconds(5));
         let begun = |group: &Value| conditions(group) == ["no_holder"];
         eventually_shows(&self.server, "/api/v1/groups/other", begun).await;
@@ -113,6 +113,18 @@ async fn a_member_is_believed_about_itself_while_its_session_lasts() {
     server.advance(TimeDelta::seconds(2));
     let web = eventually_shows(&server, "/api/v1/groups/web", |group| !conditions(group).is_empty()).await;
     assert_eq!(conditions(&web), ["no_holder"]);
+}
+
+#[tokio::test]
+async fn a_member_in_fault_that_leaves_the_holder_alone_is_told_until_it_is_over() {
+    let mut pair = Pair::start().await;
+    pair.first_says(State::Active, None).await;
+    pair.second_says(State::Fault, None).await;
+    pair.is_held_by(&["lb1"]).await;
+    pair.server.advance(TimeDelta::seconds(6));
+    pair.has(&["member_fault", "redundancy_lost"]).await;
+    pair.second_says(State::Backup, Some("192.0.2.1")).await;
+    pair.has(&[]).await;
 }
 
 #[tokio::test]
