@@ -22,6 +22,17 @@ fn an_owner_whose_addresses_are_missing_waits_as_backup() {
 }
 
 #[test]
+fn a_failure_that_is_forgotten_delays_the_next_attempt_no_longer() {
+    let mut router = backup(Settings { interval: interval(100), ..settings(100) });
+    let deadline = router.poll_timeout().unwrap();
+    router.handle_timeout(deadline);
+    router.handle_hold_failed(deadline);
+    assert_eq!(router.poll_timeout(), Some(deadline + SECOND));
+    router.forget_failure();
+    assert_eq!(router.poll_timeout(), Some(deadline + router.active_down_interval()));
+}
+
+#[test]
 fn an_owner_returns_while_a_backup_holds_its_address() {
     let mut router = started(settings(255));
     assert_eq!(hear(&mut router, &holds(10, 254), start()), [Action::Hold], "it is not impressed");
