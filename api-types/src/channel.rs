@@ -3,6 +3,11 @@
 //! `GET /api/v1/agent/session`, subprotocol [`SUBPROTOCOL`]. The agent speaks first, with `hello`. Everything
 //! is level-triggered: the server always sends the full desired state of the node, so a lost message costs
 //! time, never correctness.
+//!
+//! Both sides pass over messages of a kind that they do not know. A side says none that the other one cannot
+//! read: what each can do beyond the first version stands in [`Hello::capabilities`] and
+//! [`Welcome::capabilities`], in the words of [`crate::boost::CAPABILITY`], [`crate::assist::CAPABILITY`] and
+//! [`DRAIN_CAPABILITY`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -12,6 +17,8 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
+use crate::assist::{Assist, RelayedAssist};
+use crate::boost::Boost;
 use crate::counters::{GroupCounters, InterfaceCounters};
 use crate::group::Checksum;
 use crate::node::{Interface, RejectionReason};
@@ -28,6 +35,10 @@ pub const MAX_MESSAGE_OCTETS: usize = 1024 * 1024;
 
 /// The most transitions in one message; an agent sends the next batch after the acknowledgement.
 pub const MAX_TRANSITIONS: usize = 100;
+
+/// The word, among the capabilities of an agent, that it understands [`DesiredGroup::drained`]. One that does not would
+/// take a state with it for damaged.
+pub const DRAIN_CAPABILITY: &str = "drain";
 
 /// Which desired state of a node: grows with every change, never goes back while the node is the same.
 ///
@@ -77,6 +88,8 @@ pub enum AgentMessage {
     },
     /// How things stand now; sent after `hello`, on change and as a slow refresh.
     Status(AgentStatus),
+    /// The node has let go of addresses and could not say so on the LAN. Only to a server that passes it on.
+    Assist(Assist),
 }
 
 /// The first message of a session.
@@ -136,6 +149,8 @@ pub struct MemberDetails {
     /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is
     /// wrong.
     pub fault: Option<String>,
+    /// The switchover whose boost is in effect.
+    pub boost: Option<Uuid>,
     /// The form of the version 3 checksum that it sends over IPv4; `null` where there is but one.
     pub checksum: Option<Checksum>,
     /// What it has sent, heard and dropped.
@@ -151,7 +166,8 @@ impl MemberDetails {
     /// The same but for what every advertisement changes: counters, and when it came.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
-        (&self.fault, self.checksum, &self.dropping) == (&other.fault, other.checksum, &other.dropping)
+        (&self.fault, self.boost, self.checksum, &self.dropping)
+            == (&other.fault, other.boost, other.checksum, &other.dropping)
             && self.heard.len() == other.heard.len()
             && self.heard.iter().zip(&other.heard).all(|(one, another)| one.says_the_same(another))
     }
@@ -167,6 +183,14 @@ pub enum ServerMessage {
     DesiredState(DesiredState),
     /// Every transition of this boot up to and including this sequence is committed.
     Ack(Acknowledged),
+    /// Every boost of this node; what is not among them is over. Once a session has begun, and on every change; only
+    /// to an agent that knows them.
+    Boosts {
+        /// All of them; at most one for each group.
+        boosts: Vec<Boost>,
+    },
+    /// Another member has let go of addresses. Only to an agent that knows it.
+    Assist(RelayedAssist),
 }
 
 /// The answer to `hello`.
@@ -179,6 +203,9 @@ pub struct Welcome {
     /// How far the server has committed each boot of this node that it knows; the agent sends again from
     /// there.
     pub acknowledged: Vec<Acknowledged>,
+    /// What this server can do beyond the first version of the channel.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
 }
 
 /// How far the transitions of one boot are committed, without gaps.
@@ -255,6 +282,10 @@ pub struct DesiredGroup {
     /// How the members speak, where it is not as usual.
     #[serde(default)]
     pub options: ProtocolOptions,
+    /// Whether the member takes no part: an Active resigns make-before-break. Left out unless it is so, which keeps
+    /// the digests of other states as they were.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub drained: bool,
 }
 
 /// Another member of a group.
@@ -272,29 +303,4 @@ pub struct DesiredPeer {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_older_agent_reports_no_details_and_is_understood() {
-        let message: AgentMessage = serde_json::from_str(
-            r#"{"type": "status", "at": "2026-01-01T20:00:00.000000Z", "interfaces": [], "groups": [{
-                "group_id": "018f4e6e-7c1a-7000-8000-000000000002", "state": "backup",
-                "since": "2026-01-01T20:00:00.000000Z", "effective_priority": 200,
-                "active_source": "192.0.2.1", "addresses_present": []}]}"#,
-        )
-        .unwrap();
-        let AgentMessage::Status(status) = message else { panic!("{message:?}") };
-        assert_eq!(status.interface_counters, None);
-        assert_eq!(status.groups[0].details, None);
-    }
-
-    #[test]
-    fn a_newer_agent_may_say_more_than_this_server_knows() {
-        let details: MemberDetails =
-            serde_json::from_str(r#"{"mood": "sunny", "counters": {"advertisement_sent": 7, "sighs": 1}}"#)
-                .unwrap();
-        assert_eq!(details.counters.advertisement_sent, 7);
-        assert_eq!(details.heard, []);
-    }
-}
+mod tests;

@@ -11,8 +11,10 @@
 //!   [`vrrp`]).
 
 pub mod agent_status;
+pub mod assist;
 pub mod audit;
 pub mod auth;
+pub mod boost;
 pub mod channel;
 pub mod condition;
 pub mod counters;

@@ -57,6 +57,7 @@
 mod action;
 mod advertisement;
 mod authentication;
+mod boosted;
 mod checksum;
 mod config;
 mod discrepancy;
@@ -74,6 +75,7 @@ mod vrid;
 pub use action::{Action, Change, Reason, Role};
 pub use advertisement::{Advertisement, Claim};
 pub use authentication::Authentication;
+pub use boosted::{BoostedPriority, BoostedPriorityError};
 pub use checksum::{ChecksumForm, IP_PROTOCOL};
 pub use config::{Config, ConfigError, MAX_ADDRESSES, MAX_PREEMPT_DELAY, MIN_REFRESH, Settings};
 pub use discrepancy::Discrepancy;

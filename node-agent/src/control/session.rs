@@ -130,7 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             let Some(text) = self.receive().await? else { continue };
             return match serde_json::from_str(&text).map_err(SessionError::Message)? {
                 ServerMessage::Welcome(welcome) => Ok(welcome),
-                ServerMessage::DesiredState(_) | ServerMessage::Ack(_) => Err(SessionError::NoWelcome),
+                ServerMessage::DesiredState(_)
+                | ServerMessage::Ack(_)
+                | ServerMessage::Boosts { .. }
+                | ServerMessage::Assist(_) => Err(SessionError::NoWelcome),
             };
         }
     }
@@ -216,6 +219,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Heard::Message(ServerMessage::Ack(acknowledged)) => self.acknowledged(acknowledged),
             Heard::Message(ServerMessage::Welcome(_)) => Ok(()),
+            // This agent does not say that it knows them.
+            Heard::Message(ServerMessage::Boosts { .. } | ServerMessage::Assist(_)) => Ok(()),
             Heard::Unreadable { revision, error } => {
                 tracing::error!(%revision, %error, "desired state cannot be read");
                 let reasons = vec![RejectionReason { group: None, detail: error.to_string() }];

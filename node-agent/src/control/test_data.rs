@@ -31,6 +31,7 @@ pub(super) fn group() -> GroupSnapshot {
             priority: Priority::new(240).unwrap(),
             peers: Vec::new(),
             options: ProtocolOptions::default(),
+            drained: false,
         },
         state: State::Active,
         since_boottime_ns: 1,

@@ -24,5 +24,6 @@ pub(super) fn desired(priority: u8) -> DesiredGroup {
         priority: Priority::new(priority).unwrap(),
         peers: Vec::new(),
         options: ProtocolOptions::default(),
+        drained: false,
     }
 }

@@ -293,6 +293,7 @@ fn group(number: u32) -> DesiredGroup {
         priority: Priority::MIN,
         peers: vec![peer("load-balancer-2", 2), peer("load-balancer-3", 3)],
         options: api_types::protocol::ProtocolOptions::default(),
+        drained: false,
     }
 }
 

@@ -105,6 +105,7 @@ pub(crate) fn transitions_of(message: api_types::channel::AgentMessage) -> Optio
         api_types::channel::AgentMessage::Hello(_)
         | api_types::channel::AgentMessage::Applied { .. }
         | api_types::channel::AgentMessage::Rejected { .. }
-        | api_types::channel::AgentMessage::Status(_) => None,
+        | api_types::channel::AgentMessage::Status(_)
+        | api_types::channel::AgentMessage::Assist(_) => None,
     }
 }

@@ -105,6 +105,7 @@ impl Server {
                 node: "lb1".parse().unwrap(),
                 server_time: Timestamp::from(Utc::now()),
                 acknowledged: acknowledged.to_vec(),
+                capabilities: Vec::new(),
             }))
             .await;
         (session, hello)

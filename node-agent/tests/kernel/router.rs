@@ -38,6 +38,7 @@ pub(crate) fn group(priority: u8) -> DesiredGroup {
         priority: Priority::new(priority).expect("a priority"),
         peers: Vec::new(),
         options: api_types::protocol::ProtocolOptions::default(),
+        drained: false,
     }
 }
 

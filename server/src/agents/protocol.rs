@@ -71,6 +71,7 @@ impl Conversation {
             AgentMessage::Applied { digest, .. } => check_text("digest", digest)?,
             AgentMessage::Rejected { reasons, .. } => check_reasons(reasons)?,
             AgentMessage::Transitions { transitions } => check_batch(transitions)?,
+            AgentMessage::Assist(assist) => check_count("groups", assist.groups.len())?,
             AgentMessage::Status(status) => {
                 check_interfaces(&status.interfaces)?;
                 check_count("groups", status.groups.len())?;

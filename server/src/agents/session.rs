@@ -116,7 +116,8 @@ async fn greet(socket: &mut WebSocket, conversation: &mut Conversation, app: &Ap
             AgentMessage::Applied { .. }
             | AgentMessage::Rejected { .. }
             | AgentMessage::Transitions { .. }
-            | AgentMessage::Status(_) => Err(Violation::NotGreeted.into()),
+            | AgentMessage::Status(_)
+            | AgentMessage::Assist(_) => Err(Violation::NotGreeted.into()),
         },
         None => Err(Violation::NotGreeted.into()),
     }
@@ -198,8 +199,12 @@ impl Session<'_> {
         let acknowledged = sessions::begin(&mut tx, self.key, &hello, now).await?.ok_or(End::Gone)?;
         commit(tx).await?;
         self.app.agents.begun(self.key);
-        let welcome =
-            Welcome { node: self.node.name.clone(), server_time: self.app.clock.now(), acknowledged };
+        let welcome = Welcome {
+            node: self.node.name.clone(),
+            server_time: self.app.clock.now(),
+            acknowledged,
+            capabilities: Vec::new(),
+        };
         self.say(socket, &ServerMessage::Welcome(welcome)).await
     }
 
@@ -236,6 +241,8 @@ impl Session<'_> {
             }
             AgentMessage::Transitions { transitions } => self.store_transitions(socket, &transitions).await,
             AgentMessage::Status(status) => self.store_status(&status).await,
+            // This server does not say that it passes them on.
+            AgentMessage::Assist(_) => Ok(()),
         }
     }
 

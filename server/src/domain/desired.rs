@@ -66,6 +66,7 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         priority: own.priority,
         peers,
         options: spec.options(),
+        drained: false,
     })
 }
 

@@ -43,7 +43,8 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         connected: Some(node.connected),
         ..unknown
     };
-    let Some(MemberDetails { fault, checksum, counters, dropping, heard }) = node.details.as_deref().cloned()
+    let Some(MemberDetails { fault, boost: _, checksum, counters, dropping, heard }) =
+        node.details.as_deref().cloned()
     else {
         return known;
     };

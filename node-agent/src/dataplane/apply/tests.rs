@@ -43,6 +43,7 @@ fn group(number: u8) -> DesiredGroup {
         priority: Priority::new(240).unwrap(),
         peers: Vec::new(),
         options: ProtocolOptions::default(),
+        drained: false,
     }
 }
 
