@@ -248,7 +248,7 @@ impl Channel {
         loop {
             match self.hear().await {
                 ServerMessage::Ack(acknowledged) => return acknowledged,
-                ServerMessage::DesiredState(_) => {}
+                ServerMessage::DesiredState(_) | ServerMessage::Boosts { .. } | ServerMessage::Assist(_) => {}
                 ServerMessage::Welcome(_) => panic!("a second welcome"),
             }
         }
