@@ -123,7 +123,7 @@ fn follow(router: &mut Instance, told: &mut Told) {
         match action {
             Action::Hold => told.holds = true,
             Action::Release => told.holds = false,
-            Action::Advertise(_) | Action::Concede(_) | Action::Announce => {
+            Action::Advertise(_) | Action::Concede(_) | Action::Announce | Action::Hush => {
                 assert!(told.holds, "{action:?} without the addresses");
                 assert!(told.role == Role::Active || role == Role::Active, "{action:?} as {:?}", told.role);
             }

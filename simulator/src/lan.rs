@@ -243,6 +243,7 @@ impl Lan {
                 Action::Hold
                 | Action::Advertise(_)
                 | Action::Concede(_)
+                | Action::Hush
                 | Action::Announce
                 | Action::Release => None,
             })

@@ -20,6 +20,10 @@ pub enum Action {
     Concede(AdvertisementInterval),
     /// Tell the LAN where the addresses are now: gratuitous ARP, or unsolicited neighbour advertisements.
     Announce,
+    /// A successor holds the addresses too: announce them no more, and let nothing else speak in their name or from the
+    /// virtual router's MAC address, or neighbours and switches turn back here. [`Release`](Self::Release) follows in
+    /// a moment.
+    Hush,
     /// Hold the addresses no longer, and stop announcing them. An owner's stay: they are the interface's own.
     Release,
     /// Record a change of role.

@@ -131,8 +131,11 @@ impl Instance {
             State::Active(_) => {
                 let interval = self.config.interval().as_duration();
                 self.send(Claim::Resigns, now);
-                self.state =
-                    State::Leaving(Leave { repeat_at: Some(now + interval), release_at: now + interval * 2 });
+                self.state = State::Leaving(Leave {
+                    repeat_at: Some(now + interval),
+                    release_at: now + interval * 2,
+                    succeeded: false,
+                });
             }
         }
     }
@@ -238,6 +241,9 @@ impl Instance {
             (State::Leaving(leave), Claim::Holds(_)) if source != us.address => {
                 leave.repeat_at = None;
                 leave.release_at = leave.release_at.min(now + HANDOVER);
+                if !std::mem::replace(&mut leave.succeeded, true) {
+                    self.actions.push_back(Action::Hush);
+                }
             }
             (State::Leaving(_), Claim::Holds(_) | Claim::Resigns) => {}
         }
@@ -266,7 +272,7 @@ impl Instance {
                 }
             }
             State::Leaving(leave) => {
-                let Leave { repeat_at, release_at } = *leave;
+                let Leave { repeat_at, release_at, succeeded: _ } = *leave;
                 if repeat_at.is_some_and(|repeat_at| repeat_at <= now) {
                     leave.repeat_at = None;
                     self.send(Claim::Resigns, now);

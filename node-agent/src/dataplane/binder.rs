@@ -23,6 +23,7 @@ mod progress;
 mod round;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -70,6 +71,8 @@ enum Done {
     Lowered(GroupHandle),
     /// The next macvlan may be taken down.
     MayLower,
+    /// A macvlan is silent.
+    Hushed,
 }
 
 /// Converges the kernel's addresses to what the groups want.
@@ -127,6 +130,7 @@ impl Binder {
             }
         }
         binding.lowers = None;
+        binding.hushed = false;
         binding.wish = Some(wish);
         (binding.asked, binding.found, binding.releasing) = (true, false, false);
         self.enqueue(group);
@@ -140,6 +144,22 @@ impl Binder {
         binding.releasing = true;
         binding.missing.clear();
         self.enqueue(group);
+    }
+
+    /// A successor holds what the group does: its macvlan says nothing from now on, although the addresses stay for a
+    /// moment.
+    pub(super) fn hush(&mut self, group: GroupHandle) {
+        let Some(binding) = self.bindings.get_mut(&group) else { return };
+        binding.hushed = true;
+        let Some(link) = binding.raised.take() else { return };
+        // Taken for down at once: whatever comes next must let it speak again.
+        binding.lowers = Some(link);
+        let links = Arc::clone(&self.kernel.links);
+        self.busy.push(Box::pin(async move {
+            // A macvlan that is gone is silent.
+            let _silent = links.hush(link).await;
+            Done::Hushed
+        }));
     }
 
     /// Removes every leftover that no group has claimed, and says how many there are.
@@ -253,6 +273,7 @@ impl Binder {
                 Some(Done::Nap(group)) => self.enqueue(group),
                 Some(Done::Lowered(group)) => self.finish_lowering(group),
                 Some(Done::MayLower) => self.lower_next(),
+                Some(Done::Hushed) => {}
                 None => std::future::pending().await,
             }
         }

@@ -62,6 +62,8 @@ pub(super) struct Effects {
     pub(super) advertisements: Vec<(GroupHandle, Saying)>,
     /// What groups want to hold, or that they want nothing.
     pub(super) wishes: Vec<(GroupHandle, Option<Wish>)>,
+    /// Groups that a successor was heard of.
+    pub(super) hushes: Vec<GroupHandle>,
     /// Groups to announce.
     pub(super) announcements: Vec<GroupHandle>,
     /// Groups of which shared memory is to say something else.
@@ -295,6 +297,7 @@ impl Group {
                     effects.advertisements.push((self.handle, Saying { claim, interval: Some(interval) }));
                 }
                 Action::Announce => effects.announcements.push(self.handle),
+                Action::Hush => effects.hushes.push(self.handle),
                 Action::Report(change) => self.follow(change, now),
             }
         }

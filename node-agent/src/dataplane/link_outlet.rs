@@ -25,7 +25,7 @@ const HANDLE: TcHandle = TcHandle { major: 0x00ba, minor: 0 };
 /// Far more than ever wait: an interface that stands on another sends at once.
 const OPEN_PACKETS: u32 = 1_000;
 
-/// Lets it send. Before it comes up.
+/// Lets it send.
 pub(super) async fn open(netlink: &Netlink, ifindex: u32) -> Result<(), NetlinkError> {
     limit(netlink, ifindex, OPEN_PACKETS).await
 }

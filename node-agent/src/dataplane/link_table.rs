@@ -85,8 +85,11 @@ pub(super) struct Blueprint {
 /// Brings the macvlans of virtual routers up and down. The seam at which a test can put something else in the kernel's
 /// place.
 pub(super) trait LinkSwitch: Send + Sync {
-    /// Brings it up, if it is not.
+    /// Brings it up, if it is not. It takes packets in; one that was down says nothing yet.
     fn raise(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>>;
+
+    /// Lets it speak: from now on the switch may hear its MAC address here.
+    fn unmute(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>>;
 
     /// Stops it from answering for its addresses, which are about to be removed.
     fn hush(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>>;
@@ -174,11 +177,16 @@ const ENDED: &str = "the thread that asked has ended";
 
 impl LinkSwitch for NetlinkLinks {
     fn raise(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
-        const STEP: &str = "bring the macvlan up";
         let message = LinkUnspec::new_with_index(ifindex).up().build();
+        Box::pin(
+            async move { set_link(&self.netlink, message).await.map_err(refused("bring the macvlan up")) },
+        )
+    }
+
+    fn unmute(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
         Box::pin(async move {
-            link_outlet::open(&self.netlink, ifindex).await.map_err(refused(STEP))?;
-            set_link(&self.netlink, message).await.map_err(refused(STEP))
+            let opened = link_outlet::open(&self.netlink, ifindex).await;
+            opened.map_err(refused("let the macvlan speak"))
         })
     }
 

@@ -181,6 +181,7 @@ impl Lan {
                     let claim = Claim::Holds(node.config.priority());
                     self.send(number, claim, Some(interval));
                 }
+                Action::Hush => assert!(node.holds, "{number} has nothing to be silent about"),
                 Action::Announce if node.manners.is_foreign() && node.keeps_silent() => {}
                 Action::Announce => {
                     assert!(node.holds, "{number} announces what it does not hold");

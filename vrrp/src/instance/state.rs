@@ -176,6 +176,8 @@ pub(super) struct Leave {
     /// When to resign once more, since the first may have been lost; `None` once that is done or needless.
     pub(super) repeat_at: Option<Instant>,
     pub(super) release_at: Instant,
+    /// Whether a successor was heard.
+    pub(super) succeeded: bool,
 }
 
 impl Leave {

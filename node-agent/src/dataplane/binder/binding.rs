@@ -35,6 +35,8 @@ pub(super) struct Binding {
     pub(super) raised: Option<u32>,
     /// The macvlan that nothing is on any longer, and that is to be taken down.
     pub(super) lowers: Option<u32>,
+    /// Whether a successor was heard: the macvlan must not speak again for this wish.
+    pub(super) hushed: bool,
     /// The routes and rules that are there.
     pub(super) attached: BTreeSet<Attachment>,
     /// Whether somebody may have removed some of them.
@@ -67,7 +69,7 @@ impl Binding {
 
     /// The macvlan that is to be brought up.
     pub(super) fn lacks_link(&self, wish: &Wish) -> Option<u32> {
-        wish.link.filter(|link| self.raised != Some(*link))
+        wish.link.filter(|link| !self.hushed && self.raised != Some(*link))
     }
 
     /// Whether the kernel has everything that is wished for.

@@ -49,20 +49,20 @@ pub(super) struct Orders {
     pub(super) raise: Option<u32>,
     pub(super) add: Vec<HostAddress>,
     pub(super) attach: Vec<Attachment>,
-    pub(super) detach: Vec<Attachment>,
     pub(super) hush: Option<u32>,
+    pub(super) detach: Vec<Attachment>,
     pub(super) remove: Vec<HostAddress>,
 }
 
 impl Orders {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { look_for, shut: _, raise, add, attach, detach, hush, remove } = self;
+        let Self { look_for, shut: _, raise, add, attach, hush, detach, remove } = self;
         look_for.is_none()
             && raise.is_none()
             && add.is_empty()
             && attach.is_empty()
-            && detach.is_empty()
             && hush.is_none()
+            && detach.is_empty()
             && remove.is_empty()
     }
 }
@@ -97,6 +97,8 @@ impl Round {
     pub(super) async fn carry_out(group: GroupHandle, kernel: Kernel, orders: Orders) -> Self {
         let mut round = Self { group, ..Self::default() };
         round.failed_to_hold = round.bring(&kernel, &orders).await.err();
+        // One that was raised in vain still says nothing, and must not be taken for one that may speak.
+        round.hushed = round.failed_to_hold.is_some() && round.raised.is_some();
         round.take_away(&kernel, &orders).await;
         round
     }
@@ -121,19 +123,24 @@ impl Round {
         for attachment in &orders.attach {
             self.attached.push((*attachment, kernel.attachments.add(*attachment).await?));
         }
+        // The kernel itself speaks as soon as it may, and with its first word the switch sends everything here:
+        // not before all of it is answered.
+        if let Some(link) = orders.raise {
+            kernel.links.unmute(link).await?;
+        }
         Ok(())
     }
 
     async fn take_away(&mut self, kernel: &Kernel, orders: &Orders) {
+        if let Some(link) = orders.hush {
+            // A macvlan that is gone is silent.
+            self.hushed = kernel.links.hush(link).await.is_ok();
+        }
         for attachment in &orders.detach {
             match kernel.attachments.remove(*attachment).await {
                 Ok(()) => self.detached.push(*attachment),
                 Err(error) => self.failed_to_remove = Some((Remains::Attachment(*attachment), error.into())),
             }
-        }
-        if let Some(link) = orders.hush {
-            // A macvlan that is gone is silent.
-            self.hushed = kernel.links.hush(link).await.is_ok();
         }
         for address in &orders.remove {
             match kernel.addresses.remove(*address).await {

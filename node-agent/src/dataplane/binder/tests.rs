@@ -56,6 +56,11 @@ impl LinkSwitch for FakeTable {
         Box::pin(async { Ok(()) })
     }
 
+    fn unmute(&self, _ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
+        self.note("unmute".to_owned());
+        Box::pin(async { Ok(()) })
+    }
+
     fn hush(&self, _ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
         self.note("hush".to_owned());
         Box::pin(async { Ok(()) })

@@ -1,4 +1,4 @@
-//! What leaves the driver in one turn, in this order: advertisements, wishes for the binder, announcements.
+//! What leaves the driver in one turn, in this order: advertisements, silence and wishes for the binder, announcements.
 
 use std::collections::BTreeSet;
 
@@ -22,6 +22,10 @@ impl Driver {
         let mut touched = effects.touched;
         self.advertise(&effects.advertisements, &mut touched);
         self.advertise_to_peers(&effects.advertisements, &mut touched);
+        for group in effects.hushes {
+            self.announcements.cancel(group);
+            self.parts.binder.hush(group);
+        }
         for (group, wish) in effects.wishes {
             match wish {
                 Some(wish) => self.parts.binder.hold(group, wish),

@@ -85,7 +85,7 @@ proptest! {
                 match *action {
                     Action::Hold => wanted = true,
                     Action::Release => wanted = false,
-                    Action::Advertise(_) | Action::Concede(_) | Action::Announce => {
+                    Action::Advertise(_) | Action::Concede(_) | Action::Announce | Action::Hush => {
                         prop_assert!(wanted, "{:?} without the addresses", action);
                         prop_assert!(role == Role::Active || after == Role::Active, "{:?} as {:?}", action, role);
                     }

@@ -18,15 +18,15 @@ async fn rest(binder: &mut Binder) {
 }
 
 #[tokio::test]
-async fn a_macvlan_comes_up_first_and_rules_come_last_and_in_the_other_order_they_go() {
+async fn a_macvlan_comes_up_first_and_speaks_last_and_in_the_other_order_all_goes() {
     let (table, mut binder) = binder(&[]);
     binder.hold(0, accompanied(&[1], 9));
     assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
     let rule = "the ipv4 rule with preference 9";
-    assert_eq!(table.take_done(), ["up", "add 192.0.2.1", &format!("attach {rule}")]);
+    assert_eq!(table.take_done(), ["up", "add 192.0.2.1", &format!("attach {rule}"), "unmute"]);
     binder.release(0);
     assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
-    assert_eq!(table.take_done(), [&format!("detach {rule}"), "hush", "remove 192.0.2.1"]);
+    assert_eq!(table.take_done(), ["hush", &format!("detach {rule}"), "remove 192.0.2.1"]);
     assert!(binder.is_idle(), "nobody waits for the macvlan");
     rest(&mut binder).await;
     assert_eq!(table.take_done(), ["down"]);
@@ -46,8 +46,38 @@ async fn a_group_that_holds_again_keeps_its_macvlan_up() {
     rest(&mut binder).await;
     let done = table.take_done();
     assert!(!done.contains(&"down".to_owned()), "{done:?}");
-    let answers = done.iter().rfind(|what| ["up", "hush"].contains(&what.as_str()));
-    assert_eq!(answers.map(String::as_str), Some("up"), "it answers: {done:?}");
+    let answers = done.iter().rfind(|what| ["unmute", "hush"].contains(&what.as_str()));
+    assert_eq!(answers.map(String::as_str), Some("unmute"), "it answers: {done:?}");
+}
+
+#[tokio::test]
+async fn a_macvlan_that_was_raised_in_vain_is_silent_until_all_is_there() {
+    let (table, mut binder) = binder(&[]);
+    table.refuses_to_add.lock().unwrap().insert(address(1));
+    binder.hold(0, accompanied(&[1], 9));
+    assert!(matches!(next(&mut binder).await, Event::HoldFailed { group: 0, .. }));
+    assert_eq!(table.take_done(), ["up"]);
+    table.refuses_to_add.lock().unwrap().clear();
+    binder.hold(0, accompanied(&[1], 9));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    let rule = "the ipv4 rule with preference 9";
+    assert_eq!(table.take_done(), ["up", "add 192.0.2.1", &format!("attach {rule}"), "unmute"]);
+}
+
+#[tokio::test]
+async fn a_macvlan_whose_successor_was_heard_is_silent_at_once_and_goes_with_the_addresses() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, accompanied(&[1], 9));
+    next(&mut binder).await;
+    table.take_done();
+    binder.hush(0);
+    binder.doubt_attachments();
+    tokio::time::timeout(Duration::from_millis(20), binder.next()).await.expect_err("nothing to say");
+    assert_eq!(table.take_done(), ["hush"], "and the addresses stay");
+    binder.release(0);
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    rest(&mut binder).await;
+    assert_eq!(table.take_done(), ["detach the ipv4 rule with preference 9", "remove 192.0.2.1", "down"]);
 }
 
 #[tokio::test]
@@ -106,7 +136,7 @@ async fn a_macvlan_that_a_stranger_took_down_comes_up_again() {
     binder.notice_lowered(3);
     assert!(binder.next().now_or_never().is_none());
     tokio::time::timeout(Duration::from_millis(20), binder.next()).await.expect_err("nothing to say");
-    assert_eq!(table.take_done(), ["up"]);
+    assert_eq!(table.take_done(), ["up", "unmute"]);
 }
 
 #[tokio::test]
