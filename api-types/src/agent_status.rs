@@ -8,6 +8,7 @@ use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Claim, Family, Priority, Version, Vrid};
 
 use crate::channel::Revision;
+use crate::fences::Fences;
 use crate::group::Checksum;
 use crate::node::{Interface, Rejection};
 use crate::transition::{State, TransitionReason};
@@ -41,6 +42,9 @@ pub struct LocalStatus {
     pub journal: JournalStatus,
     /// What the dataplane thread was granted.
     pub realtime: RealtimeStatus,
+    /// How the fences stand.
+    #[serde(default)]
+    pub fences: Fences,
     /// The interfaces of the node.
     pub interfaces: Vec<Interface>,
     /// The groups that run, by name.

@@ -20,6 +20,7 @@ use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 use crate::assist::{Assist, RelayedAssist};
 use crate::boost::Boost;
 use crate::counters::{GroupCounters, InterfaceCounters};
+use crate::fences::Fences;
 use crate::group::Checksum;
 use crate::node::{Interface, RejectionReason};
 use crate::peer::Peer;
@@ -120,6 +121,9 @@ pub struct AgentStatus {
     /// What was dropped on each interface; `null` for as before.
     #[serde(default)]
     pub interface_counters: Option<Vec<InterfaceCounters>>,
+    /// How the fences stand; `null` for as before in this session, and always from an older agent.
+    #[serde(default)]
+    pub fences: Option<Fences>,
 }
 
 /// How one group stands on a node.

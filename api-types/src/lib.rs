@@ -20,6 +20,7 @@ pub mod condition;
 pub mod counters;
 pub mod enrolment;
 pub mod failover;
+pub mod fences;
 pub mod group;
 pub mod manifest;
 mod name;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::channel::Revision;
 use crate::condition::Condition;
 use crate::counters::InterfaceCounters;
+use crate::fences::Fences;
 use crate::{Name, Timestamp};
 
 /// A node as an operator writes it.
@@ -70,6 +71,11 @@ pub struct NodeStatus {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub interface_counters: Option<Vec<InterfaceCounters>>,
+    /// How the fences stand that take the node's addresses away when its agent cannot; `null` before the agent
+    /// has said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub fences: Option<Fences>,
     /// The revision of the desired state that the server wants on the node.
     pub desired_revision: Revision,
     /// The revision that the agent runs.

@@ -74,6 +74,21 @@ pub enum TransitionReason {
     BindFailed,
     /// Fault → Initialize: what was missing is there again.
     FaultCleared,
+    /// Active → Initialize: the parent process took the addresses away, since the worker was dead or hung.
+    Guard,
+    /// Active → Backup: the agent found that it had been kept from running, and let go at once.
+    SelfCheck,
+    /// Active → Backup: the agent found that the kernel had let the addresses expire, since nobody refreshed
+    /// them.
+    AddressLease,
+    /// Active → Backup: the kernel had stopped answering for the addresses, since no advertisement left.
+    NftablesLease,
+    /// Backup → Active: the addresses were moved here on request. Active → Backup: they were moved away.
+    Switchover,
+    /// Backup → Active: the agent of the active member had let go, and told so by way of the server.
+    Assist,
+    /// The member takes no part, since its node is drained.
+    Drained,
 }
 
 impl TransitionReason {
@@ -95,6 +110,13 @@ impl TransitionReason {
             Self::NoInterfaceAddress => "no_interface_address",
             Self::BindFailed => "bind_failed",
             Self::FaultCleared => "fault_cleared",
+            Self::Guard => "guard",
+            Self::SelfCheck => "self_check",
+            Self::AddressLease => "address_lease",
+            Self::NftablesLease => "nftables_lease",
+            Self::Switchover => "switchover",
+            Self::Assist => "assist",
+            Self::Drained => "drained",
         }
     }
 }

@@ -132,6 +132,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         agent: agent_number(&config.state_dir),
         memory: Arc::clone(&memory),
         seams,
+        fences: config.fences,
         commands,
         reports: reports_in,
     })?;

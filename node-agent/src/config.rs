@@ -13,6 +13,8 @@
 //! | `BATON_AGENT_JOIN_TOKEN_FILE` | `server.join_token_file` |
 //! | `BATON_AGENT_METRICS_LISTEN` | `metrics.listen` |
 
+mod fences;
+
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -20,6 +22,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
+
+pub use self::fences::FenceSettings;
 
 /// Where the configuration is looked for when nothing else is said.
 pub const DEFAULT_CONFIG: &str = "/etc/baton/agent.toml";
@@ -42,6 +46,8 @@ pub struct Config {
     /// The Prometheus listener, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub metrics: Option<MetricsConfig>,
+    /// Which fences shall stand ready.
+    pub fences: FenceSettings,
 }
 
 /// The server, and how to become known to it.
@@ -172,6 +178,7 @@ impl Config {
             log_format: environment.get("BATON_AGENT_LOG_FORMAT")?.unwrap_or(file.log_format),
             server: ServerConfig { url, join_token_file: join_token_file.map(|path| path.0) },
             metrics: listen.map(|listen| MetricsConfig { listen: listen.0 }),
+            fences: file.fences,
         })
     }
 
@@ -193,6 +200,8 @@ struct ConfigFile {
     log_format: LogFormat,
     server: Option<ServerSection>,
     metrics: Option<MetricsSection>,
+    #[serde(default)]
+    fences: FenceSettings,
 }
 
 #[derive(Default, Deserialize)]

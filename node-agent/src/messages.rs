@@ -10,6 +10,7 @@ use std::time::Duration;
 use api_types::VirtualAddress;
 use api_types::agent_status::{GroupCounters, HeardRouter, RealtimeStatus};
 use api_types::channel::{DesiredGroup, Revision};
+use api_types::fences::Fences;
 use api_types::group::Checksum;
 use api_types::node::{Interface, RejectionReason};
 use api_types::transition::{AdvertisementHeard, State, TransitionReason};
@@ -104,6 +105,8 @@ pub struct Snapshot {
     pub groups: Vec<GroupSnapshot>,
     /// What the thread was granted.
     pub realtime: Option<RealtimeStatus>,
+    /// How the fences stand.
+    pub fences: Fences,
     /// Packets that were dropped, by interface and cause.
     pub dropped_packets: Vec<DroppedPackets>,
 }

@@ -13,7 +13,7 @@ fn an_older_agent_reports_no_details_and_is_understood() {
     )
     .unwrap();
     let AgentMessage::Status(status) = message else { panic!("{message:?}") };
-    assert_eq!(status.interface_counters, None);
+    assert_eq!((status.interface_counters, status.fences), (None, None));
     assert_eq!(status.groups[0].details, None);
 }
 

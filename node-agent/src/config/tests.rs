@@ -23,10 +23,11 @@ fn the_url_of_the_server_is_all_that_must_be_said() {
 fn what_check_config_prints_is_a_configuration_that_says_the_same() {
     let text = "state_dir = \"/srv/a\"\nsocket = \"/srv/a.sock\"\nlog_format = \"json\"\n\
         [server]\nurl = \"https://[2001:db8::1]\"\njoin_token_file = \"/srv/join\"\n\
-        [metrics]\nlisten = \"127.0.0.1:9165\"\n";
+        [metrics]\nlisten = \"127.0.0.1:9165\"\n[fences]\nguard = false\n";
     let config = load(text, &[]).unwrap();
     assert_eq!(config.server.url.host(), "2001:db8::1");
     assert_eq!(config.server.url.port(), 443);
+    assert_eq!(config.fences, FenceSettings { guard: false, ..FenceSettings::default() });
     assert_eq!(load(&config.to_toml().unwrap(), &[]).unwrap(), config);
 }
 
@@ -44,6 +45,24 @@ fn the_documented_example_is_a_valid_configuration() {
 fn uncommented(line: &str) -> String {
     let setting = line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line);
     format!("{setting}\n")
+}
+
+#[test]
+fn every_fence_stands_unless_it_is_turned_off_by_its_name() {
+    let fences = |text: &str| load(&format!("{MINIMAL}[fences]\n{text}"), &[]).map(|config| config.fences);
+    assert_eq!(load(MINIMAL, &[]).unwrap().fences, FenceSettings::default());
+    let all_off = "guard = false\nnftables_lease = false\naddress_lease = false\nself_check = false\n";
+    assert_eq!(fences(all_off).unwrap(), FenceSettings::NONE);
+    for (text, wanted) in [
+        (
+            "gard = false\n",
+            "unknown field `gard`, expected one of `guard`, `nftables_lease`, `address_lease`, `self_check`",
+        ),
+        ("guard = \"no\"\n", "invalid type: string \"no\", expected a boolean"),
+    ] {
+        let refused = fences(text).unwrap_err();
+        assert!(refused.contains(wanted) && refused.contains("line 4"), "{refused}");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use api_types::agent_status::JournalStatus;
+use api_types::fences::FenceState;
 use api_types::transition::State;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -134,6 +135,11 @@ fn agent(overview: &Overview, journal: &JournalStatus) {
         gauge!("baton_agent_realtime").set(truth(realtime.scheduling == "fifo"));
         gauge!("baton_agent_memory_locked").set(truth(realtime.memory_locked));
     }
+    for (name, fence) in overview.snapshot.fences.each() {
+        gauge!("baton_agent_fence_armed", "fence" => name).set(truth(fence.state == FenceState::Armed));
+        counter!("baton_agent_fence_acted_total", "fence" => name).absolute(fence.acted);
+        counter!("baton_agent_fence_lapsed_total", "fence" => name).absolute(fence.lapsed);
+    }
 }
 
 fn group(group: &GroupSnapshot, last: Option<&LastTransition>) {
@@ -215,6 +221,7 @@ fn signed(value: i64) -> f64 {
 #[cfg(test)]
 mod tests {
     use api_types::channel::Revision;
+    use api_types::fences::{FenceStatus, Fences};
     use api_types::transition::{AdvertisementHeard, TransitionReason};
     use vrrp::{DropCause, Family, Vrid};
 
@@ -240,6 +247,10 @@ mod tests {
                 cause: DropCause::Ttl,
                 count: 3,
             }],
+            fences: Fences {
+                self_check: FenceStatus { acted: 2, ..FenceStatus::armed() },
+                ..Fences::default()
+            },
             ..Snapshot::default()
         };
         let kind = TransitionKind {
@@ -274,6 +285,9 @@ mod tests {
             format!("baton_vrrp_active_down_interval_seconds{{{labels}}} 0.30625"),
             "baton_vrrp_invalid_packets_total{interface=\"eth0\",reason=\"ttl\"} 3".to_owned(),
             "baton_agent_connected 1".to_owned(),
+            "baton_agent_fence_armed{fence=\"self_check\"} 1".to_owned(),
+            "baton_agent_fence_armed{fence=\"guard\"} 0".to_owned(),
+            "baton_agent_fence_acted_total{fence=\"self_check\"} 2".to_owned(),
             "baton_agent_applied_counter 12".to_owned(),
             "baton_agent_journal_unacknowledged 4".to_owned(),
             "baton_agent_journal_degraded 0".to_owned(),

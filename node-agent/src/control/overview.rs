@@ -140,6 +140,7 @@ impl Overview {
             interfaces: self.snapshot.interfaces.clone(),
             groups: self.snapshot.groups.iter().map(group).collect(),
             interface_counters: Some(details::of_interfaces(&self.snapshot.dropped_packets)),
+            fences: self.snapshot_seen.then(|| self.snapshot.fences.clone()),
         }
     }
 
@@ -187,6 +188,7 @@ impl Overview {
             rejection: self.rejection.clone(),
             journal,
             realtime: self.snapshot.realtime.clone().unwrap_or_else(not_known_yet),
+            fences: self.snapshot.fences.clone(),
             interfaces: self.snapshot.interfaces.clone(),
             groups: self.snapshot.groups.iter().map(group).collect(),
             dropped_packets: dropped,

@@ -120,8 +120,13 @@ mod tests {
     /// The groups whose details a message takes along.
     fn sent(told: &mut Told, groups: Vec<GroupReport>, depth: Depth, room: usize) -> Vec<u128> {
         let at = Timestamp::from(DateTime::UNIX_EPOCH);
-        let mut status =
-            AgentStatus { at, interfaces: Vec::new(), groups, interface_counters: Some(Vec::new()) };
+        let mut status = AgentStatus {
+            at,
+            interfaces: Vec::new(),
+            groups,
+            interface_counters: Some(Vec::new()),
+            fences: None,
+        };
         told.reduce_to(&mut status, depth, room);
         assert_eq!(status.interface_counters.is_some(), depth == Depth::Everything);
         let with_details = status.groups.iter().filter(|group| group.details.is_some());

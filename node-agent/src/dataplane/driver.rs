@@ -36,6 +36,7 @@ use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
 use super::virtual_links::VirtualLinks;
+use crate::config::FenceSettings;
 use crate::messages::{Command, Report};
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
@@ -73,6 +74,7 @@ pub(super) struct Parts {
     pub(super) commands: Receiver<Command>,
     pub(super) outbox: Outbox,
     pub(super) realtime: RealtimeStatus,
+    pub(super) fences: FenceSettings,
 }
 
 /// The loop and what it works on.
@@ -382,7 +384,7 @@ impl Driver {
             if let Some(text) = self.drops.count_overflow(lost, now) {
                 self.parts.outbox.notice(text);
             }
-            let Parts { monitor, binder, gate, realtime, outbox, .. } = &mut self.parts;
+            let Parts { monitor, binder, gate, realtime, outbox, fences, .. } = &mut self.parts;
             outbox.offer(snapshot::take(
                 &self.instances,
                 monitor.interfaces(),
@@ -390,6 +392,7 @@ impl Driver {
                 gate,
                 realtime,
                 &self.drops,
+                *fences,
             ));
             self.snapshot_at = now + SNAPSHOT_EVERY;
         }

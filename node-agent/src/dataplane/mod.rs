@@ -28,6 +28,7 @@ mod binder;
 mod driver;
 mod drops;
 mod fault;
+mod fences;
 mod gratuitous_arp;
 mod group;
 mod handover;

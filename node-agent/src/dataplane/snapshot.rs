@@ -9,11 +9,13 @@ use api_types::channel::DesiredGroup;
 use super::accept_gate::AcceptGate;
 use super::binder::{Binder, GroupHandle};
 use super::drops::Drops;
+use super::fences;
 use super::group::Group;
 use super::heard::Router;
 use super::instances::{self, Instances};
 use super::interfaces::Interfaces;
 use super::translate;
+use crate::config::FenceSettings;
 use crate::messages::{DroppedPackets, GroupSnapshot, Snapshot};
 use crate::sys::clock;
 
@@ -25,6 +27,7 @@ pub(super) fn take(
     gate: &AcceptGate,
     realtime: &RealtimeStatus,
     drops: &Drops,
+    wanted: FenceSettings,
 ) -> Snapshot {
     let not_shut = gate.failure().map(|failure| failure.to_string());
     let mut groups: Vec<_> = instances
@@ -41,6 +44,7 @@ pub(super) fn take(
         interfaces: interfaces.to_contract(&instances.virtual_addresses()),
         groups,
         realtime: Some(realtime.clone()),
+        fences: fences::status(wanted),
         dropped_packets: drops
             .counts()
             .map(|(ifindex, cause, count)| {

@@ -20,6 +20,7 @@ use super::link_table::NetlinkLinks;
 use super::outbox::Outbox;
 use super::slots::Slots;
 use super::virtual_links::VirtualLinks;
+use crate::config::FenceSettings;
 use crate::messages::{Command, Report};
 use crate::shared_memory::SharedMemory;
 use crate::sys::clock;
@@ -37,6 +38,8 @@ pub struct Settings {
     pub memory: Arc<SharedMemory>,
     /// What touches the kernel and the LAN.
     pub seams: Seams,
+    /// Which fences shall stand ready.
+    pub fences: FenceSettings,
     /// What control wants.
     pub commands: mpsc::Receiver<Command>,
     /// What control gets to know.
@@ -114,7 +117,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         .build()
         .map_err(DataplaneError::Start)?;
     runtime.block_on(async {
-        let Settings { agent, memory, seams, commands, reports } = settings;
+        let Settings { agent, memory, seams, fences, commands, reports } = settings;
         let open = |what| move |source| DataplaneError::Open { what, source };
         let monitor = LinkMonitor::open(agent).await.map_err(open("the netlink connection that listens"))?;
         let table =
@@ -158,6 +161,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             commands,
             outbox,
             realtime,
+            fences,
         };
         // Nobody may have waited for it.
         let _unheard = tell_ready.send(());

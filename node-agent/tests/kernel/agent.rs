@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use api_types::channel::{DesiredGroup, DesiredState, Revision};
+use baton_agent::config::{Config, FenceSettings};
 use baton_agent::control::desired_state::{Assignment, DesiredStateStore};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -58,15 +59,28 @@ impl Agent {
         groups: Vec<DesiredGroup>,
         prepare: impl FnOnce(&mut Command, &Path),
     ) -> Self {
+        Self::start_fenced(lab, host, groups, FenceSettings::default(), prepare)
+    }
+
+    /// Starts it with these fences.
+    pub(crate) fn start_fenced(
+        lab: &Lab,
+        host: u8,
+        groups: Vec<DesiredGroup>,
+        fences: FenceSettings,
+        prepare: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, groups).expect("JSON");
         let assignment = Assignment { origin: None, state };
         DesiredStateStore::new(directory.path()).save(&assignment).expect("stored");
         let path = directory.path().display();
-        let config = format!(
+        let text = format!(
             "state_dir = \"{path}\"\nsocket = \"{path}/agent.sock\"\n[server]\nurl = \"https://10.66.0.250:8443\"\n"
         );
-        fs::write(directory.path().join("agent.toml"), config).expect("written");
+        let config = Config::from_sources(Path::new("agent.toml"), &text, |_| None).expect("a configuration");
+        let text = Config { fences, ..config }.to_toml().expect("TOML");
+        fs::write(directory.path().join("agent.toml"), text).expect("written");
         let parent = run(lab, host, directory.path(), prepare);
         Self { parent, directory }
     }

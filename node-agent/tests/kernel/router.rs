@@ -6,6 +6,7 @@ use std::sync::Arc;
 use api_types::channel::{DesiredGroup, Revision};
 use api_types::group::Checksum;
 use api_types::transition::State;
+use baton_agent::config::FenceSettings;
 use baton_agent::dataplane::{AgentNumber, Dataplane, DataplaneError, Seams, Settings};
 use baton_agent::messages::{Command, GroupSnapshot, ObservedTransition, Report, Snapshot};
 use baton_agent::shared_memory::SharedMemory;
@@ -80,6 +81,11 @@ impl Router {
 
     /// Starts a dataplane with other parts.
     pub(crate) fn start_with(lab: &Lab, host: u8, seams: Seams) -> Self {
+        Self::start_fenced(lab, host, seams, FenceSettings::default())
+    }
+
+    /// Starts a dataplane with these fences.
+    pub(crate) fn start_fenced(lab: &Lab, host: u8, seams: Seams, fences: FenceSettings) -> Self {
         let memory = SharedMemory::create(Uuid::from_u128(host.into())).expect("shared memory");
         let (commands, commands_out) = mpsc::channel(16);
         let (reports_in, reports) = mpsc::channel(1024);
@@ -87,6 +93,7 @@ impl Router {
             agent: AGENT,
             memory: Arc::new(memory),
             seams,
+            fences,
             commands: commands_out,
             reports: reports_in,
         };

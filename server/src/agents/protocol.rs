@@ -4,6 +4,7 @@
 //! because an agent of this version never does it.
 
 use api_types::channel::{AgentMessage, Hello, MAX_TRANSITIONS, MemberDetails};
+use api_types::fences::Fences;
 use api_types::node::{Interface, RejectionReason};
 use api_types::transition::TransitionRecord;
 use thiserror::Error;
@@ -84,6 +85,9 @@ impl Conversation {
                 counters
                     .iter()
                     .try_for_each(|one| check_text("interface_counters/interface", &one.interface))?;
+                for (_, fence) in status.fences.iter().flat_map(Fences::each) {
+                    check_text("fences/detail", fence.detail.as_deref().unwrap_or_default())?;
+                }
             }
         }
         Ok(message)

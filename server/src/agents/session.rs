@@ -278,6 +278,9 @@ impl Session<'_> {
         if let Some(counters) = &status.interface_counters {
             sessions::report_counters(&mut tx, self.key.node, counters).await?;
         }
+        if let Some(fences) = &status.fences {
+            sessions::report_fences(&mut tx, self.key.node, fences).await?;
+        }
         let mut groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
         groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
         member_reports::judge_groups(&mut tx, &groups, now).await?;

@@ -46,6 +46,7 @@ mod tests {
                 boot_id: None,
                 interfaces: None,
                 interface_counters: None,
+                fences: None,
                 desired_revision: revision(desired),
                 applied_revision: applied.map(revision),
                 rejection: None,

@@ -1,6 +1,7 @@
 //! One small installation, as the API document shows it: a segment, a node and a group.
 
 use api_types::counters::{GroupCounters, InterfaceCounters};
+use api_types::fences::{FenceStatus, Fences};
 use serde_json::{Value, json};
 
 pub(super) fn segment_spec() -> Value {
@@ -40,6 +41,12 @@ pub(super) fn node() -> Value {
                 ip_ttl_errors: 3,
                 ..InterfaceCounters::default()
             }],
+            "fences": Fences {
+                guard: FenceStatus::armed(),
+                nftables_lease: FenceStatus::not_armed("there is no program nft on this host"),
+                address_lease: FenceStatus::armed(),
+                self_check: FenceStatus { acted: 1, ..FenceStatus::armed() },
+            },
             "desired_revision": {"epoch": 1, "counter": 7},
             "applied_revision": {"epoch": 1, "counter": 7},
             "rejection": null,

@@ -3,6 +3,7 @@
 use api_types::channel::Revision;
 use api_types::condition::Condition;
 use api_types::counters::InterfaceCounters;
+use api_types::fences::Fences;
 use api_types::node::{Interface, Node, NodeSpec, NodeStatus, Rejection};
 use api_types::{Name, Timestamp};
 use chrono::{DateTime, Utc};
@@ -31,6 +32,7 @@ struct NodeRow {
     boot_id: Option<Uuid>,
     interfaces: Option<Json<Vec<Interface>>>,
     interface_counters: Option<Json<Vec<InterfaceCounters>>>,
+    fences: Option<Json<Fences>>,
     applied_epoch: Option<i64>,
     applied_counter: Option<i64>,
     rejection: Option<Json<Rejection>>,
@@ -60,6 +62,7 @@ impl NodeRow {
                 boot_id: self.boot_id,
                 interfaces: self.interfaces.map(|Json(interfaces)| interfaces),
                 interface_counters: self.interface_counters.map(|Json(counters)| counters),
+                fences: self.fences.map(|Json(fences)| fences),
                 desired_revision: Revision { epoch: self.desired_epoch, counter: self.desired_counter },
                 applied_revision,
                 rejection: self.rejection.map(|Json(rejection)| rejection),
@@ -81,7 +84,7 @@ pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Node>, St
                public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
                last_seen_at, agent_version, boot_id, interfaces AS "interfaces: Json<Vec<Interface>>",
                interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
-               applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
+               fences AS "fences: Json<Fences>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
         WHERE id = $1 OR name = $2
         "#,
@@ -105,7 +108,7 @@ pub async fn list(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> R
                public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
                last_seen_at, agent_version, boot_id, interfaces AS "interfaces: Json<Vec<Interface>>",
                interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
-               applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
+               fences AS "fences: Json<Fences>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
         WHERE $1::uuid IS NULL OR id > $1
         ORDER BY id

@@ -3,6 +3,7 @@
 use api_types::Timestamp;
 use api_types::channel::{Acknowledged, Hello, Revision};
 use api_types::counters::InterfaceCounters;
+use api_types::fences::Fences;
 use api_types::node::{Interface, Rejection};
 use ipnet::IpNet;
 use sqlx::PgConnection;
@@ -38,7 +39,7 @@ pub async fn begin(
     lock_with_peers(conn, key.node).await?;
     let done = sqlx::query!(
         "UPDATE nodes SET session_id = $2, session_server_id = $3, boot_id = $4, agent_version = $5,
-                          last_seen_at = $6, interface_counters = NULL
+                          last_seen_at = $6, interface_counters = NULL, fences = NULL
          WHERE id = $1",
         key.node,
         key.session,
@@ -201,6 +202,21 @@ pub async fn report_counters(
     sqlx::query!("UPDATE nodes SET interface_counters = $2 WHERE id = $1", node, Json(counters) as _)
         .execute(conn)
         .await?;
+    Ok(())
+}
+
+/// Stores how the fences of the node stand.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn report_fences(conn: &mut PgConnection, node: Uuid, fences: &Fences) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE nodes SET fences = $2 WHERE id = $1 AND fences IS DISTINCT FROM $2",
+        node,
+        Json(fences) as _
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

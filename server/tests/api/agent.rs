@@ -258,8 +258,14 @@ impl Channel {
     pub(crate) async fn status(&mut self, server: &Server, address: &str, groups: Vec<GroupReport>) {
         let at = server.now();
         let interfaces = vec![eth0(address)];
-        self.say(AgentMessage::Status(AgentStatus { at, interfaces, groups, interface_counters: None }))
-            .await;
+        self.say(AgentMessage::Status(AgentStatus {
+            at,
+            interfaces,
+            groups,
+            interface_counters: None,
+            fences: None,
+        }))
+        .await;
     }
 
     pub(crate) async fn applied(&mut self, revision: Revision, digest: &str) {

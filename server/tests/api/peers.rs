@@ -2,6 +2,7 @@
 
 use api_types::channel::{AgentMessage, AgentStatus, GroupReport, MemberDetails};
 use api_types::counters::{GroupCounters, InterfaceCounters};
+use api_types::fences::{FenceStatus, Fences};
 use api_types::group::Checksum;
 use api_types::peer::Peer;
 use api_types::transition::State;
@@ -183,11 +184,28 @@ async fn what_is_dropped_on_an_interface_is_shown_with_the_node() {
                 interfaces: vec![eth0("192.0.2.1")],
                 groups: Vec::new(),
                 interface_counters: told,
+                fences: None,
             }))
             .await;
         let counted = |node: &Value| node["status"]["interface_counters"][0]["vrid_errors"] == 3;
         let node = eventually_shows(&site.server, "/api/v1/nodes/lb1", counted).await;
         assert_eq!(node["status"]["interface_counters"][0]["interface"], "eth0");
+        site.says(None).await;
+    }
+}
+
+#[tokio::test]
+async fn how_the_fences_stand_is_shown_with_the_node_until_its_next_session() {
+    let mut site = Site::start().await;
+    assert_eq!(site.server.get("/api/v1/nodes/lb1").await["status"]["fences"], Value::Null);
+    let fences = Fences { nftables_lease: FenceStatus::not_armed("there is no nft"), ..Fences::default() };
+    let told = serde_json::to_value(&fences).unwrap();
+    for fences in [Some(fences), None] {
+        let (at, interfaces) = (site.server.now(), vec![eth0("192.0.2.1")]);
+        let status = AgentStatus { at, interfaces, groups: Vec::new(), interface_counters: None, fences };
+        site.channel.say(AgentMessage::Status(status)).await;
+        let shown = |node: &Value| node["status"]["fences"] == told;
+        eventually_shows(&site.server, "/api/v1/nodes/lb1", shown).await;
         site.says(None).await;
     }
 }

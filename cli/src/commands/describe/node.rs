@@ -1,6 +1,7 @@
-//! A node: its agent, its interfaces, and what is dropped on them.
+//! A node: its agent, its fences, its interfaces, and what is dropped on them.
 
 use api_types::counters::InterfaceCounters;
+use api_types::fences::{FenceState, FenceStatus, Fences};
 use api_types::node::{Interface, Node};
 
 use super::{facts, problems};
@@ -30,9 +31,11 @@ pub(super) fn sections(node: &Node, table: &Table) -> Vec<String> {
         ("revision", format!("{revision} runs, {} is desired", status.desired_revision)),
         ("dropped elsewhere", elsewhere.map(dropped).unwrap_or_default()),
     ]);
+    let fences: Vec<_> = status.fences.iter().flat_map(fences).collect();
     vec![
         summary,
         problems(&status.conditions, table.now, table.terminal),
+        if fences.is_empty() { String::new() } else { output::render(FENCES, &fences, table) },
         output::render(INTERFACES, &interfaces, table),
     ]
 }
@@ -41,6 +44,26 @@ struct Row {
     interface: Interface,
     counters: Option<InterfaceCounters>,
 }
+
+struct Fence {
+    name: &'static str,
+    status: FenceStatus,
+}
+
+fn fences(fences: &Fences) -> impl Iterator<Item = Fence> {
+    fences.each().map(|(name, status)| Fence { name, status: status.clone() }).into_iter()
+}
+
+const FENCES: &[Column<Fence>] = &[
+    Column::new("FENCE", |fence, _| Cell::plain(fence.name)),
+    Column::new("STATE", |fence, _| {
+        let tone = if fence.status.state == FenceState::NotArmed { Tone::Warning } else { Tone::Plain };
+        Cell::toned(fence.status.state.as_str(), tone)
+    }),
+    Column::new("ACTED", |fence, _| Cell::plain(fence.status.acted.to_string())),
+    Column::new("LAPSED", |fence, _| Cell::plain(fence.status.lapsed.to_string())),
+    Column::new("DETAIL", |fence, _| Cell::maybe(fence.status.detail.as_ref())),
+];
 
 const INTERFACES: &[Column<Row>] = &[
     Column::new("INTERFACE", |row, _| Cell::plain(&row.interface.name)),

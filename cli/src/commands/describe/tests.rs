@@ -81,7 +81,7 @@ lb2       foreign  10.77.0.66  yes     2s ago      240       3        rfc5798   
 }
 
 #[test]
-fn a_node_is_told_with_what_is_dropped_on_each_interface() {
+fn a_node_is_told_with_its_fences_and_what_is_dropped_on_each_interface() {
     let interface = |name: &str, carrier: bool| {
         let addresses = ["10.77.0.11/24"];
         json!({"name": name, "mac": "02:00:00:00:00:01", "up": true, "carrier": carrier, "addresses": addresses})
@@ -97,6 +97,10 @@ fn a_node_is_told_with_what_is_dropped_on_each_interface() {
                 {"interface": "eth0", "ip_ttl_errors": 3, "vrid_errors": 1, "source_errors": 2,
                  "destination_errors": 5},
             ],
+            "fences": {"guard": {"state": "armed", "detail": null, "acted": 1, "lapsed": 0},
+                "self_check": {"state": "off", "detail": null, "acted": 0, "lapsed": 0},
+                "nftables_lease": {"state": "armed", "detail": "not for web", "acted": 0, "lapsed": 2},
+                "address_lease": {"state": "not_armed", "detail": "no room", "acted": 0, "lapsed": 0}},
             "desired_revision": {"epoch": 1, "counter": 7}, "applied_revision": {"epoch": 1, "counter": 6},
             "rejection": null, "conditions": []},
     }))
@@ -111,6 +115,12 @@ seen               3s ago
 version            0.1.0
 revision           1.6 runs, 1.7 is desired
 dropped elsewhere  overflow=9
+
+FENCE           STATE      ACTED  LAPSED  DETAIL
+guard           armed      1      0       -
+nftables_lease  armed      0      2       not for web
+address_lease   not_armed  0      0       no room
+self_check      off        0      0       -
 
 INTERFACE  STATE       MAC                ADDRESSES      DROPPED
 eth0       up          02:00:00:00:00:01  10.77.0.11/24  vrid=1 ttl=3 source=2 destination=5

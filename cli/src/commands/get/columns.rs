@@ -5,6 +5,7 @@ use api_types::audit::{AuditEvent, Outcome};
 use api_types::auth::{JoinToken, Token};
 use api_types::condition::Condition;
 use api_types::failover::Failover;
+use api_types::fences::Fences;
 use api_types::group::Group;
 use api_types::node::Node;
 use api_types::segment::Segment;
@@ -66,6 +67,15 @@ impl Named for Node {
                 let state = if interface.up && interface.carrier { "" } else { "(down)" };
                 format!("{}{state}", interface.name)
             }))
+        }),
+        Column::wide("FENCES", |node, _| {
+            joined(
+                node.status
+                    .fences
+                    .iter()
+                    .flat_map(Fences::each)
+                    .map(|(name, fence)| format!("{name}={}", fence.state.as_str())),
+            )
         }),
         Column::wide("DROPPED", |node, _| {
             joined(node.status.interface_counters.iter().flatten().filter_map(|counters| {

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use api_types::Timestamp;
 use api_types::agent_status::{LocalGroupStatus, LocalStatus};
+use api_types::fences::FenceStatus;
 use api_types::transition::State;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use comfy_table::Table;
@@ -31,6 +32,9 @@ pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>, boottime_ns: u64)
     facts.add_row(["revision", &revision]);
     facts.add_row(["journal", &format!("{} not acknowledged by a server", transitions(status))]);
     facts.add_row(["realtime", &realtime(status)]);
+    for (name, fence) in status.fences.each() {
+        facts.add_row([&format!("fence {name}"), &fence_summary(fence)]);
+    }
     facts.add_row(["dropped", &dropped(status)]);
     text.push_str(&trimmed(&facts));
     text.push('\n');
@@ -150,6 +154,12 @@ fn realtime(status: &LocalStatus) -> String {
     format!("scheduling {}, {memory}{detail}", realtime.scheduling)
 }
 
+fn fence_summary(fence: &FenceStatus) -> String {
+    let counted = [(fence.acted, "acted"), (fence.lapsed, "lapsed")];
+    let counted = counted.into_iter().filter(|(number, _)| *number > 0);
+    counted.fold(fence.summary(), |text, (number, word)| format!("{text}, {word} {number} times"))
+}
+
 fn dropped(status: &LocalStatus) -> String {
     let causes: Vec<_> = status
         .dropped_packets
@@ -223,6 +233,8 @@ mod tests {
         "journal": {"unacknowledged": 3, "degraded": "disk full"},
         "realtime": {"scheduling": "fifo", "memory_locked": true, "detail": null}, "interfaces": [],
         "dropped_packets": {"checksum": 4, "ttl": 0},
+        "fences": {"guard": {"state": "armed", "acted": 2, "lapsed": 1},
+            "nftables_lease": {"state": "not_armed", "detail": "there is no nft"}},
         "groups": [{"id": "00000000-0000-0000-0000-000000000002", "name": "web", "interface": "eth0",
             "family": "ipv4", "vrid": 51, "state": "backup", "since": "2026-11-22T20:43:00.000000Z",
             "reason": "higher_priority_heard",
@@ -251,6 +263,8 @@ mod tests {
             "3 transitions not acknowledged by a server",
             "scheduling fifo, memory locked",
             "packets: 4 for checksum\n",
+            "armed, acted 2 times, lapsed 1 times\n",
+            "not armed (there is no nft)\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is not in:\n{text}");
         }

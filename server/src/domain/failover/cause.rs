@@ -8,7 +8,8 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
     match reason {
         TransitionReason::NoResponse => Some(FailoverCause::NoResponse),
         TransitionReason::PriorityZero => Some(FailoverCause::PriorityZero),
-        TransitionReason::Preempting => Some(FailoverCause::Preempting),
+        TransitionReason::Preempting | TransitionReason::Switchover => Some(FailoverCause::Preempting),
+        TransitionReason::Assist => Some(FailoverCause::NoResponse),
         TransitionReason::OwnerStarted => Some(FailoverCause::OwnerStarted),
         TransitionReason::Started
         | TransitionReason::HigherPriorityHeard
@@ -19,17 +20,23 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
         | TransitionReason::InterfaceMissing
         | TransitionReason::NoInterfaceAddress
         | TransitionReason::BindFailed
-        | TransitionReason::FaultCleared => None,
+        | TransitionReason::FaultCleared
+        | TransitionReason::Guard
+        | TransitionReason::SelfCheck
+        | TransitionReason::AddressLease
+        | TransitionReason::NftablesLease
+        | TransitionReason::Drained => None,
     }
 }
 
 /// What the way in which a holder let go looks like to its successor.
 pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
     match reason {
-        TransitionReason::HigherPriorityHeard => FailoverCause::Preempting,
-        TransitionReason::Stopped | TransitionReason::Removed | TransitionReason::Reconfigured => {
-            FailoverCause::PriorityZero
-        }
+        TransitionReason::HigherPriorityHeard | TransitionReason::Switchover => FailoverCause::Preempting,
+        TransitionReason::Stopped
+        | TransitionReason::Removed
+        | TransitionReason::Reconfigured
+        | TransitionReason::Drained => FailoverCause::PriorityZero,
         TransitionReason::Started
         | TransitionReason::OwnerStarted
         | TransitionReason::NoResponse
@@ -39,7 +46,12 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         | TransitionReason::InterfaceMissing
         | TransitionReason::NoInterfaceAddress
         | TransitionReason::BindFailed
-        | TransitionReason::FaultCleared => FailoverCause::NoResponse,
+        | TransitionReason::FaultCleared
+        | TransitionReason::Guard
+        | TransitionReason::SelfCheck
+        | TransitionReason::AddressLease
+        | TransitionReason::NftablesLease
+        | TransitionReason::Assist => FailoverCause::NoResponse,
     }
 }
 
