@@ -67,6 +67,8 @@ pub enum Reason {
     Preempting,
     /// Active → Backup: a rival of higher priority, or of equal priority and higher address, was heard.
     HigherPriorityHeard,
+    /// Active → Backup: the router was kept from running for so long that another may have taken over.
+    Lapsed,
     /// Active or Initialize → Backup: the kernel would not hold the addresses.
     HoldFailed,
     /// → Initialize: the caller stopped the instance.

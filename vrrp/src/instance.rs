@@ -20,6 +20,7 @@
 //! the same it also announces from time to time.
 
 mod backoff;
+mod lapse;
 mod state;
 mod status;
 mod steps;

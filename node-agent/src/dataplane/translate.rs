@@ -127,6 +127,7 @@ pub(super) fn reason(
         Reason::Preempting => TransitionReason::Preempting,
         Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
         Reason::HoldFailed => TransitionReason::BindFailed,
+        Reason::Lapsed => TransitionReason::SelfCheck,
         Reason::Stopped => departure.map_or(TransitionReason::Stopped, reason_of),
         Reason::Faulted => match (fault, departure) {
             (Some(fault), _) => fault.reason(),

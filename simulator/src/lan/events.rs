@@ -77,6 +77,7 @@ impl Lan {
         if self.nodes[node].paused_until.take().is_some() {
             self.disturb();
         }
+        self.check_itself(node);
         if self.careless {
             self.expire(node);
         }
@@ -84,6 +85,17 @@ impl Lan {
             self.receive(node, &frame);
         }
         self.expire(node);
+    }
+
+    /// A router of ours that finds itself too late lets go before it does anything else.
+    fn check_itself(&mut self, node: usize) {
+        if !self.nodes[node].manners.is_foreign() {
+            self.with(node, |instance, now| {
+                if instance.is_overdue(now) {
+                    instance.lapse(now);
+                }
+            });
+        }
     }
 
     fn expire(&mut self, node: usize) {
@@ -101,6 +113,7 @@ impl Lan {
                 if node.paused_until.is_some() {
                     node.inbox.push_back(frame);
                 } else {
+                    self.check_itself(to);
                     self.receive(to, &frame);
                 }
             }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use simulator::Lan;
-use vrrp::{Action, Config, Reason, Role, Settings};
+use vrrp::{Action, Change, Config, Reason, Role, Settings};
 
 use crate::planned::router;
 
@@ -175,6 +175,25 @@ fn a_pause_shorter_than_active_down_interval_moves_nothing() {
         lan.pause(node, SECOND * 2);
         lan.run_for(SECOND * 10);
         assert_eq!(lan.changes(), changes, "router {node}");
+    }
+}
+
+#[test]
+fn a_router_that_finds_itself_too_late_lets_go_before_it_hears_or_says_anything() {
+    let strikes: [fn(&mut Lan); 2] = [|lan| lan.pause(0, SECOND * 60), |lan| lan.jump(0, SECOND * 60)];
+    for strike in strikes {
+        let mut lan = settled(true);
+        let struck = lan.trace.len();
+        strike(&mut lan);
+        lan.run_for(SECOND * 70);
+        let mut own = lan.trace[struck..].iter().filter(|trace| trace.node == 0).map(|trace| trace.action);
+        let lapsed = Change { from: Role::Active, to: Role::Backup, reason: Reason::Lapsed };
+        let back = Change { from: Role::Backup, to: Role::Active, reason: Reason::Preempting };
+        assert_eq!(own.next(), Some(Action::Release));
+        assert_eq!(own.next(), Some(Action::Report(lapsed)));
+        assert_eq!(own.next(), Some(Action::Hold), "not a word before it is to be Active again");
+        assert_eq!(own.find(|action| matches!(action, Action::Report(_))), Some(Action::Report(back)));
+        assert_eq!(lan.active(), [0]);
     }
 }
 

@@ -3,5 +3,6 @@
 mod active;
 mod any_order;
 mod backup;
+mod lapse;
 mod life;
 mod support;

@@ -125,6 +125,6 @@ pub(super) fn advertise(number: u8) -> Action {
 
 pub(super) const RESIGN: Action = Action::Advertise(Claim::Resigns);
 
-pub(super) fn report(from: Role, to: Role, reason: Reason) -> Action {
+pub(super) const fn report(from: Role, to: Role, reason: Reason) -> Action {
     Action::Report(Change { from, to, reason })
 }
