@@ -65,6 +65,10 @@ pub enum Reason {
     PriorityZero,
     /// Backup → Active: the Active router is alive, and of lower priority.
     Preempting,
+    /// Backup → Active: the caller has [boosted](crate::Instance::boost) the instance.
+    Switchover,
+    /// Backup → Active: the Active router has [let go](crate::Instance::handle_assist) and could not say so on the LAN.
+    Assist,
     /// Active → Backup: a rival of higher priority, or of equal priority and higher address, was heard.
     HigherPriorityHeard,
     /// Active → Backup: the router was kept from running for so long that another may have taken over.

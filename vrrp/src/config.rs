@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::election::Candidate;
-use crate::{AdvertisementInterval, Authentication, Family, Priority, Version, Vrid};
+use crate::{AdvertisementInterval, Authentication, BoostedPriority, Family, Priority, Version, Vrid};
 
 mod check;
 mod room;
@@ -61,6 +61,7 @@ pub struct Config {
     settings: Settings,
     wire_interval: u16,
     advertised: usize,
+    boost: Option<BoostedPriority>,
 }
 
 impl Config {
@@ -73,7 +74,7 @@ impl Config {
         check::extensions(&settings)?;
         check::addresses(&settings)?;
         check::source(&settings)?;
-        Ok(Self { settings, wire_interval, advertised: 0 }.within(usize::MAX))
+        Ok(Self { settings, wire_interval, advertised: 0, boost: None }.within(usize::MAX))
     }
 
     /// The same settings on an interface that carries IP packets of so many octets at most (its MTU): an advertisement
@@ -109,10 +110,19 @@ impl Config {
         self.settings.vrid
     }
 
-    /// Our priority.
+    /// Our priority: what we advertise.
     #[must_use]
     pub const fn priority(&self) -> Priority {
-        self.settings.priority
+        match self.boost {
+            Some(boost) => boost.get(),
+            None => self.settings.priority,
+        }
+    }
+
+    /// The priority of a switchover, while it stands in for the one of the settings.
+    #[must_use]
+    pub const fn boost(&self) -> Option<BoostedPriority> {
+        self.boost
     }
 
     /// How often we advertise as Active.
@@ -121,16 +131,19 @@ impl Config {
         self.settings.interval
     }
 
-    /// Whether we take the addresses from a router of lower priority; true for every owner (RFC 9568 §6.1).
+    /// Whether we take the addresses from a router of lower priority; true for every owner (RFC 9568 §6.1), and during a
+    /// switchover to us.
     #[must_use]
     pub const fn preempts(&self) -> bool {
-        self.settings.preempt || self.settings.priority.is_owner()
+        self.settings.preempt || self.boost.is_some() || self.settings.priority.is_owner()
     }
 
-    /// For how long a router of lower priority must have been heard before we preempt it; 0 for every owner.
+    /// For how long a router of lower priority must have been heard before we preempt it; 0 for every owner, and during
+    /// a switchover to us.
     #[must_use]
     pub const fn preempt_delay(&self) -> Duration {
-        if self.settings.priority.is_owner() { Duration::ZERO } else { self.settings.preempt_delay }
+        let waits_for_nothing = self.boost.is_some() || self.settings.priority.is_owner();
+        if waits_for_nothing { Duration::ZERO } else { self.settings.preempt_delay }
     }
 
     /// The virtual addresses; at least one.
@@ -194,6 +207,17 @@ impl Config {
             Version::V3 => interval.centiseconds(),
         };
         units.unwrap_or(self.wire_interval)
+    }
+
+    /// How many of `others`, by priority and address, would win before us if all of us took over at once.
+    pub fn rank(&self, others: impl IntoIterator<Item = (Priority, Option<IpAddr>)>) -> u32 {
+        let us = self.candidate();
+        let before = others.into_iter().filter(|(priority, address)| us.comes_after(*priority, *address));
+        before.fold(0, |rank, _| rank + 1)
+    }
+
+    pub(crate) const fn set_boost(&mut self, boost: Option<BoostedPriority>) {
+        self.boost = boost;
     }
 
     /// We as the election sees us.

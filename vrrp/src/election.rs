@@ -4,6 +4,14 @@ use std::net::IpAddr;
 
 use crate::Priority;
 
+/// The first of the priorities that are kept for switchovers.
+const RESERVED: u8 = 250;
+
+/// Whether a router that advertises this may win against one that is boosted.
+pub(crate) fn is_out_of_reach(rival: Priority) -> bool {
+    rival.get() >= RESERVED
+}
+
 /// One router as the election sees it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate {
@@ -26,6 +34,14 @@ impl Candidate {
     /// Addresses are not asked about.
     pub(crate) fn waits_behind(self, rival: Priority) -> bool {
         !self.preempts || rival >= self.priority
+    }
+
+    /// Whether `rival` would win if both of us took over at once. One whose address is not known may.
+    pub(crate) fn comes_after(self, rival: Priority, address: Option<IpAddr>) -> bool {
+        match address {
+            Some(address) => self.yields_to(rival, address),
+            None => rival >= self.priority,
+        }
     }
 
     /// Whether only addresses can decide between us.

@@ -18,8 +18,14 @@
 //! Whoever heard a rival cannot know whom the neighbours heard last. So a holder announces again when it hears a
 //! losing or a resigning rival: at most once per interval, and never not at all. Where others cannot be trusted to do
 //! the same it also announces from time to time.
+//!
+//! # Beside the protocol
+//! A router can be told to take over now ([`Instance::boost`]), and that the Active router has let go
+//! ([`Instance::handle_assist`]). Neither is needed: without them the rules of the RFC hold.
 
+mod assist;
 mod backoff;
+mod boost;
 mod lapse;
 mod state;
 mod status;
@@ -34,7 +40,8 @@ use std::time::Duration;
 use thiserror::Error;
 
 use self::backoff::Backoff;
-use self::state::{Leave, State, TakeOver, Tenure, Wait};
+pub use self::boost::BoostRefused;
+use self::state::{Leave, Repeats, State, TakeOver, Tenure, Wait};
 use crate::{Action, Advertisement, AdvertisementInterval, Claim, Config, Instant, Reason, Refusal, Role};
 
 /// How long a router that leaves goes on holding once it has heard its successor, which announces meanwhile.
@@ -49,6 +56,8 @@ pub struct Instance {
     backoff: Backoff,
     last_heard: Option<Heard>,
     last_sent: Option<Sent>,
+    /// Before when it preempts nobody, whatever its settings say.
+    held_off_until: Instant,
 }
 
 /// The last valid advertisement from another router.
@@ -60,6 +69,8 @@ pub struct Heard {
     pub claim: Claim,
     /// How often its sender advertises.
     pub interval: AdvertisementInterval,
+    /// The running number that it bore, where the caller could tell one.
+    pub sequence: Option<u16>,
     /// When it was handed to the instance.
     pub at: Instant,
 }
@@ -86,6 +97,7 @@ impl Instance {
             backoff: Backoff::NONE,
             last_heard: None,
             last_sent: None,
+            held_off_until: Instant::ORIGIN,
         }
     }
 
@@ -101,6 +113,11 @@ impl Instance {
             }
             State::Backup(_) | State::TakingOver(_) | State::Active(_) | State::Leaving(_) => {}
         }
+    }
+
+    /// Preempts nobody before `until`, unless as owner or boosted: what its LAN side has just done it may do again.
+    pub fn hold_off(&mut self, until: Instant) {
+        self.held_off_until = until;
     }
 
     /// Goes on as Active where a predecessor in this node left off: the addresses are held, and its last
@@ -151,7 +168,7 @@ impl Instance {
     ///
     /// An Active router says a changed priority or interval at once, and asks to hold a changed set of addresses;
     /// whether it stays Active is then for the others to say, by the ordinary rules. A router that leaves goes on
-    /// as it was.
+    /// as it was. One that is boosted stays so, unless it is made the owner.
     ///
     /// # Errors
     /// [`DifferentRouter`] when version, family or VRID differ; nothing has changed then.
@@ -164,6 +181,7 @@ impl Instance {
         }
         let old = std::mem::replace(&mut self.config, config);
         let owns = self.config.priority().is_owner();
+        self.config.set_boost(old.boost().filter(|_| !owns));
         // An owner's addresses are looked for, anybody else's are bound.
         let rebind = old.addresses() != self.config.addresses() || old.priority().is_owner() != owns;
         match &mut self.state {
@@ -206,12 +224,25 @@ impl Instance {
         advertisement: &Advertisement,
         now: Instant,
     ) -> Result<(), Refusal> {
+        self.handle_numbered(advertisement, None, now)
+    }
+
+    /// A router was heard, and its packet bore this running number.
+    ///
+    /// # Errors
+    /// As [`Instance::handle_advertisement`].
+    pub fn handle_numbered(
+        &mut self,
+        advertisement: &Advertisement,
+        sequence: Option<u16>,
+        now: Instant,
+    ) -> Result<(), Refusal> {
         self.config.admits(advertisement)?;
         if self.is_our_own(advertisement, now) {
             return Ok(());
         }
         let Advertisement { claim, interval, source, .. } = *advertisement;
-        self.last_heard = Some(Heard { source, claim, interval, at: now });
+        self.last_heard = Some(Heard { source, claim, interval, sequence, at: now });
 
         let us = self.config.candidate();
         match (&mut self.state, claim) {
@@ -222,7 +253,10 @@ impl Instance {
                 *wait = Wait::behind(source, interval, now);
             }
             (State::Backup(wait), Claim::Holds(_)) => {
-                wait.preempt_in_time(source, interval, self.config.preempt_delay(), now);
+                let until = wait.outranks_since(now) + self.config.preempt_delay();
+                let until =
+                    if self.config.boost().is_some() { until } else { until.max(self.held_off_until) };
+                wait.preempt_in_time(source, interval, until, now);
             }
 
             (State::TakingOver(take_over), Claim::Holds(rival)) if us.waits_behind(rival) => {
@@ -257,16 +291,19 @@ impl Instance {
         match &mut self.state {
             State::Initialize | State::TakingOver(_) => {}
             State::Backup(wait) => {
-                let (silence, deadline) = (wait.silence, wait.takeover_at(&self.config, &self.backoff));
+                let (wait, deadline) = (*wait, wait.takeover_at(&self.config, &self.backoff));
                 if deadline <= now {
-                    let reason = self.reason_to_take_over(silence, deadline);
+                    let reason = self.reason_to_take_over(&wait, deadline);
                     self.take_over(Role::Backup, reason);
                 }
             }
             State::Active(tenure) => {
                 let announce = tenure.announce_at.is_some_and(|announce_at| announce_at <= now);
+                let repeat = tenure.repeats.take_due(now);
                 if tenure.advertise_at <= now {
                     self.advertise(now);
+                } else if repeat {
+                    self.send(Claim::Holds(self.config.priority()), now);
                 }
                 if announce {
                     self.announce(now);
@@ -291,7 +328,8 @@ impl Instance {
             State::TakingOver(take_over) => {
                 let (reason, from) = (take_over.reason, take_over.from);
                 self.backoff.clear();
-                self.state = State::Active(Tenure::from(now));
+                let repeats = if reason == Reason::Switchover { Repeats::from(now) } else { Repeats::NONE };
+                self.state = State::Active(Tenure { repeats, ..Tenure::from(now) });
                 self.advertise(now);
                 self.announce(now);
                 self.report(from, Role::Active, reason);
@@ -318,6 +356,7 @@ impl Instance {
             State::Leaving(_) => return self.leave_at_once(Reason::Stopped),
         };
         self.backoff.grow(now);
+        self.config.set_boost(None);
         self.fall_back(from, Wait::from(now), Reason::HoldFailed);
     }
 

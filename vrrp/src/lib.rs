@@ -80,7 +80,7 @@ pub use checksum::{ChecksumForm, IP_PROTOCOL};
 pub use config::{Config, ConfigError, MAX_ADDRESSES, MAX_PREEMPT_DELAY, MIN_REFRESH, Settings};
 pub use discrepancy::Discrepancy;
 pub use drop_cause::DropCause;
-pub use instance::{DifferentRouter, HANDOVER, Heard, Instance};
+pub use instance::{BoostRefused, DifferentRouter, HANDOVER, Heard, Instance};
 pub use interval::{AdvertisementInterval, IntervalError};
 pub use packet::{Demands, Envelope, PacketError};
 pub use priority::{Priority, PriorityError};

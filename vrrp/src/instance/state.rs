@@ -30,6 +30,8 @@ pub(super) struct Wait {
     pub(super) active: Option<IpAddr>,
     /// Since when only routers of lower priority have been heard: what the preempt delay is counted from.
     pub(super) outranking_since: Option<Instant>,
+    /// When to take over because the Active router is said to have let go.
+    pub(super) let_go_at: Option<Instant>,
 }
 
 /// How long a silence a Backup waits for.
@@ -44,7 +46,14 @@ pub(super) enum Silence {
 impl Wait {
     /// The wait of a router that knows of no other.
     pub(super) const fn from(since: Instant) -> Self {
-        Self { since, silence: Silence::ActiveDown, learned: None, active: None, outranking_since: None }
+        Self {
+            since,
+            silence: Silence::ActiveDown,
+            learned: None,
+            active: None,
+            outranking_since: None,
+            let_go_at: None,
+        }
     }
 
     /// The wait that an obeyed advertisement starts.
@@ -55,21 +64,33 @@ impl Wait {
             learned: Some(interval),
             active: Some(active),
             outranking_since: None,
+            let_go_at: None,
         }
     }
 
-    /// A router that we preempt is heard: the deadline may come, but only once `delay` is over.
+    /// Since when only routers of lower priority have been heard, this one included.
+    pub(super) fn outranks_since(&mut self, now: Instant) -> Instant {
+        *self.outranking_since.get_or_insert(now)
+    }
+
+    /// A router that we preempt is heard: the deadline may come, but not before `until`.
     pub(super) fn preempt_in_time(
         &mut self,
         active: IpAddr,
         interval: AdvertisementInterval,
-        delay: Duration,
+        until: Instant,
         now: Instant,
     ) {
-        let since = *self.outranking_since.get_or_insert(now);
-        if now < since + delay {
-            *self = Self { outranking_since: Some(since), ..Self::behind(active, interval, now) };
+        self.let_go_at = None;
+        if now < until {
+            let outranking_since = self.outranking_since;
+            *self = Self { outranking_since, ..Self::behind(active, interval, now) };
         }
+    }
+
+    /// The Active router is said to have let go: take over at `at`. Who says so again, and later, changes nothing.
+    pub(super) fn let_go(&mut self, at: Instant) {
+        self.let_go_at = Some(self.let_go_at.map_or(at, |known| known.min(at)));
     }
 
     /// The Active router has resigned. Saying so again does not start the skew anew: a resignation is repeated
@@ -95,7 +116,8 @@ impl Wait {
             Silence::ActiveDown => config.active_down_interval(interval),
             Silence::Skew => config.skew_time(interval),
         };
-        (self.since + silence).max(backoff.until())
+        let fallen_silent = self.since + silence;
+        self.let_go_at.map_or(fallen_silent, |at| at.min(fallen_silent)).max(backoff.until())
     }
 }
 
@@ -123,6 +145,41 @@ pub(super) struct Tenure {
     pub(super) rebinding: bool,
     /// A shorter pace to keep for a while after the interval has grown.
     pub(super) old_pace: Option<OldPace>,
+    pub(super) repeats: Repeats,
+}
+
+/// The first advertisement of a switchover goes out again, for the router that holds the addresses lets go when it
+/// hears one, and one may be lost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Repeats {
+    since: Instant,
+    done: usize,
+}
+
+impl Repeats {
+    /// How long after the first one.
+    const AFTER: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(30)];
+    /// Nothing is to be repeated.
+    pub(super) const NONE: Self = Self { since: Instant::ORIGIN, done: Self::AFTER.len() };
+
+    /// The first one goes out now.
+    pub(super) const fn from(now: Instant) -> Self {
+        Self { since: now, done: 0 }
+    }
+
+    /// When the next one is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        Self::AFTER.get(self.done).map(|after| self.since + *after)
+    }
+
+    /// Whether one is due; not again then.
+    pub(super) fn take_due(&mut self, now: Instant) -> bool {
+        let before = self.done;
+        while self.next().is_some_and(|at| at <= now) {
+            self.done += 1;
+        }
+        self.done > before
+    }
 }
 
 /// Backups learn a longer interval from an advertisement, and one may be lost. Until three have told it they go out
@@ -142,6 +199,7 @@ impl Tenure {
             announce_at: None,
             rebinding: false,
             old_pace: None,
+            repeats: Repeats::NONE,
         }
     }
 
@@ -166,7 +224,8 @@ impl Tenure {
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
-        self.announce_at.map_or(self.advertise_at, |announce_at| announce_at.min(self.advertise_at))
+        let others = self.announce_at.into_iter().chain(self.repeats.next());
+        others.fold(self.advertise_at, Instant::min)
     }
 }
 

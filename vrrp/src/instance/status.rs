@@ -66,8 +66,10 @@ impl Instance {
     #[must_use]
     pub fn preempts_from(&self) -> Option<Instant> {
         match &self.state {
-            State::Backup(wait) if self.config.preempts() && !self.config.preempt_delay().is_zero() => {
-                Some(wait.outranking_since? + self.config.preempt_delay())
+            State::Backup(wait) if self.config.preempts() => {
+                let since = wait.outranking_since?;
+                let until = (since + self.config.preempt_delay()).max(self.held_off_until);
+                (until > since).then_some(until)
             }
             State::Initialize
             | State::Backup(_)

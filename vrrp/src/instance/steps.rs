@@ -22,7 +22,7 @@ impl Instance {
 
     /// Why a Backup takes over at `deadline`, after this silence. A rival is alive if its last advertisement is not
     /// much older than its interval.
-    pub(super) fn reason_to_take_over(&self, silence: Silence, deadline: Instant) -> Reason {
+    pub(super) fn reason_to_take_over(&self, wait: &Wait, deadline: Instant) -> Reason {
         let is_outranked = |heard: Heard| match heard.claim {
             Claim::Resigns => false,
             Claim::Holds(rival) => {
@@ -30,7 +30,8 @@ impl Instance {
                     && deadline.saturating_duration_since(heard.at) <= heard.interval.as_duration() * 3 / 2
             }
         };
-        match silence {
+        match wait.silence {
+            _ if wait.let_go_at.is_some_and(|at| at <= deadline) => Reason::Assist,
             Silence::Skew => Reason::PriorityZero,
             Silence::ActiveDown if self.last_heard.is_some_and(is_outranked) => Reason::Preempting,
             Silence::ActiveDown => Reason::NoResponse,
@@ -95,6 +96,7 @@ impl Instance {
             self.actions.push_back(Action::Release);
         }
         self.state = State::Initialize;
+        self.config.set_boost(None);
         if from != Role::Initialize {
             self.report(from, Role::Initialize, reason);
         }

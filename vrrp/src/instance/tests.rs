@@ -2,7 +2,9 @@
 
 mod active;
 mod any_order;
+mod assist;
 mod backup;
+mod boost;
 mod lapse;
 mod life;
 mod support;

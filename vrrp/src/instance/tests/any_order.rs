@@ -5,7 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::support::*;
-use crate::{Action, Advertisement, Change, Claim, Config, Instance, Instant, Role, Settings};
+use crate::{
+    Action, Advertisement, BoostedPriority, Change, Claim, Config, Instance, Instant, Role, Settings,
+};
 
 #[derive(Debug, Clone)]
 enum Call {
@@ -13,10 +15,14 @@ enum Call {
     Adopt { sent_ago: Duration },
     Stop,
     Fault,
-    Hear { last: u8, octet: u8, interval_ms: u32, other_list: bool },
+    Hear { last: u8, octet: u8, interval_ms: u32, other_list: bool, sequence: Option<u16> },
     Timeout,
     Held,
     HoldFailed,
+    Boost { number: u8 },
+    Unboost,
+    Assist { last: u8, sequence: u16, rank: u32 },
+    HoldOff { ms: u64 },
     Reconfigure { number: u8, interval_ms: u32, preempt: bool, addresses: u8 },
 }
 
@@ -27,12 +33,19 @@ fn any_call() -> impl Strategy<Value = Call> {
         1 => (0..9_000_u64).prop_map(|ms| Call::Adopt { sent_ago: milliseconds(ms) }),
         1 => Just(Call::Stop),
         1 => Just(Call::Fault),
-        8 => (OUR_HOST - 1..=OUR_HOST + 1, any::<u8>(), interval.clone(), any::<bool>()).prop_map(
-            |(last, octet, interval_ms, other_list)| Call::Hear { last, octet, interval_ms, other_list }
-        ),
+        8 => (
+            OUR_HOST - 1..=OUR_HOST + 1, any::<u8>(), interval.clone(), any::<bool>(), prop::option::of(0..3_u16)
+        ).prop_map(|(last, octet, interval_ms, other_list, sequence)| {
+            Call::Hear { last, octet, interval_ms, other_list, sequence }
+        }),
         8 => Just(Call::Timeout),
         4 => Just(Call::Held),
         1 => Just(Call::HoldFailed),
+        2 => (BoostedPriority::MIN..=BoostedPriority::MAX).prop_map(|number| Call::Boost { number }),
+        1 => Just(Call::Unboost),
+        2 => (OUR_HOST - 1..=OUR_HOST + 1, 0..3_u16, 0..4_u32)
+            .prop_map(|(last, sequence, rank)| Call::Assist { last, sequence, rank }),
+        1 => (0..9_000_u64).prop_map(|ms| Call::HoldOff { ms }),
         2 => (1..=255_u8, interval, any::<bool>(), 1..4_u8).prop_map(|(number, interval_ms, preempt, addresses)| {
             Call::Reconfigure { number, interval_ms, preempt, addresses }
         }),
@@ -45,15 +58,23 @@ fn call(router: &mut Instance, call: &Call, now: Instant) {
         Call::Adopt { sent_ago } => router.adopt(now, now - sent_ago),
         Call::Stop => router.stop(now),
         Call::Fault => router.fault(),
-        Call::Hear { last, octet, interval_ms, other_list } => {
+        Call::Hear { last, octet, interval_ms, other_list, sequence } => {
             let addresses = vec![host(if other_list { 101 } else { 100 })];
             let interval = interval(interval_ms);
             let said = Advertisement { interval, addresses, ..says(last, Claim::from_octet(octet)) };
-            router.handle_advertisement(&said, now).unwrap();
+            router.handle_numbered(&said, sequence, now).unwrap();
         }
         Call::Timeout => router.handle_timeout(now),
         Call::Held => router.handle_held(now),
         Call::HoldFailed => router.handle_hold_failed(now),
+        Call::Boost { number } => {
+            let _refused = router.boost(BoostedPriority::new(number).unwrap(), now);
+        }
+        Call::Unboost => router.unboost(now),
+        Call::Assist { last, sequence, rank } => {
+            let _obeyed = router.handle_assist(host(last), sequence, rank, now);
+        }
+        Call::HoldOff { ms } => router.hold_off(now + milliseconds(ms)),
         Call::Reconfigure { number, interval_ms, preempt, addresses } => {
             let addresses = (0..addresses).map(|n| host(100 + n)).collect();
             let edited = Settings { interval: interval(interval_ms), preempt, addresses, ..settings(number) };
