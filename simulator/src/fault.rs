@@ -5,7 +5,9 @@ use std::time::Duration;
 use rand::Rng;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
-use vrrp::{Advertisement, AdvertisementInterval, Claim, Config, IntervalError, Priority, Settings};
+use vrrp::{
+    Advertisement, AdvertisementInterval, BoostedPriority, Claim, Config, IntervalError, Priority, Settings,
+};
 
 use crate::lan::Lan;
 use crate::routers::Dialect;
@@ -44,6 +46,14 @@ pub enum Fault {
     PermitToHold(usize),
     /// It gets other settings.
     Reconfigure(usize, Config),
+    /// It is told to take over.
+    Boost(usize, BoostedPriority),
+    /// It is told that this is over.
+    Unboost(usize),
+    /// Its LAN side dies, it lets go, and the others are told so by another way, after each of these times.
+    LetGo(usize, Vec<Duration>),
+    /// All are told that this one has let go after the last but so many of its advertisements, though it has not.
+    ForgeAssist(usize, u16),
     /// A stranger is heard once.
     Stranger(Advertisement),
     /// Nothing goes wrong: every fault is over and every router runs.
@@ -71,6 +81,13 @@ impl Fault {
             Self::RefuseToHold(node) => lan.refuse_to_hold(node),
             Self::PermitToHold(node) => lan.permit_to_hold(node),
             Self::Reconfigure(node, ref config) => lan.reconfigure(node, config.clone()),
+            Self::Boost(node, priority) => lan.boost(node, priority),
+            Self::Unboost(node) => lan.unboost(node),
+            Self::LetGo(node, ref told_after) => lan.let_go(node, told_after),
+            Self::ForgeAssist(node, behind) => {
+                let (source, sequence) = (lan.nodes[node].config.source(), lan.nodes[node].sequence);
+                lan.tell_all(source, sequence.wrapping_sub(behind), Duration::ZERO);
+            }
             Self::Stranger(ref advertisement) => lan.hear(advertisement),
             Self::Repair => {
                 lan.heal();
@@ -87,7 +104,7 @@ impl Fault {
         let number = routers.len();
         let node = rng.random_range(0..number);
         let duration = |rng: &mut StdRng, longest_ms| Duration::from_millis(rng.random_range(0..=longest_ms));
-        match rng.random_range(0..20) {
+        match rng.random_range(0..25) {
             0 => Self::Lose(rng.random_range(0..=60)),
             1 => Self::Delay(duration(rng, 200)),
             2 => Self::Duplicate(rng.random_range(0..=60)),
@@ -107,6 +124,18 @@ impl Fault {
                 routers[node] = config.clone();
                 Self::Reconfigure(node, config)
             }
+            19 | 20 => {
+                match BoostedPriority::new(rng.random_range(BoostedPriority::MIN..=BoostedPriority::MAX)) {
+                    Some(priority) => Self::Boost(node, priority),
+                    None => Self::Unboost(node),
+                }
+            }
+            21 => Self::Unboost(node),
+            22 => {
+                let times = rng.random_range(0..3);
+                Self::LetGo(node, (0..times).map(|_| duration(rng, 2_000)).collect())
+            }
+            23 => Self::ForgeAssist(node, rng.random_range(0..5_u16).wrapping_sub(2)),
             _ => Self::Stranger(stranger(rng, dialect, &routers[node])),
         }
     }

@@ -1,6 +1,7 @@
 //! The LAN: routers, what lies between them, and the clock.
 
 mod events;
+mod outside;
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -52,6 +53,8 @@ pub struct Lan {
     pub overlap: Stretch,
     /// How long nobody did.
     pub vacancy: Stretch,
+    /// How often a router obeyed the word that another one had let go.
+    pub assists_obeyed: u64,
     events: BTreeMap<(Instant, u64), Event>,
     happened: u64,
     scheduled: u64,
@@ -73,6 +76,7 @@ impl Lan {
             careless: false,
             overlap: Stretch::default(),
             vacancy: Stretch::default(),
+            assists_obeyed: 0,
             events: BTreeMap::new(),
             happened: 0,
             scheduled: 0,
@@ -195,7 +199,7 @@ impl Lan {
     pub fn hear(&mut self, advertisement: &Advertisement) {
         self.disturb();
         for node in 0..self.nodes.len() {
-            self.hand_over(node, advertisement);
+            self.hand_over(node, advertisement, None);
         }
     }
 

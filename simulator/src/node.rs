@@ -12,6 +12,8 @@ use crate::manners::Manners;
 pub(crate) struct Frame {
     pub(crate) message: Vec<u8>,
     pub(crate) envelope: Envelope,
+    /// The running number that its IP header bears.
+    pub(crate) sequence: u16,
 }
 
 /// One router.
@@ -31,6 +33,8 @@ pub struct Node {
     pub holds: bool,
     /// Whether its kernel refuses to hold them.
     pub refuses: bool,
+    /// The number that its last advertisement bore.
+    pub sequence: u16,
     /// Counts the wishes that the instance has uttered; an answer to an old one is thrown away.
     pub(crate) wish: u64,
     /// Since when, by its own clock, it has heard only routers that it preempts.
@@ -59,6 +63,8 @@ impl Node {
             role: Role::Initialize,
             holds: false,
             refuses: false,
+            // Near the end of the count, so that it begins anew in every run.
+            sequence: u16::MAX - 20,
             wish: 0,
             outranking_since: None,
             owes_announcement: false,
@@ -78,6 +84,12 @@ impl Node {
         })
     }
 
+    /// The settings that it goes by now: those of a boosted one have another priority.
+    #[must_use]
+    pub fn effective(&self) -> &Config {
+        self.instance.as_ref().map_or(&self.config, Instance::config)
+    }
+
     /// What its clock shows when the LAN's shows `now`.
     pub(crate) fn clock(&self, now: Instant) -> Instant {
         now + self.ahead
@@ -85,7 +97,7 @@ impl Node {
 
     /// Whether it is Active and hears a router that it does not yield to.
     pub(crate) fn wins_against(&self, rival: &Advertisement) -> bool {
-        let ours = (self.config.priority(), self.config.source());
+        let ours = (self.effective().priority(), self.config.source());
         let loses = matches!(rival.claim, Claim::Holds(priority) if (priority, rival.source) < ours);
         self.role == Role::Active && loses
     }
@@ -93,7 +105,9 @@ impl Node {
     /// It has heard this as Backup.
     pub(crate) fn note(&mut self, rival: &Advertisement, at: Instant) {
         match rival.claim {
-            Claim::Holds(priority) if self.config.preempts() && priority < self.config.priority() => {
+            Claim::Holds(priority)
+                if self.effective().preempts() && priority < self.effective().priority() =>
+            {
                 self.outranking_since.get_or_insert(at);
             }
             Claim::Holds(_) => self.outranking_since = None,
@@ -122,6 +136,7 @@ impl Node {
             manners: self.manners,
             believed: self.believed,
             wish: self.wish + 1,
+            sequence: self.sequence,
             ahead: self.ahead,
             ..Self::new(self.config.clone())
         };

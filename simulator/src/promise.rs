@@ -87,7 +87,7 @@ impl Promise {
     /// When its preempt delay is not over, and nothing has disturbed the LAN since that began.
     pub(crate) fn assert_has_waited(&self, node: &Node, now: Instant) {
         let Some(since) = node.outranking_since.map(|since| since - node.ahead) else { return };
-        let over = since + node.config.preempt_delay();
+        let over = since + node.effective().preempt_delay();
         assert!(since <= self.quiet_from || over <= now, "{node:?} preempts, and its delay is not over");
     }
 
@@ -155,18 +155,20 @@ fn settling_time(node: &Node) -> Option<Duration> {
 /// From when on, by the LAN's clock, `better` is to preempt `holder`; `None` when it is not to.
 fn preempts_from(nodes: &[Node], holder: usize, better: usize) -> Option<Instant> {
     let (holder, node) = (&nodes[holder], &nodes[better]);
-    let is_better = node.config.preempts() && node.config.priority() > holder.config.priority();
+    let is_better =
+        node.effective().preempts() && node.effective().priority() > holder.effective().priority();
     if !node.takes_part() || !is_better {
         return None;
     }
     Some(match node.outranking_since {
-        Some(since) => since + node.config.preempt_delay() - node.ahead,
+        Some(since) => since + node.effective().preempt_delay() - node.ahead,
         None => Instant::ORIGIN,
     })
 }
 
 /// Whether `better`, which has begun to hold, waited as long as it was told to before it preempted `old`.
 fn has_waited(nodes: &[Node], old: usize, better: usize, now: Instant) -> bool {
-    let delays = !nodes[better].config.preempt_delay().is_zero() && nodes[better].outranking_since.is_some();
+    let delays =
+        !nodes[better].effective().preempt_delay().is_zero() && nodes[better].outranking_since.is_some();
     delays && preempts_from(nodes, old, better).is_some_and(|from| from <= now)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
-use vrrp::{Action, Claim, Config, Priority, Settings};
+use vrrp::{Action, Claim, Config, Priority, Reason, Settings};
 
 use crate::fault::{Fault, draw_interval, draw_preempt_delay, draw_priority};
 use crate::lan::Lan;
@@ -43,6 +43,10 @@ pub struct Summary {
     pub clients_knew: u64,
     /// How often a holder that announces only against a losing advertisement heard one, and clients knew it.
     pub concessions_helped: u64,
+    /// How often a router took over because it was told to.
+    pub switched_over: u64,
+    /// How often a router obeyed the word that another one had let go.
+    pub assists_obeyed: u64,
     /// Of everything that the routers asked for and when.
     pub digest: u64,
 }
@@ -146,12 +150,16 @@ impl Schedule {
                 format!("{:?}", trace.action).hash(&mut hasher);
             }
         }
+        let switched_over =
+            lan.changes().iter().filter(|(_, change)| change.reason == Reason::Switchover).count();
         Summary {
             events: lan.happened(),
             faults: u64::try_from(self.faults.len()).unwrap_or(u64::MAX),
             promises_kept: lan.promises_kept(),
             clients_knew: lan.clients_knew(),
             concessions_helped: lan.concessions_helped(),
+            switched_over: switched_over.try_into().unwrap_or(u64::MAX),
+            assists_obeyed: lan.assists_obeyed,
             digest: hasher.finish(),
         }
     }

@@ -36,17 +36,17 @@ impl Candidate {
         !self.preempts || rival >= self.priority
     }
 
+    /// Whether only addresses can decide between us.
+    pub(crate) fn ties_with(self, rival: Priority) -> bool {
+        rival == self.priority
+    }
+
     /// Whether `rival` would win if both of us took over at once. One whose address is not known may.
     pub(crate) fn comes_after(self, rival: Priority, address: Option<IpAddr>) -> bool {
         match address {
             Some(address) => self.yields_to(rival, address),
             None => rival >= self.priority,
         }
-    }
-
-    /// Whether only addresses can decide between us.
-    pub(crate) fn ties_with(self, rival: Priority) -> bool {
-        rival == self.priority
     }
 
     /// Whether `sender` uses our address and our priority, so that no rule can tell us apart.

@@ -293,7 +293,7 @@ impl Group {
                 Action::Release => effects.wishes.push((self.handle, None)),
                 Action::Advertise(claim) => effects.advertisements.push((self.handle, claim.into())),
                 Action::Concede(interval) => {
-                    let claim = Claim::Holds(self.desired.priority);
+                    let claim = Claim::Holds(self.effective_priority());
                     effects.advertisements.push((self.handle, Saying { claim, interval: Some(interval) }));
                 }
                 Action::Announce => effects.announcements.push(self.handle),
@@ -341,7 +341,7 @@ impl Group {
             from,
             to,
             reason,
-            priority: self.desired.priority,
+            priority: self.effective_priority(),
             at_boottime_ns: clock::nanoseconds(now),
             last_advertisement: self.instance.as_ref().and_then(Instance::last_heard).map(translate::heard),
             bound_at_boottime_ns: bound_at.map(clock::nanoseconds),

@@ -67,7 +67,7 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         desired: desired.clone(),
         state: group.state(),
         since_boottime_ns: clock::nanoseconds(group.since()),
-        effective_priority: desired.priority,
+        effective_priority: group.effective_priority(),
         addresses_present: desired.virtual_addresses.iter().filter(is_present).copied().collect(),
         active_source: group.active_source(),
         last_heard_boottime_ns: group.last_heard_at().map(clock::nanoseconds),

@@ -125,6 +125,8 @@ pub(super) fn reason(
         Reason::NoResponse => TransitionReason::NoResponse,
         Reason::PriorityZero => TransitionReason::PriorityZero,
         Reason::Preempting => TransitionReason::Preempting,
+        Reason::Switchover => TransitionReason::Switchover,
+        Reason::Assist => TransitionReason::Assist,
         Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
         Reason::HoldFailed => TransitionReason::BindFailed,
         Reason::Lapsed => TransitionReason::SelfCheck,

@@ -1,5 +1,6 @@
 //! What happens next, and what the routers make of it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use rand::Rng;
@@ -19,6 +20,12 @@ pub(super) enum Event {
     Arrival {
         to: usize,
         frame: Frame,
+    },
+    /// `to` is told that the router at `source` has let go.
+    Assist {
+        to: usize,
+        source: IpAddr,
+        sequence: u16,
     },
     /// A client beside `to` hears `from` announce.
     Announced {
@@ -117,6 +124,7 @@ impl Lan {
                     self.receive(to, &frame);
                 }
             }
+            Event::Assist { to, source, sequence } => self.assist(to, source, sequence),
             Event::Announced { to, from } => self.nodes[to].believed = Some(from),
             Event::HoldAnswered { node, wish } if wish == self.nodes[node].wish => {
                 let refuses = self.nodes[node].refuses;
@@ -135,12 +143,12 @@ impl Lan {
         let Ok(advertisement) = packet::decode(&frame.message, &frame.envelope, Demands::RFC_9568) else {
             panic!("{frame:?} was written by one of us");
         };
-        self.hand_over(node, &advertisement);
+        self.hand_over(node, &advertisement, Some(frame.sequence));
     }
 
     /// Gives a router what was heard, which it may refuse: strangers, and members of version 2 that still
     /// have another interval. That is for them to get over.
-    pub(super) fn hand_over(&mut self, number: usize, advertisement: &Advertisement) {
+    pub(super) fn hand_over(&mut self, number: usize, advertisement: &Advertisement, sequence: Option<u16>) {
         let node = &mut self.nodes[number];
         let wins = node.wins_against(advertisement);
         if node.manners == Manners::Frr && wins {
@@ -150,7 +158,7 @@ impl Lan {
             node.role == Role::Backup && !node.instance.as_ref().is_some_and(Instance::wants_addresses);
         let now = node.clock(self.now);
         let Some(instance) = &mut node.instance else { return };
-        let result = instance.handle_advertisement(advertisement, now);
+        let result = instance.handle_numbered(advertisement, sequence, now);
         let heard = instance.last_heard().map(|heard| (heard.source, heard.at));
         let accepted = result.is_ok() && heard == Some((advertisement.source, now));
         if accepted && waits {
@@ -191,7 +199,7 @@ impl Lan {
                 Action::Concede(interval) => {
                     assert!(node.holds, "{number} concedes what it does not hold");
                     node.conceded_at = Some(self.now);
-                    let claim = Claim::Holds(node.config.priority());
+                    let claim = Claim::Holds(node.effective().priority());
                     self.send(number, claim, Some(interval));
                 }
                 Action::Hush => assert!(node.holds, "{number} has nothing to be silent about"),
@@ -228,9 +236,11 @@ impl Lan {
         let (checksum, interval) = (ChecksumForm::Rfc5798, interval.unwrap_or(config.interval()));
         let message = packet::encode(&Outgoing { config, claim, interval, destination, checksum });
         let envelope = Envelope { source, destination, hop_limit: packet::HOP_LIMIT };
+        self.nodes[from].sequence = self.nodes[from].sequence.wrapping_add(1);
+        let sequence = self.nodes[from].sequence;
         for to in (0..self.nodes.len()).filter(|to| *to != from) {
             for latency in self.wire.carry((from, to), &mut self.rng) {
-                let frame = Frame { message: message.clone(), envelope };
+                let frame = Frame { message: message.clone(), envelope, sequence };
                 self.schedule(latency, Event::Arrival { to, frame });
             }
         }
@@ -245,7 +255,7 @@ impl Lan {
         }
     }
 
-    fn schedule(&mut self, after: Duration, event: Event) {
+    pub(super) fn schedule(&mut self, after: Duration, event: Event) {
         self.scheduled += 1;
         self.events.insert((self.now + after, self.scheduled), event);
     }

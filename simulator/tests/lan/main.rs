@@ -4,6 +4,7 @@
 
 mod beside_foreign;
 mod incidents;
+mod outside;
 mod planned;
 mod properties;
 mod seeds;

@@ -13,10 +13,11 @@ const FAILED_ONCE: &str = include_str!("../../regressions.txt");
 #[test]
 fn two_thousand_schedules_of_faults_break_no_promise() {
     let workers = std::thread::available_parallelism().map_or(1, |number| number.get() as u64);
-    let (clients_knew, concessions_helped) = (AtomicU64::new(0), AtomicU64::new(0));
+    let [clients_knew, concessions_helped, switched_over, assists_obeyed] = [0; 4].map(AtomicU64::new);
     std::thread::scope(|scope| {
         for worker in 0..workers {
             let (clients_knew, concessions_helped) = (&clients_knew, &concessions_helped);
+            let (switched_over, assists_obeyed) = (&switched_over, &assists_obeyed);
             scope.spawn(move || {
                 for seed in (worker..SEEDS).step_by(usize::try_from(workers).unwrap()) {
                     let summary = std::panic::catch_unwind(|| Schedule::draw(seed).run());
@@ -24,6 +25,8 @@ fn two_thousand_schedules_of_faults_break_no_promise() {
                     assert!(summary.promises_kept > 0, "seed {seed} was never quiet");
                     clients_knew.fetch_add(summary.clients_knew, Ordering::Relaxed);
                     concessions_helped.fetch_add(summary.concessions_helped, Ordering::Relaxed);
+                    switched_over.fetch_add(summary.switched_over, Ordering::Relaxed);
+                    assists_obeyed.fetch_add(summary.assists_obeyed, Ordering::Relaxed);
                 }
             });
         }
@@ -32,7 +35,10 @@ fn two_thousand_schedules_of_faults_break_no_promise() {
     println!(
         "clients beside foreign routers knew ours {knew} times, keepalived after a concession {helped} times"
     );
-    assert!(knew > 500 && helped > 20, "hardly anybody looked at clients: {knew}, {helped}");
+    let [switched, assisted] = [switched_over, assists_obeyed].map(AtomicU64::into_inner);
+    println!("{switched} switchovers, {assisted} assists obeyed");
+    assert!(switched > 300 && assisted > 100, "hardly any: {switched}, {assisted}");
+    assert!(knew > 500 && helped > 10, "hardly anybody looked at clients: {knew}, {helped}");
 }
 
 #[test]

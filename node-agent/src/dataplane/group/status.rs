@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::transition::State;
-use vrrp::{ChecksumForm, Instance, Instant, Role};
+use vrrp::{ChecksumForm, Instance, Instant, Priority, Role};
 
 use super::{Departure, Footing, Group};
 use crate::dataplane::fault::Fault;
@@ -40,6 +40,11 @@ impl Group {
     /// The protocol's role.
     pub(in super::super) fn role(&self) -> Role {
         self.instance.as_ref().map_or(Role::Initialize, Instance::role)
+    }
+
+    /// The priority it advertises or would advertise.
+    pub(in super::super) fn effective_priority(&self) -> Priority {
+        self.instance.as_ref().map_or(self.desired.priority, |instance| instance.config().priority())
     }
 
     /// Whether all addresses are bound, as far as this group has heard.
