@@ -28,7 +28,10 @@ impl Instance {
     /// that leaves has left.
     pub fn lapse(&mut self, now: Instant) {
         match &self.state {
-            State::Active(_) => self.fall_back(Role::Active, Wait::from(now), Reason::Lapsed),
+            State::Active(_) => {
+                self.config.set_boost(None);
+                self.fall_back(Role::Active, Wait::from(now), Reason::Lapsed);
+            }
             State::Leaving(_) => self.leave_at_once(Reason::Stopped),
             State::Initialize | State::Backup(_) | State::TakingOver(_) => {}
         }

@@ -157,6 +157,12 @@ fn a_boost_ends_with_an_attempt_that_fails_and_with_the_part_that_the_router_tak
     faulted.fault();
     assert_eq!(faulted.config().boost(), None);
 
+    let mut lapsed = behind(settings(100));
+    lapsed.boost(boosted(), start()).unwrap();
+    lapsed.handle_held(start());
+    lapsed.lapse(start() + SECOND * 60);
+    assert_eq!(lapsed.config().boost(), None, "who cannot keep time is not preferred");
+
     let mut promoted = behind(settings(100));
     promoted.boost(boosted(), start()).unwrap();
     promoted.handle_held(start());
