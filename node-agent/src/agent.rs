@@ -23,9 +23,9 @@ use uuid::Uuid;
 
 use crate::commands::{self, AgentCommand, Arguments, WorkerArguments};
 use crate::config::Config;
-use crate::control::{self, ControlError, logging};
+use crate::control::{self, ControlError, Ending, logging};
 use crate::dataplane::{self, AgentNumber, Dataplane, DataplaneError, Seams};
-use crate::parent::{self, EXIT_STILL_HELD, EXIT_USAGE};
+use crate::parent::{self, EXIT_HANDED_OVER, EXIT_STILL_HELD, EXIT_USAGE};
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::sys::inherited;
 use crate::sys::pidfd::PidFd;
@@ -73,7 +73,10 @@ pub fn main(seams: fn() -> Seams) -> ExitCode {
     };
     let outcome = match arguments.command {
         Some(AgentCommand::Run) => run(&arguments.config, &config),
-        Some(AgentCommand::Worker(descriptors)) => worker(config, &descriptors, seams()).map_err(Into::into),
+        Some(AgentCommand::Worker(descriptors)) => match worker(config, &descriptors, seams()) {
+            Ok(Ending::HandOver) => return ExitCode::from(EXIT_HANDED_OVER),
+            outcome => outcome.map(drop).map_err(Into::into),
+        },
         Some(AgentCommand::Status(arguments)) => commands::status::run(&config, &arguments),
         Some(AgentCommand::Enrol(arguments)) => enrol(&config, &arguments),
         None => return fail_usage(),
@@ -119,7 +122,7 @@ fn enrol(config: &Config, arguments: &commands::EnrolArguments) -> anyhow::Resul
 }
 
 /// Runs both halves until a signal or the parent says stop and the dataplane has stopped.
-fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result<(), WorkerError> {
+fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result<Ending, WorkerError> {
     let memory = inherit(descriptors.memory_fd)?;
     // Held open, and with it locked, for as long as this process lives.
     let _lock = inherit(descriptors.lock_fd)?;
@@ -143,10 +146,10 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         .build()
         .map_err(WorkerError::Start)?;
     let outcome = runtime.block_on(async {
-        let stop = stop_on_signal().map_err(WorkerError::Start)?;
+        let end = end_on_signal().map_err(WorkerError::Start)?;
         let parent_gone = watch_parent(descriptors.parent_pid);
         if !dataplane.ready().await {
-            return Ok(());
+            return Ok(Ending::Stop);
         }
         let start = control::Start {
             config: Arc::new(config),
@@ -154,7 +157,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
             worker_starts: memory.worker_starts(),
             reports,
             commands: commands_in,
-            stop,
+            end,
             parent_gone,
         };
         control::run(start).await.map_err(WorkerError::Control)
@@ -167,9 +170,11 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         // The dataplane knows best why it has ended.
         outcome => {
             dataplane.join()?;
-            outcome?;
-            memory.finish();
-            Ok(())
+            let ending = outcome?;
+            if ending == Ending::Stop {
+                memory.finish();
+            }
+            Ok(ending)
         }
     }
 }
@@ -183,29 +188,32 @@ fn open_memory(descriptor: OwnedFd) -> Result<SharedMemory, SharedMemoryError> {
     })
 }
 
-/// Completes on SIGTERM or SIGINT, which are taken from here on.
-fn stop_on_signal() -> std::io::Result<oneshot::Receiver<()>> {
+/// Completes on SIGTERM or SIGINT, which are taken from here on, or when the parent says that another worker comes.
+fn end_on_signal() -> std::io::Result<oneshot::Receiver<Ending>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hand_over = signal(SignalKind::from_raw(parent::HAND_OVER as i32))?;
     // The parent starts its workers with both blocked, so that none is lost before this point.
     parent::stop_signals().thread_unblock()?;
-    let (stop, stopped) = oneshot::channel();
+    let (end, told) = oneshot::channel();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
+        let ending = tokio::select! {
+            _ = terminate.recv() => Ending::Stop,
+            _ = interrupt.recv() => Ending::Stop,
+            _ = hand_over.recv() => Ending::HandOver,
+        };
         // Whoever waited may be gone already.
-        let _unheard = stop.send(());
+        let _unheard = end.send(ending);
         // Further signals change nothing: both sides of the handover take as long as they take.
         loop {
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hand_over.recv() => {}
             }
         }
     });
-    Ok(stopped)
+    Ok(told)
 }
 
 /// Completes when the parent has ended. The worker goes on without it, and nobody will start another.

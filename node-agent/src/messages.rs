@@ -33,6 +33,8 @@ pub enum Command {
     Remember(SpokenChecksums),
     /// Resign from every group, release what is bound, then answer [`Report::Stopped`].
     Stop,
+    /// End soon, leave everything as it is, then answer [`Report::Stopped`]: another worker goes on with it.
+    HandOver,
 }
 
 /// The form of the checksum that other members spoke last, by group and by the address of the member.

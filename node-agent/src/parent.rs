@@ -57,6 +57,11 @@ pub const EXIT_STILL_HELD: u8 = 3;
 /// The exit status of a worker that cannot run with what it was given, however often it is started.
 pub const EXIT_USAGE: u8 = 2;
 
+/// The exit status of a worker that has left everything as it was for another to go on with.
+pub const EXIT_HANDED_OVER: u8 = 4;
+/// Tells a worker to do so. Only its parent sends it.
+pub(crate) const HAND_OVER: Signal = Signal::SIGUSR1;
+
 /// Why the agent cannot run.
 #[derive(Debug, Error)]
 pub enum ParentError {

@@ -38,6 +38,24 @@ pub(crate) enum Outcome {
     Rejected(Rejection),
 }
 
+/// How a worker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The agent stops: everything is resigned and released.
+    Stop,
+    /// Another worker goes on with everything as it is.
+    HandOver,
+}
+
+impl From<Ending> for Command {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Stop => Self::Stop,
+            Ending::HandOver => Self::HandOver,
+        }
+    }
+}
+
 /// The dataplane ended without having been told to stop.
 #[derive(Debug, thiserror::Error)]
 #[error("the dataplane ended without having been told to stop")]
@@ -160,29 +178,31 @@ impl Course {
 }
 
 impl Conductor {
-    /// Runs until the dataplane has stopped, which it is told to when `stop` comes.
+    /// Runs until the dataplane has ended, as it is told to when `end` comes.
     pub(crate) async fn run(
         mut self,
-        mut stop: impl Future<Output = ()> + Unpin,
-    ) -> Result<(), DataplaneGone> {
-        let mut stopping = false;
-        let mut stop_sent = false;
+        mut end: impl Future<Output = Ending> + Unpin,
+    ) -> Result<Ending, DataplaneGone> {
+        let mut ending = None;
+        let mut end_sent = false;
         loop {
-            if !stopping {
-                self.course.advance(&self.commands);
-            } else if !stop_sent {
-                stop_sent = send(&self.commands, Command::Stop);
+            match ending {
+                None => {
+                    self.course.advance(&self.commands);
+                }
+                Some(ending) if !end_sent => end_sent = send(&self.commands, Command::from(ending)),
+                Some(_) => {}
             }
-            let behind = if stopping { !stop_sent } else { self.course.next().is_some() };
+            let behind = if ending.is_some() { !end_sent } else { self.course.next().is_some() };
             tokio::select! {
-                report = self.reports.recv() => match report {
-                    Some(Report::Stopped) => return Ok(()),
-                    Some(report) => self.take(report),
-                    None if stopping => return Ok(()),
-                    None => return Err(DataplaneGone),
+                report = self.reports.recv() => match (report, ending) {
+                    (Some(Report::Stopped), _) => return Ok(ending.unwrap_or(Ending::Stop)),
+                    (Some(report), _) => self.take(report),
+                    (None, Some(ending)) => return Ok(ending),
+                    (None, None) => return Err(DataplaneGone),
                 },
-                Some(assignment) = self.offers.recv(), if !stopping => self.consider(assignment),
-                () = &mut stop, if !stopping => stopping = true,
+                Some(assignment) = self.offers.recv(), if ending.is_none() => self.consider(assignment),
+                told = &mut end, if ending.is_none() => ending = Some(told),
                 () = tokio::time::sleep(OFFER_AGAIN), if behind => {}
             }
         }

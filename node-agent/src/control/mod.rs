@@ -45,9 +45,10 @@ use std::time::Duration;
 use api_types::agent_status::JournalStatus;
 use futures_util::FutureExt;
 use thiserror::Error;
-use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
+pub use self::conductor::Ending;
 use self::conductor::{Conductor, Course, DataplaneGone};
 use self::desired_state::{Assignment, DesiredStateStore};
 use self::error_chain::chain;
@@ -80,8 +81,8 @@ pub struct Start {
     pub reports: mpsc::Receiver<Report>,
     /// What the dataplane is told.
     pub commands: mpsc::Sender<Command>,
-    /// Sent, or dropped, when the agent shall stop.
-    pub stop: oneshot::Receiver<()>,
+    /// Sent when the worker shall end; dropped, when the agent shall stop.
+    pub end: oneshot::Receiver<Ending>,
     /// Sent when the parent process has ended.
     pub parent_gone: oneshot::Receiver<()>,
 }
@@ -105,24 +106,25 @@ pub enum ControlError {
     DataplaneGone(#[from] DataplaneGone),
 }
 
-/// Runs control until the dataplane has stopped.
+/// Runs control until the dataplane has ended, and says how.
 ///
-/// When `stop` comes it tells the dataplane to stop, waits until it has, brings the journal to disk, and
-/// gives the last transitions a second to reach the server.
+/// When it shall stop it tells the dataplane to stop, waits until it has, brings the journal to disk, and gives the last
+/// transitions a second to reach the server. When it shall hand over, the journal comes to disk first, so that little
+/// is left to be done between this worker's last advertisement and the next one's first; the server hears from that.
 ///
 /// # Errors
 /// When it could not begin, or the dataplane ended by itself.
-pub async fn run(start: Start) -> Result<(), ControlError> {
-    let Start { config, boot_id, worker_starts, reports, commands, stop, parent_gone } = start;
-    let stop = stop.map(drop).shared();
+pub async fn run(start: Start) -> Result<Ending, ControlError> {
+    let Start { config, boot_id, worker_starts, reports, commands, end, parent_gone } = start;
+    let end = end.map(|told| told.unwrap_or(Ending::Stop)).shared();
     let state_dir = config.state_dir.clone();
     let mut reading = tokio::task::spawn_blocking(move || read_state(&state_dir));
     let StateOnDisk { store, restored, spoken } = tokio::select! {
         read = &mut reading => read.map_err(|error| ControlError::Journal(error.into()))??,
-        () = stop.clone().then(|()| tokio::time::sleep(FAREWELL)) => {
-            tracing::warn!("stopping before the disk has answered");
-            stop_dataplane(reports, commands).await;
-            return Ok(());
+        ending = end.clone().then(|ending| tokio::time::sleep(FAREWELL).map(move |()| ending)) => {
+            tracing::warn!("ending before the disk has answered");
+            end_dataplane(ending, reports, commands).await;
+            return Ok(ending);
         }
     };
     if !spoken.spoken().0.is_empty() {
@@ -171,9 +173,23 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
         let (overview, journal) = (overview.clone(), journal.clone());
         tokio::spawn(metrics::serve(metrics.listen, move || (overview.borrow().clone(), journal.status())))
     });
+    let handed_over = Notify::new();
     let conducted = async {
-        let outcome = conductor.run(stop).await;
-        farewell(&journal, &overview).await;
+        let end = Box::pin(async {
+            let ending = end.await;
+            if ending == Ending::HandOver {
+                // What has happened so far. Whether it took too long is told by what is left.
+                let _ = tokio::time::timeout(FAREWELL, journal.flush()).await;
+            }
+            ending
+        });
+        let outcome = conductor.run(end).await;
+        if matches!(outcome, Ok(Ending::HandOver)) {
+            let _ = tokio::time::timeout(FAREWELL, journal.flush()).await;
+            handed_over.notify_one();
+        } else {
+            farewell(&journal, &overview).await;
+        }
         finish.send_replace(true);
         outcome
     };
@@ -189,7 +205,8 @@ pub async fn run(start: Start) -> Result<(), ControlError> {
     };
     let outcome = tokio::select! {
         (outcome, ()) = async { tokio::join!(conducted, linked) } => outcome,
-        () = status_socket::serve(&config.socket, answer) => Ok(()),
+        () = handed_over.notified() => Ok(Ending::HandOver),
+        () = status_socket::serve(&config.socket, answer) => Ok(Ending::Stop),
     };
     if let Some(metrics) = metrics {
         metrics.abort();
@@ -222,10 +239,10 @@ fn read_state(state_dir: &Path) -> Result<StateOnDisk, ControlError> {
     Ok(StateOnDisk { store, restored, spoken: SpokenChecksumsFile::load(state_dir) })
 }
 
-/// Stops a dataplane that was not told to run anything yet: only what an earlier worker left is released.
-async fn stop_dataplane(mut reports: mpsc::Receiver<Report>, commands: mpsc::Sender<Command>) {
-    // Closed means stopped.
-    let _ = commands.send(Command::Stop).await;
+/// Ends a dataplane that was not told to run anything yet: a stop releases what an earlier worker left.
+async fn end_dataplane(ending: Ending, mut reports: mpsc::Receiver<Report>, commands: mpsc::Sender<Command>) {
+    // Closed means ended.
+    let _ = commands.send(ending.into()).await;
     while reports.recv().await.is_some_and(|report| report != Report::Stopped) {}
 }
 

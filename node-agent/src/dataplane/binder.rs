@@ -261,6 +261,11 @@ impl Binder {
             && self.leftover_attachments.is_empty()
     }
 
+    /// Whether nothing is being bound or released.
+    pub(super) fn is_at_rest(&self) -> bool {
+        self.rounds == 0 && self.waiting.is_empty()
+    }
+
     /// The next thing that has become of a wish. May be dropped and called again; never ends.
     pub(super) async fn next(&mut self) -> Event {
         loop {

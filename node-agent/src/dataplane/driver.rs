@@ -94,6 +94,8 @@ pub(super) struct Driver {
     commands_ended: bool,
     /// Set once it was told to stop: when to give that up.
     stop_by: Option<Instant>,
+    /// Set once it was told to leave everything to another worker: when to do so at the latest.
+    hand_over_by: Option<Instant>,
     /// For how many turns in a row packets have come faster than they were taken.
     turns_behind: u32,
     lateness: Lateness,
@@ -130,6 +132,7 @@ impl Driver {
             doubt_at: Instant::ORIGIN,
             commands_ended: false,
             stop_by: None,
+            hand_over_by: None,
             turns_behind: 0,
             lateness: Lateness::new(),
             mute: BTreeSet::new(),
@@ -157,10 +160,13 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether everything was released when it ended.
+    /// Whether nothing was left bound that should not be when it ended.
     async fn drive(&mut self) -> io::Result<bool> {
         loop {
             self.turn()?;
+            if self.hand_over_by.is_some_and(|by| self.is_at_rest() || by <= clock::boottime()) {
+                return Ok(true);
+            }
             if let Some(stop_by) = self.stop_by {
                 let released = self.instances.is_empty() && self.parts.binder.is_idle();
                 let Parts { links, gate, monitor, .. } = &self.parts;
@@ -187,6 +193,11 @@ impl Driver {
                 Wake::Command(None) => self.commands_ended = true,
             }
         }
+    }
+
+    /// Whether another worker finds everything as shared memory says.
+    fn is_at_rest(&self) -> bool {
+        self.parts.binder.is_at_rest() && self.instances.iter().all(|(_, group)| group.departure().is_none())
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
@@ -240,6 +251,7 @@ impl Driver {
         }
         let deadlines = [
             self.stop_by,
+            self.hand_over_by,
             self.instances.next_deadline(),
             self.announcements.next_deadline(),
             self.parts.predecessor.adopt_until(),

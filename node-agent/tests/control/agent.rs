@@ -8,7 +8,7 @@ use api_types::enrolment::Enrolment;
 use api_types::transition::{State, TransitionReason};
 use baton_agent::config::Config;
 use baton_agent::control::identity::{AgentKey, Identity};
-use baton_agent::control::{self, ControlError, Start};
+use baton_agent::control::{self, ControlError, Ending, Start};
 use baton_agent::messages::{Command, ObservedTransition, Report, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -22,8 +22,8 @@ pub(crate) struct Agent {
     pub(crate) boot_id: Uuid,
     pub(crate) commands: mpsc::Receiver<Command>,
     reports: mpsc::Sender<Report>,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), ControlError>>,
+    end: oneshot::Sender<Ending>,
+    task: JoinHandle<Result<Ending, ControlError>>,
 }
 
 /// The configuration of an agent that lives in `directory`.
@@ -64,17 +64,17 @@ impl Agent {
     fn spawn(config: &Config, boot_id: Uuid) -> Self {
         let (reports, reports_in) = mpsc::channel(64);
         let (commands_out, commands) = mpsc::channel(4);
-        let (stop, stopped) = oneshot::channel();
+        let (end, told) = oneshot::channel();
         let task = tokio::spawn(control::run(Start {
             config: Arc::new(config.clone()),
             boot_id,
             worker_starts: 1,
             reports: reports_in,
             commands: commands_out,
-            stop: stopped,
+            end: told,
             parent_gone: oneshot::channel().1,
         }));
-        Self { boot_id, commands, reports, stop, task }
+        Self { boot_id, commands, reports, end, task }
     }
 
     pub(crate) async fn report(&self, report: Report) {
@@ -109,7 +109,7 @@ impl Agent {
 
     /// Stops as on SIGTERM; the dataplane resigns with one last transition.
     pub(crate) async fn stop(mut self) {
-        self.stop.send(()).unwrap();
+        self.end.send(Ending::Stop).unwrap();
         assert_eq!(within("a command", self.commands.recv()).await, Some(Command::Stop));
         let last = ObservedTransition {
             from: State::Active,
@@ -119,7 +119,16 @@ impl Agent {
         };
         within("the report is taken", self.reports.send(Report::Transition(last))).await.unwrap();
         within("the report is taken", self.reports.send(Report::Stopped)).await.unwrap();
-        within("control ends", self.task).await.unwrap().unwrap();
+        assert_eq!(within("control ends", self.task).await.unwrap().unwrap(), Ending::Stop);
+    }
+
+    /// Leaves everything to another worker; the dataplane tells one last transition.
+    pub(crate) async fn hand_over(mut self) {
+        self.end.send(Ending::HandOver).unwrap();
+        assert_eq!(within("a command", self.commands.recv()).await, Some(Command::HandOver));
+        within("the report is taken", self.reports.send(Report::Transition(transition()))).await.unwrap();
+        within("the report is taken", self.reports.send(Report::Stopped)).await.unwrap();
+        assert_eq!(within("control ends", self.task).await.unwrap().unwrap(), Ending::HandOver);
     }
 
     /// Ends in the middle of whatever it does.

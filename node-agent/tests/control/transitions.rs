@@ -154,6 +154,25 @@ async fn an_agent_that_stops_tells_its_last_transition_first() {
 }
 
 #[tokio::test]
+async fn a_worker_that_hands_over_leaves_its_last_transition_to_the_next_and_waits_for_no_server() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let first = Agent::start(&config).await;
+    let boot_id = first.boot_id;
+    first.transitions(1).await;
+    let (mut session, _) = server.welcome(&[]).await;
+    assert_eq!(session.sequences().await, [1], "and it is not acknowledged");
+    first.hand_over().await;
+
+    let second = Agent::start_boot(&config, boot_id).await;
+    let (mut session, _) = server.welcome(&[]).await;
+    assert_eq!(session.sequences().await, [1, 2]);
+    second.crash().await;
+}
+
+#[tokio::test]
 async fn an_acknowledgement_of_what_no_transition_can_have_ends_the_session_and_covers_nothing() {
     let (directory, authority) = (tempdir().unwrap(), Authority::new());
     let server = Server::new(&authority).await;

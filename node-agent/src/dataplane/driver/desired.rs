@@ -16,6 +16,9 @@ use crate::sys::clock;
 /// How long a stop waits for the kernel, on top of the two intervals that a handover takes at most.
 const PATIENCE_WITH_KERNEL: Duration = Duration::from_secs(5);
 
+/// How long another worker waits until nothing is on its way to be bound, released or handed to a successor.
+const PATIENCE_WITH_CHANGES: Duration = Duration::from_secs(1);
+
 /// A desired state that could not be run. It is tried again whenever the interfaces change, since the reason may
 /// have gone with the change.
 pub(super) struct Refused {
@@ -32,6 +35,7 @@ impl Driver {
                 self.refused = None;
                 self.apply(revision, groups, None);
             }
+            Command::HandOver => self.hand_over_by = Some(clock::boottime() + PATIENCE_WITH_CHANGES),
             Command::Remember(spoken) => self.instances.recall(spoken),
             Command::Stop => {
                 let now = clock::boottime();
