@@ -1,11 +1,12 @@
 //! The one loop that drives every group of the node.
 //!
-//! Whatever wakes it, a turn goes in this order: packets are taken first, then what the kernel has done, and only
-//! then deadlines expire, so that a late wake-up does not take a heard router for a dead one. After that
-//! advertisements leave in one batch before anything else is done; addresses and announcements follow, and reports
-//! come last.
+//! Whatever wakes it, it lets go of what it should have cared for long ago. Then a turn goes in this order: packets
+//! are taken first, then what the kernel has done, and only then deadlines expire, so that a late wake-up does not
+//! take a heard router for a dead one. After that advertisements leave in one batch before anything else is done;
+//! addresses and announcements follow, and reports come last.
 
 mod desired;
+mod letting_go;
 mod sending;
 mod upkeep;
 
@@ -26,6 +27,7 @@ use super::announce::Announcements;
 use super::announcement::Announcer;
 use super::binder::{Binder, Event, Remains};
 use super::drops::Drops;
+use super::fences::Fencing;
 use super::group::Effects;
 use super::handover::Predecessor;
 use super::instances::Instances;
@@ -36,7 +38,6 @@ use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
 use super::virtual_links::VirtualLinks;
-use crate::config::FenceSettings;
 use crate::messages::{Command, Report};
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
@@ -74,7 +75,7 @@ pub(super) struct Parts {
     pub(super) commands: Receiver<Command>,
     pub(super) outbox: Outbox,
     pub(super) realtime: RealtimeStatus,
-    pub(super) fences: FenceSettings,
+    pub(super) fencing: Fencing,
 }
 
 /// The loop and what it works on.
@@ -177,7 +178,9 @@ impl Driver {
             }
             let deadline = self.next_deadline();
             self.parts.timer.arm(Some(deadline))?;
-            match self.wake().await? {
+            let wake = self.wake().await?;
+            self.let_go_first().await;
+            match wake {
                 Wake::Packets | Wake::Timer | Wake::Outbox => {}
                 Wake::Binder(event) => self.follow_binder(event),
                 Wake::Links => self.follow_links(),
@@ -231,6 +234,8 @@ impl Driver {
         for text in self.parts.monitor.take_notices() {
             self.parts.outbox.notice(text.to_owned());
         }
+        // It may have been stopped at any point before this one.
+        self.let_go_of_overdue();
         // The advertisement that keeps a Backup waiting may be among the packets that are not taken yet.
         let only_active = (1..=TURNS_BEHIND).contains(&self.turns_behind);
         self.instances.expire(now, only_active, &mut self.effects);
@@ -396,7 +401,7 @@ impl Driver {
             if let Some(text) = self.drops.count_overflow(lost, now) {
                 self.parts.outbox.notice(text);
             }
-            let Parts { monitor, binder, gate, realtime, outbox, fences, .. } = &mut self.parts;
+            let Parts { monitor, binder, gate, realtime, outbox, fencing, .. } = &mut self.parts;
             outbox.offer(snapshot::take(
                 &self.instances,
                 monitor.interfaces(),
@@ -404,7 +409,7 @@ impl Driver {
                 gate,
                 realtime,
                 &self.drops,
-                *fences,
+                fencing,
             ));
             self.snapshot_at = now + SNAPSHOT_EVERY;
         }

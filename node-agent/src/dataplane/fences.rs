@@ -2,7 +2,46 @@
 
 use api_types::fences::{FenceStatus, Fences};
 
+use super::group::Group;
 use crate::config::FenceSettings;
+
+/// What the dataplane's own fences have done.
+#[derive(Debug)]
+pub(super) struct Fencing {
+    wanted: FenceSettings,
+    self_check_acted: u64,
+}
+
+impl Fencing {
+    /// Nothing yet.
+    pub(super) const fn new(wanted: FenceSettings) -> Self {
+        Self { wanted, self_check_acted: 0 }
+    }
+
+    /// Which fences shall stand ready.
+    pub(super) const fn wanted(&self) -> FenceSettings {
+        self.wanted
+    }
+
+    /// This many groups found themselves too late, and let go.
+    pub(super) fn note_self_check(&mut self, groups: usize) {
+        self.self_check_acted += u64::try_from(groups).unwrap_or(u64::MAX);
+    }
+
+    /// How each fence stands for these groups.
+    pub(super) fn status(&self, groups: &[&Group]) -> Fences {
+        Fences {
+            guard: not_built(self.wanted.guard),
+            nftables_lease: not_built(self.wanted.nftables_lease),
+            address_lease: not_built(self.wanted.address_lease),
+            self_check: unless_off(self.wanted.self_check, || FenceStatus {
+                detail: owners(groups),
+                acted: self.self_check_acted,
+                ..FenceStatus::armed()
+            }),
+        }
+    }
+}
 
 /// How a fence stands that the configuration may turn off; `status` is asked only if it does not.
 fn unless_off(wanted: bool, status: impl FnOnce() -> FenceStatus) -> FenceStatus {
@@ -14,12 +53,48 @@ fn not_built(wanted: bool) -> FenceStatus {
     unless_off(wanted, || FenceStatus::not_armed("this version of the agent does not have it"))
 }
 
-/// How each fence stands.
-pub(super) fn status(wanted: FenceSettings) -> Fences {
-    Fences {
-        guard: not_built(wanted.guard),
-        nftables_lease: not_built(wanted.nftables_lease),
-        address_lease: not_built(wanted.address_lease),
-        self_check: not_built(wanted.self_check),
+/// The groups that no fence may take addresses from.
+fn owners(groups: &[&Group]) -> Option<String> {
+    let owned = groups.iter().map(|group| group.desired()).filter(|desired| desired.priority.is_owner());
+    let names: Vec<_> = owned.map(|desired| desired.name.as_str()).collect();
+    (!names.is_empty()).then(|| format!("not for {}, whose addresses are this node's own", shortened(&names)))
+}
+
+/// Names, the first few of them.
+fn shortened(names: &[&str]) -> String {
+    const SHOWN: usize = 5;
+    let shown = names[..names.len().min(SHOWN)].join(", ");
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use api_types::fences::FenceState;
+    use vrrp::Instant;
+
+    use super::*;
+    use crate::dataplane::test_data::desired;
+
+    #[test]
+    fn a_fence_says_how_often_it_acted_and_whom_it_never_acts_on() {
+        let group = |priority| Group::new(0, desired(priority), Instant::ORIGIN);
+        let mut fencing = Fencing::new(FenceSettings::default());
+        fencing.note_self_check(3);
+        let status = fencing.status(&[&group(240)]).self_check;
+        assert_eq!(status, FenceStatus { acted: 3, ..FenceStatus::armed() });
+        let status = fencing.status(&[&group(240), &group(255)]).self_check;
+        assert_eq!(status.state, FenceState::Armed);
+        assert_eq!(status.detail.unwrap(), "not for web, whose addresses are this node's own");
+        let off = Fencing::new(FenceSettings::NONE).status(&[&group(240)]);
+        assert!(off.each().iter().all(|(_, status)| **status == FenceStatus::off()));
+    }
+
+    #[test]
+    fn a_long_list_is_told_by_its_beginning() {
+        assert_eq!(shortened(&["a", "b"]), "a, b");
+        assert_eq!(shortened(&["a", "b", "c", "d", "e", "f", "g"]), "a, b, c, d, e and 2 more");
     }
 }

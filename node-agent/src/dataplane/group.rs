@@ -85,6 +85,8 @@ pub(super) struct Group {
     since: Instant,
     fault: Option<Fault>,
     departure: Option<Departure>,
+    /// The fence that it lets go for.
+    lapse: Option<TransitionReason>,
     bound_at: Option<Instant>,
     /// Whether its addresses are on their way to where another MAC address answers for them.
     announces_once_held: bool,
@@ -122,6 +124,7 @@ impl Group {
             since: now,
             fault: None,
             departure: None,
+            lapse: None,
             bound_at: None,
             announces_once_held: false,
             last_sent: None,
@@ -311,7 +314,7 @@ impl Group {
             Role::Backup => State::Backup,
             Role::Initialize => State::Initialize,
         };
-        let reason = translate::reason(reason, self.fault.as_ref(), self.departure);
+        let reason = translate::reason(reason, self.fault.as_ref(), self.departure, self.lapse);
         self.become_state(state, reason, now);
     }
 

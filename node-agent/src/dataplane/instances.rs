@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::protocol::MacMode;
@@ -21,6 +22,10 @@ use crate::shared_memory::Slot;
 
 /// The name of a virtual router on this node.
 type RouterKey = (u32, Family, Vrid);
+
+/// Nothing that is less late than this is overdue: three of the shortest interval (RFC 9568 §5.2.7, and multiples of
+/// 10 ms here).
+const OVERDUE_AT_LEAST: Duration = Duration::from_millis(30);
 
 /// The groups, and the ways to find one.
 #[derive(Debug, Default)]
@@ -156,6 +161,13 @@ impl Instances {
         for handle in due {
             self.update(handle, |group| group.handle_timeout(now, effects));
         }
+    }
+
+    /// The groups that hold their addresses and are so late that another may do so too.
+    pub(super) fn overdue(&self, now: Instant) -> Vec<GroupHandle> {
+        let passed = self.deadlines.iter().take_while(|(at, _)| *at + OVERDUE_AT_LEAST <= now);
+        let is_overdue = |handle: &GroupHandle| self.get(*handle).is_some_and(|group| group.is_overdue(now));
+        passed.map(|(_, handle)| *handle).filter(is_overdue).collect()
     }
 
     /// Interfaces or their addresses have changed.

@@ -9,13 +9,12 @@ use api_types::channel::DesiredGroup;
 use super::accept_gate::AcceptGate;
 use super::binder::{Binder, GroupHandle};
 use super::drops::Drops;
-use super::fences;
+use super::fences::Fencing;
 use super::group::Group;
 use super::heard::Router;
 use super::instances::{self, Instances};
 use super::interfaces::Interfaces;
 use super::translate;
-use crate::config::FenceSettings;
 use crate::messages::{DroppedPackets, GroupSnapshot, Snapshot};
 use crate::sys::clock;
 
@@ -27,7 +26,7 @@ pub(super) fn take(
     gate: &AcceptGate,
     realtime: &RealtimeStatus,
     drops: &Drops,
-    wanted: FenceSettings,
+    fencing: &Fencing,
 ) -> Snapshot {
     let not_shut = gate.failure().map(|failure| failure.to_string());
     let mut groups: Vec<_> = instances
@@ -44,7 +43,7 @@ pub(super) fn take(
         interfaces: interfaces.to_contract(&instances.virtual_addresses()),
         groups,
         realtime: Some(realtime.clone()),
-        fences: fences::status(wanted),
+        fences: fencing.status(&instances.iter().map(|(_, group)| group).collect::<Vec<_>>()),
         dropped_packets: drops
             .counts()
             .map(|(ifindex, cause, count)| {

@@ -14,6 +14,7 @@ use super::attachment::{AttachmentTable, NetlinkAttachments};
 use super::background::Background;
 use super::binder::{Binder, Kernel};
 use super::driver::{Driver, Parts};
+use super::fences::Fencing;
 use super::handover::Predecessor;
 use super::link_monitor::LinkMonitor;
 use super::link_table::NetlinkLinks;
@@ -161,7 +162,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             commands,
             outbox,
             realtime,
-            fences,
+            fencing: Fencing::new(fences),
         };
         // Nobody may have waited for it.
         let _unheard = tell_ready.send(());

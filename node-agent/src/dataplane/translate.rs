@@ -113,11 +113,13 @@ pub(super) const fn discrepancy_word(discrepancy: Discrepancy) -> &'static str {
     }
 }
 
-/// Why a member changed its state, seen with what the protocol does not know: its fault, and why it leaves.
+/// Why a member changed its state, seen with what the protocol does not know: its fault, why it
+/// leaves, and which fence it lets go for.
 pub(super) fn reason(
     reason: Reason,
     fault: Option<&Fault>,
     departure: Option<Departure>,
+    lapse: Option<TransitionReason>,
 ) -> TransitionReason {
     match reason {
         Reason::Started => TransitionReason::Started,
@@ -129,7 +131,7 @@ pub(super) fn reason(
         Reason::Assist => TransitionReason::Assist,
         Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
         Reason::HoldFailed => TransitionReason::BindFailed,
-        Reason::Lapsed => TransitionReason::SelfCheck,
+        Reason::Lapsed => lapse.unwrap_or(TransitionReason::SelfCheck),
         Reason::Stopped => departure.map_or(TransitionReason::Stopped, reason_of),
         Reason::Faulted => match (fault, departure) {
             (Some(fault), _) => fault.reason(),

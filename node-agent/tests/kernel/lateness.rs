@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
+use baton_agent::config::FenceSettings;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use vrrp::{AdvertisementInterval, Version};
@@ -18,7 +19,7 @@ fn a_worker_that_was_kept_from_running_for_longer_than_an_interval_counts_it_and
     let lab = Lab::new(2);
     let every_200_ms = AdvertisementInterval::from_millis(Version::V3, 200).expect("an interval");
     let slow = DesiredGroup { advertisement_interval_ms: every_200_ms, ..group(240) };
-    let agent = Agent::start_group(&lab, 1, slow, |_, _| {});
+    let agent = Agent::start_fenced(&lab, 1, vec![slow], FenceSettings::NONE, |_, _| {});
     eventually("it holds", || lab.has(1, VIP), |has| *has);
     let counters = || agent.status().pointer("/groups/0/counters").cloned().unwrap_or_default();
     eventually("it has advertised", counters, |counters| counters["advertisement_sent"].as_u64() > Some(1));

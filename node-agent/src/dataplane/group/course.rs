@@ -220,6 +220,17 @@ impl Group {
         }
     }
 
+    /// Lets go without a word and listens, for this reason: another may answer for the addresses by now.
+    pub(in super::super) fn lapse(&mut self, reason: TransitionReason, now: Instant, effects: &mut Effects) {
+        if let Some(instance) = &mut self.instance {
+            instance.lapse(now);
+        }
+        self.due = None;
+        self.lapse = Some(reason);
+        self.drain(now, effects);
+        self.lapse = None;
+    }
+
     /// The settings of the protocol where it stands.
     fn config_on(&self, footing: Footing) -> Option<Config> {
         translate::config(&self.desired, footing.source).map(|config| config.within(footing.mtu))

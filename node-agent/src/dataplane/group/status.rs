@@ -107,6 +107,11 @@ impl Group {
         self.instance.as_ref().is_some_and(Instance::wants_addresses)
     }
 
+    /// Whether it holds its addresses and is so late that another may do so too.
+    pub(in super::super) fn is_overdue(&self, now: Instant) -> bool {
+        self.instance.as_ref().is_some_and(|instance| instance.is_overdue(now))
+    }
+
     /// The addresses that are to be announced, and from which MAC address.
     pub(in super::super) fn announcement(&self) -> Option<(Footing, Vec<IpAddr>)> {
         let instance = self.instance.as_ref().filter(|instance| instance.wants_addresses())?;
