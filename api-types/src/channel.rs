@@ -155,6 +155,8 @@ pub struct MemberDetails {
     pub fault: Option<String>,
     /// The switchover whose boost is in effect.
     pub boost: Option<Uuid>,
+    /// Why the switchover that the member was told of is not under way.
+    pub boost_refused: Option<String>,
     /// The form of the version 3 checksum that it sends over IPv4; `null` where there is but one.
     pub checksum: Option<Checksum>,
     /// What it has sent, heard and dropped.
@@ -170,8 +172,8 @@ impl MemberDetails {
     /// The same but for what every advertisement changes: counters, and when it came.
     #[must_use]
     pub fn says_the_same(&self, other: &Self) -> bool {
-        (&self.fault, self.boost, self.checksum, &self.dropping)
-            == (&other.fault, other.boost, other.checksum, &other.dropping)
+        (&self.fault, self.boost, &self.boost_refused, self.checksum, &self.dropping)
+            == (&other.fault, other.boost, &other.boost_refused, other.checksum, &other.dropping)
             && self.heard.len() == other.heard.len()
             && self.heard.iter().zip(&other.heard).all(|(one, another)| one.says_the_same(another))
     }

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use api_types::VirtualAddress;
 use api_types::agent_status::{GroupCounters, HeardRouter, RealtimeStatus};
+use api_types::assist::LetGo;
+use api_types::boost::Boost;
 use api_types::channel::{DesiredGroup, Revision};
 use api_types::fences::Fences;
 use api_types::group::Checksum;
@@ -31,6 +33,10 @@ pub enum Command {
     },
     /// What other routers spoke before the worker started. Comes before anything else, where it comes at all.
     Remember(SpokenChecksums),
+    /// Every boost of this node; what is not among them is over.
+    Boosts(Vec<Boost>),
+    /// Another node has let go of these groups. Advisory: what does not fit what was heard is passed over.
+    Assist(Vec<LetGo>),
     /// Resign from every group, release what is bound, then answer [`Report::Stopped`].
     Stop,
     /// End soon, leave everything as it is, then answer [`Report::Stopped`]: another worker goes on with it.
@@ -56,6 +62,8 @@ pub enum Report {
     },
     /// A member changed its state. Never dropped: when the channel is full the dataplane keeps it and tries again.
     Transition(ObservedTransition),
+    /// The addresses of these groups were let go of without a word on the LAN, and are gone.
+    LetGo(Vec<LetGo>),
     /// How things stand; sent on change and about once a second. May be dropped when the channel is full.
     Snapshot(Snapshot),
     /// Something that people should read in the log. The dataplane writes no log itself, since standard error may
@@ -143,6 +151,10 @@ pub struct GroupSnapshot {
     pub last_heard_boottime_ns: Option<u64>,
     /// Active_Down_Interval as it applies now; `None` while it takes no part.
     pub active_down_interval: Option<Duration>,
+    /// The switchover whose boost is in effect.
+    pub boost: Option<Uuid>,
+    /// Why the switchover that it was told of is not under way.
+    pub boost_refused: Option<String>,
     /// Why it is in `fault`, or what was asked of it and it lacks in another state; `None` when nothing is
     /// wrong.
     pub fault: Option<String>,

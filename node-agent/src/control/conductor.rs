@@ -4,15 +4,18 @@
 //! start and from the session later; a state goes to the dataplane only if it is newer than what runs, one at
 //! a time, and the newest waits its turn. Newer than what another origin said is anything: a node that was
 //! enrolled anew is counted from the beginning. What the dataplane accepted is handed on to be stored, and
-//! transitions to the journal.
+//! transitions to the journal. Boosts and assists pass through; neither is ever stored.
 
 use std::time::Duration;
 
+use api_types::assist::LetGo;
+use api_types::boost::Boost;
 use api_types::channel::Revision;
 use api_types::node::{Rejection, RejectionReason};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, watch};
 
+use super::boosts::Boosts;
 use super::desired_state::{Assignment, Label};
 use super::identity::Origin;
 use super::journal::Journal;
@@ -56,6 +59,15 @@ impl From<Ending> for Command {
     }
 }
 
+/// What a server wants now, beside the desired state.
+#[derive(Debug)]
+pub(crate) enum Order {
+    /// All boosts of this node.
+    Boosts(Vec<Boost>),
+    /// Another node has let go of these.
+    Assist(Vec<LetGo>),
+}
+
 /// The dataplane ended without having been told to stop.
 #[derive(Debug, thiserror::Error)]
 #[error("the dataplane ended without having been told to stop")]
@@ -65,7 +77,13 @@ pub(crate) struct Conductor {
     pub(crate) reports: mpsc::Receiver<Report>,
     pub(crate) commands: mpsc::Sender<Command>,
     pub(crate) offers: mpsc::Receiver<Assignment>,
+    pub(crate) orders: mpsc::Receiver<Order>,
+    pub(crate) boosts: Boosts,
+    /// Whether the dataplane knows them.
+    pub(crate) boosts_told: bool,
     pub(crate) answers: broadcast::Sender<Answer>,
+    /// What this node has let go of, for whoever can tell the others now.
+    pub(crate) let_go: broadcast::Sender<Vec<LetGo>>,
     pub(crate) journal: Journal,
     pub(crate) overview: watch::Sender<Overview>,
     /// The state that runs, to be stored.
@@ -189,11 +207,15 @@ impl Conductor {
             match ending {
                 None => {
                     self.course.advance(&self.commands);
+                    self.tell_boosts();
                 }
                 Some(ending) if !end_sent => end_sent = send(&self.commands, Command::from(ending)),
                 Some(_) => {}
             }
-            let behind = if ending.is_some() { !end_sent } else { self.course.next().is_some() };
+            let behind = match ending {
+                Some(_) => !end_sent,
+                None => self.course.next().is_some() || !self.boosts_told,
+            };
             tokio::select! {
                 report = self.reports.recv() => match (report, ending) {
                     (Some(Report::Stopped), _) => return Ok(ending.unwrap_or(Ending::Stop)),
@@ -201,10 +223,32 @@ impl Conductor {
                     (None, Some(ending)) => return Ok(ending),
                     (None, None) => return Err(DataplaneGone),
                 },
+                Some(order) = self.orders.recv(), if ending.is_none() => self.obey(order),
                 Some(assignment) = self.offers.recv(), if ending.is_none() => self.consider(assignment),
                 told = &mut end, if ending.is_none() => ending = Some(told),
                 () = tokio::time::sleep(OFFER_AGAIN), if behind => {}
             }
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        match order {
+            Order::Boosts(told) => {
+                if self.boosts.take(told) {
+                    self.boosts_told = false;
+                    self.tell_boosts();
+                }
+            }
+            Order::Assist(let_go) => {
+                // It is worth nothing once a dataplane that is busy has found the time.
+                send(&self.commands, Command::Assist(let_go));
+            }
+        }
+    }
+
+    fn tell_boosts(&mut self) {
+        if !self.boosts_told {
+            self.boosts_told = send(&self.commands, Command::Boosts(self.boosts.current()));
         }
     }
 
@@ -251,6 +295,10 @@ impl Conductor {
                 );
                 self.overview.send_modify(|overview| overview.count(&transition));
                 self.journal.append(transition);
+            }
+            Report::LetGo(let_go) => {
+                // Without a session nobody listens, and later it would be too late.
+                let _ = self.let_go.send(let_go);
             }
             Report::Snapshot(snapshot) => {
                 self.overview.send_modify(|overview| overview.take(snapshot));
@@ -300,135 +348,4 @@ fn send(commands: &mpsc::Sender<Command>, command: Command) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use api_types::channel::DesiredState;
-
-    use super::*;
-
-    fn state(epoch: i64, counter: i64) -> Assignment {
-        let state = DesiredState::new(Revision { epoch, counter }, Vec::new()).unwrap();
-        Assignment { origin: Some(origin(1)), state }
-    }
-
-    fn origin(number: u128) -> Origin {
-        Origin { node_id: uuid::Uuid::from_u128(number), authority: "one".to_owned() }
-    }
-
-    /// The same from another origin.
-    fn anew(assignment: Assignment) -> Assignment {
-        Assignment { origin: Some(origin(2)), ..assignment }
-    }
-
-    /// A course on which this state runs.
-    fn running(epoch: i64, counter: i64) -> Course {
-        let mut course = Course::default();
-        course.consider(state(epoch, counter));
-        course.sent();
-        course.accepted(Revision { epoch, counter }).unwrap();
-        course
-    }
-
-    impl Course {
-        fn sent(&mut self) {
-            let (commands, _dataplane) = mpsc::channel(1);
-            assert!(self.advance(&commands));
-        }
-    }
-
-    #[test]
-    fn what_was_restored_goes_to_the_dataplane_at_once() {
-        let (commands, mut dataplane) = mpsc::channel(1);
-        let course = Course::restored(Some(state(1, 5)), &commands);
-        let revision = Revision { epoch: 1, counter: 5 };
-        assert_eq!(dataplane.try_recv(), Ok(Command::Apply { revision, groups: Vec::new() }));
-        assert_eq!(course.newest(), Some(revision));
-    }
-
-    #[test]
-    fn a_full_dataplane_is_asked_again_and_nothing_is_lost() {
-        let (commands, mut dataplane) = mpsc::channel(1);
-        commands.try_send(Command::Stop).unwrap();
-        let mut course = Course::restored(Some(state(1, 5)), &commands);
-        assert_eq!(course.next(), Some(&state(1, 5)));
-        dataplane.try_recv().unwrap();
-        assert!(course.advance(&commands));
-        assert!(course.next().is_none());
-    }
-
-    #[test]
-    fn an_older_revision_never_runs() {
-        for (epoch, counter) in [(1, 4), (0, 9)] {
-            let mut course = running(1, 5);
-            assert!(matches!(course.consider(state(epoch, counter)), Verdict::Refused(_)));
-            assert!(course.next().is_none());
-        }
-    }
-
-    #[test]
-    fn a_newer_epoch_runs_whatever_its_counter() {
-        let mut course = running(1, 5);
-        assert_eq!(course.consider(state(2, 1)), Verdict::Taken);
-        assert_eq!(course.next(), Some(&state(2, 1)));
-    }
-
-    #[test]
-    fn what_runs_is_not_applied_again() {
-        let mut course = running(1, 5);
-        assert_eq!(course.consider(state(1, 5)), Verdict::Runs);
-        assert!(course.next().is_none());
-    }
-
-    #[test]
-    fn the_same_revision_with_other_contents_or_a_wrong_digest_never_runs() {
-        let mut course = running(1, 5);
-        let mut other = state(1, 6);
-        other.state.digest = "0".repeat(64);
-        assert!(matches!(course.consider(other), Verdict::Refused(_)));
-        course.applied = Some(Label { digest: "other".to_owned(), ..state(1, 5).label() });
-        assert!(matches!(course.consider(state(1, 5)), Verdict::Refused(_)));
-        assert!(course.next().is_none());
-    }
-
-    #[test]
-    fn one_is_on_its_way_at_a_time_and_the_newest_goes_next() {
-        let mut course = running(1, 5);
-        course.consider(state(1, 6));
-        course.sent();
-        assert_eq!(course.consider(state(1, 7)), Verdict::Taken);
-        assert_eq!(course.consider(state(1, 8)), Verdict::Taken);
-        assert!(matches!(course.consider(state(1, 6)), Verdict::Refused(_)), "7 and 8 are known");
-        assert!(course.next().is_none(), "6 has no answer yet");
-        course.accepted(Revision { epoch: 1, counter: 6 }).unwrap();
-        assert_eq!(course.next(), Some(&state(1, 8)));
-    }
-
-    #[test]
-    fn after_a_rejection_the_one_before_is_what_counts() {
-        let mut course = running(1, 5);
-        course.consider(state(1, 6));
-        course.sent();
-        course.rejected(Revision { epoch: 1, counter: 6 });
-        assert_eq!(course.consider(state(1, 5)), Verdict::Runs);
-        assert_eq!(course.consider(state(1, 6)), Verdict::Taken, "it may be acceptable by now");
-    }
-    #[test]
-    fn what_another_origin_has_counted_is_no_measure() {
-        let mut course = running(1, 5);
-        assert_eq!(course.consider(anew(state(1, 1))), Verdict::Taken);
-        assert_eq!(course.next(), Some(&anew(state(1, 1))));
-        assert!(matches!(course.consider(anew(state(1, 0))), Verdict::Refused(_)), "its own count holds");
-        course.sent();
-        course.rejected(Revision { epoch: 1, counter: 1 });
-        assert_eq!(course.consider(anew(state(1, 2))), Verdict::Taken, "what runs is still of the other");
-        course.sent();
-        course.accepted(Revision { epoch: 1, counter: 2 }).unwrap();
-        assert!(matches!(course.consider(anew(state(1, 1))), Verdict::Refused(_)));
-    }
-
-    #[test]
-    fn the_same_revision_of_another_origin_runs_anew() {
-        let mut course = running(1, 5);
-        assert_eq!(course.consider(anew(state(1, 5))), Verdict::Taken);
-        assert_eq!(course.next(), Some(&anew(state(1, 5))));
-    }
-}
+mod tests;

@@ -51,7 +51,8 @@ pub(crate) fn of(group: &GroupSnapshot, dropping: &Dropping, now: u64) -> Member
     let has_forms = group.desired.version == Version::V3 && group.desired.family == Family::Ipv4;
     MemberDetails {
         fault: group.fault.clone(),
-        boost: None,
+        boost: group.boost,
+        boost_refused: group.boost_refused.clone(),
         checksum: has_forms.then_some(group.checksum),
         counters: group.counters,
         dropping: dropping.lately(group.desired.id, now),

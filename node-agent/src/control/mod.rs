@@ -13,6 +13,7 @@
 //! conductor must do for the dataplane never waits behind what a disk or a server does not do.
 
 mod backoff;
+mod boosts;
 mod clock;
 mod conductor;
 pub mod desired_state;
@@ -48,6 +49,7 @@ use thiserror::Error;
 use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
+use self::boosts::Boosts;
 pub use self::conductor::Ending;
 use self::conductor::{Conductor, Course, DataplaneGone};
 use self::desired_state::{Assignment, DesiredStateStore};
@@ -137,7 +139,9 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     let (overview, _) = watch::channel(Overview { desired: course.newest(), ..Overview::default() });
     let (to_store, stored) = watch::channel(None);
     let (offers_in, offers) = mpsc::channel(4);
+    let (orders_in, orders) = mpsc::channel(16);
     let (answers, _) = broadcast::channel(16);
+    let (let_go, _) = broadcast::channel(16);
     let (finish, finished) = watch::channel(false);
 
     let fixed = Fixed {
@@ -151,14 +155,20 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         journal: journal.clone(),
         overview: overview.clone(),
         offers: offers_in,
+        orders: orders_in,
         answers: answers.clone(),
+        let_go: let_go.clone(),
     };
     let link = Link { server: &config.server, state_dir: &config.state_dir, context };
     let conductor = Conductor {
         reports,
         commands,
         offers,
+        orders,
+        boosts: Boosts::new(boot_id),
+        boosts_told: true,
         answers,
+        let_go,
         journal: journal.clone(),
         overview: overview.clone(),
         to_store,

@@ -6,7 +6,11 @@
 
 use std::time::Duration;
 
-use api_types::channel::{Acknowledged, AgentMessage, Hello, MAX_MESSAGE_OCTETS, ServerMessage, Welcome};
+use api_types::assist::{self, Assist, LetGo};
+use api_types::boost;
+use api_types::channel::{
+    Acknowledged, AgentMessage, DRAIN_CAPABILITY, Hello, MAX_MESSAGE_OCTETS, ServerMessage, Welcome,
+};
 use api_types::node::{Rejection, RejectionReason};
 use futures_util::{SinkExt, StreamExt};
 use thiserror::Error;
@@ -18,7 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use uuid::Uuid;
 
-use super::conductor::{Answer, Outcome};
+use super::conductor::{Answer, Order, Outcome};
 use super::desired_state::Assignment;
 use super::identity::Origin;
 use super::journal::Journal;
@@ -37,6 +41,9 @@ const COMMIT: Duration = Duration::from_secs(30);
 const CHECK: Duration = Duration::from_secs(1);
 /// How often the status is sent when nothing changed.
 const REFRESH: Duration = Duration::from_secs(10);
+
+/// What this agent can do beyond the first version of the channel.
+const CAPABILITIES: [&str; 3] = [boost::CAPABILITY, assist::CAPABILITY, DRAIN_CAPABILITY];
 
 /// Why a session ended.
 #[derive(Debug, Error)]
@@ -74,7 +81,9 @@ pub(crate) struct SessionContext {
     pub(crate) journal: Journal,
     pub(crate) overview: watch::Sender<Overview>,
     pub(crate) offers: mpsc::Sender<Assignment>,
+    pub(crate) orders: mpsc::Sender<Order>,
     pub(crate) answers: broadcast::Sender<Answer>,
+    pub(crate) let_go: broadcast::Sender<Vec<LetGo>>,
 }
 
 /// The limits of the WebSocket: both directions are bounded.
@@ -94,6 +103,8 @@ pub(crate) struct Session<S> {
     origin: Origin,
     resend: Resend,
     told: Told,
+    /// Whether the server tells others what this node has let go of.
+    passes_on: bool,
     in_flight: Option<(Batch, Instant)>,
     last_heard: Instant,
 }
@@ -113,6 +124,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             origin,
             resend,
             told: Told::default(),
+            passes_on: false,
             in_flight: None,
             last_heard: Instant::now(),
         };
@@ -120,6 +132,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let welcome =
             tokio::time::timeout(DEAD, session.welcome()).await.map_err(|_| SessionError::Silent)??;
         welcome.acknowledged.iter().try_for_each(check_sequence)?;
+        session.passes_on = welcome.capabilities.iter().any(|word| word == assist::CAPABILITY);
         session.context.journal.align(&welcome.acknowledged);
         session.resend = Resend::new(&welcome.acknowledged);
         Ok((session, welcome))
@@ -155,6 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         finish: &mut watch::Receiver<bool>,
     ) -> Result<std::convert::Infallible, SessionError> {
         let mut answers = self.context.answers.subscribe();
+        let mut let_go = self.passes_on.then(|| self.context.let_go.subscribe());
         let mut overview = self.context.overview.subscribe();
         let mut sendable = self.context.journal.watch_sendable();
         let [mut ping, mut refresh, mut glance, mut check] =
@@ -165,11 +179,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let mut told = self.tell_status(Depth::Everything).await?;
 
         loop {
+            // Ahead of all else: others wait for it, and it is worth less with every millisecond.
+            while let Some(groups) = let_go.as_mut().and_then(|let_go| let_go.try_recv().ok()) {
+                self.say_let_go(groups).await?;
+            }
             self.send_transitions().await?;
             tokio::select! {
                 received = self.receive() => if let Some(text) = received? {
                     self.handle(&text).await?;
                 },
+                groups = next_let_go(&mut let_go) => self.say_let_go(groups).await?,
                 answer = answers.recv() => match answer {
                     Ok(answer) if answer.origin.as_ref() == Some(&self.origin) => {
                         self.send(&message_of(answer.outcome)).await?;
@@ -219,8 +238,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             }
             Heard::Message(ServerMessage::Ack(acknowledged)) => self.acknowledged(acknowledged),
             Heard::Message(ServerMessage::Welcome(_)) => Ok(()),
-            // This agent does not say that it knows them.
-            Heard::Message(ServerMessage::Boosts { .. } | ServerMessage::Assist(_)) => Ok(()),
+            Heard::Message(ServerMessage::Boosts { boosts }) => self.order(Order::Boosts(boosts)).await,
+            Heard::Message(ServerMessage::Assist(relayed)) => {
+                tracing::info!(node = %relayed.node, groups = relayed.groups.len(), "a node has let go");
+                self.order(Order::Assist(relayed.groups)).await
+            }
             Heard::Unreadable { revision, error } => {
                 tracing::error!(%revision, %error, "desired state cannot be read");
                 let reasons = vec![RejectionReason { group: None, detail: error.to_string() }];
@@ -233,6 +255,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 Ok(())
             }
         }
+    }
+
+    async fn order(&self, order: Order) -> Result<(), SessionError> {
+        self.context.orders.send(order).await.map_err(|_| SessionError::Stopping)
+    }
+
+    async fn say_let_go(&mut self, groups: Vec<LetGo>) -> Result<(), SessionError> {
+        let boot_id = self.context.boot_id;
+        self.send(&AgentMessage::Assist(Assist { boot_id, groups })).await
     }
 
     fn acknowledged(&mut self, acknowledged: Acknowledged) -> Result<(), SessionError> {
@@ -313,6 +344,20 @@ fn check_sequence(acknowledged: &Acknowledged) -> Result<(), SessionError> {
     }
 }
 
+/// What was let go of next; never returns while the server does not pass it on.
+async fn next_let_go(let_go: &mut Option<broadcast::Receiver<Vec<LetGo>>>) -> Vec<LetGo> {
+    if let Some(let_go) = let_go {
+        loop {
+            match let_go.recv().await {
+                Ok(groups) => return groups,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => break,
+            }
+        }
+    }
+    std::future::pending().await
+}
+
 /// Returns when `finish` turns true, or can never change again.
 pub(crate) async fn told_to_finish(finish: &mut watch::Receiver<bool>) {
     let _ = finish.wait_for(|finish| *finish).await;
@@ -333,7 +378,7 @@ impl Overview {
         Hello {
             boot_id,
             agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            capabilities: Vec::new(),
+            capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
             interfaces: self.snapshot.interfaces.clone(),
             applied_revision: counted_there.map(|(_, revision)| *revision),
         }

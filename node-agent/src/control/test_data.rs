@@ -40,6 +40,8 @@ pub(super) fn group() -> GroupSnapshot {
         active_source: None,
         last_heard_boottime_ns: None,
         active_down_interval: Some(Duration::from_micros(306_250)),
+        boost: None,
+        boost_refused: None,
         fault: None,
         counters: GroupCounters::default(),
         heard: Vec::new(),

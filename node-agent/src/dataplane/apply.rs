@@ -158,6 +158,9 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
                 .to_owned(),
         );
     }
+    if group.drained && group.priority.is_owner() {
+        return Err("drained: an owner's addresses are its interface's own and stay there".to_owned());
+    }
     if group.options.transport == Transport::Unicast && group.peers.is_empty() {
         return Err("transport: unicast needs another member to speak to".to_owned());
     }

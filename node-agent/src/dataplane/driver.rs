@@ -6,6 +6,7 @@
 //! addresses and announcements follow, and reports come last.
 
 mod desired;
+mod kernel;
 mod letting_go;
 mod sending;
 mod upkeep;
@@ -22,10 +23,9 @@ use vrrp::{Family, Instant};
 use self::desired::Refused;
 use super::DataplaneError;
 use super::accept_gate::AcceptGate;
-use super::address_table::HostAddress;
 use super::announce::Announcements;
 use super::announcement::Announcer;
-use super::binder::{Binder, Event, Remains};
+use super::binder::{Binder, Event};
 use super::drops::Drops;
 use super::fences::Fencing;
 use super::group::Effects;
@@ -227,6 +227,7 @@ impl Driver {
             self.follow_kernel(change);
         }
         let now = clock::boottime();
+        self.interfaces_changed |= self.instances.carrier_deadline().is_some_and(|at| at <= now);
         if std::mem::take(&mut self.interfaces_changed) {
             self.follow_interfaces(now);
         }
@@ -258,6 +259,7 @@ impl Driver {
             self.stop_by,
             self.hand_over_by,
             self.instances.next_deadline(),
+            self.instances.carrier_deadline(),
             self.announcements.next_deadline(),
             self.parts.predecessor.adopt_until(),
             Some(self.snapshot_at),
@@ -279,7 +281,13 @@ impl Driver {
             let dropped = match receive::advertisement(family, octets, demands_of) {
                 Ok(advertisement) => {
                     let about = (Some(advertisement.source), Some(advertisement.vrid));
-                    let heard = self.instances.hear(ifindex, &advertisement, now, &mut self.effects);
+                    let heard = self.instances.hear(
+                        ifindex,
+                        &advertisement,
+                        receive::number(family, octets),
+                        now,
+                        &mut self.effects,
+                    );
                     heard.err().map(|cause| (cause, about))
                 }
                 Err(Dropped { cause, vrid, source }) => {
@@ -297,85 +305,6 @@ impl Driver {
         }
         self.turns_behind = self.turns_behind.saturating_add(1);
         Ok(())
-    }
-
-    fn follow_binder(&mut self, event: Event) {
-        let now = clock::boottime();
-        let effects = &mut self.effects;
-        match event {
-            Event::Held { group } => self.instances.update(group, |group| group.handle_held(now, effects)),
-            Event::HoldFailed { group, error } => {
-                self.instances.update(group, |group| group.handle_hold_failed(&error, now, effects));
-            }
-            Event::Released { group, at } => {
-                self.instances.update(group, |group| group.handle_released(at, effects));
-            }
-            Event::Restored { group, addresses } => {
-                self.instances.update(group, |group| {
-                    group.counters.addresses_restored += u64::try_from(addresses.len()).unwrap_or(u64::MAX);
-                });
-                effects.announcements.push(group);
-                effects.news = true;
-            }
-            Event::FoundForeign { address } => {
-                let text = format!(
-                    "{} is there without this agent's mark: it is used while wanted, and stays when it is not",
-                    self.name(address)
-                );
-                self.parts.outbox.notice(text);
-            }
-            Event::LinkLeft => self.upkeep_due = true,
-            Event::Reattached { attachment } => {
-                self.parts.outbox.notice(format!("{attachment} was gone and is there again"));
-            }
-            Event::Stuck { remains, error } => {
-                let name = match remains {
-                    Remains::Address(address) => self.name(address),
-                    Remains::Attachment(attachment) => attachment.to_string(),
-                };
-                let text = format!("{name} could not be removed and is tried again: {error}");
-                self.parts.outbox.notice(text);
-            }
-        }
-    }
-
-    /// An address and its interface, for people.
-    fn name(&self, HostAddress { ifindex, address }: HostAddress) -> String {
-        format!("{address} on {}", self.interface(ifindex))
-    }
-
-    /// An interface, for people.
-    fn interface(&self, ifindex: u32) -> String {
-        let state = self.parts.monitor.interfaces().get(ifindex);
-        format!("interface {}", state.map_or("that is gone", |state| state.name.as_str()))
-    }
-
-    fn follow_kernel(&mut self, change: Change) {
-        let interfaces = self.parts.monitor.interfaces();
-        match change {
-            Change::Interfaces => self.interfaces_changed = true,
-            Change::AddressRemoved { at, ours } => {
-                self.parts.binder.notice_removed(at);
-                self.interfaces_changed |= !ours;
-            }
-            Change::Everything => {
-                let is_there = |HostAddress { ifindex, address }| interfaces.has_address(ifindex, address);
-                self.parts.binder.compare(is_there);
-                self.interfaces_changed = true;
-            }
-        }
-    }
-
-    /// Lets every group find its feet on what the interfaces offer now.
-    fn follow_interfaces(&mut self, now: Instant) {
-        self.instances.follow_interfaces(self.parts.monitor.interfaces(), now, &mut self.effects);
-        self.join_groups();
-        self.watch_macvlans();
-        self.upkeep_due = true;
-        self.effects.news = true;
-        if let Some(refused) = self.refused.take() {
-            self.apply(refused.revision, refused.groups, Some(&refused.reasons));
-        }
     }
 
     /// Says what has happened to whoever is to know.

@@ -7,8 +7,10 @@ use api_types::transition::TransitionReason;
 pub(super) enum Fault {
     /// There is no such interface.
     InterfaceMissing,
-    /// The interface is administratively down or has no carrier.
+    /// The interface is administratively down.
     InterfaceDown,
+    /// The interface has no carrier.
+    CarrierLost,
     /// The interface has no address, or no MAC address, to advertise from.
     NoInterfaceAddress,
     /// As owner: the interface does not have the addresses.
@@ -24,7 +26,7 @@ impl Fault {
     pub(super) const fn reason(&self) -> TransitionReason {
         match self {
             Self::InterfaceMissing => TransitionReason::InterfaceMissing,
-            Self::InterfaceDown => TransitionReason::InterfaceDown,
+            Self::InterfaceDown | Self::CarrierLost => TransitionReason::InterfaceDown,
             Self::NoInterfaceAddress | Self::AddressNotOwned => TransitionReason::NoInterfaceAddress,
             Self::BindFailed(_) | Self::NoVirtualMac(_) => TransitionReason::BindFailed,
         }
@@ -34,7 +36,8 @@ impl Fault {
     pub(super) fn describe(&self, interface: &str) -> String {
         match self {
             Self::InterfaceMissing => format!("there is no interface {interface}"),
-            Self::InterfaceDown => format!("interface {interface} is down or has no carrier"),
+            Self::InterfaceDown => format!("interface {interface} is down"),
+            Self::CarrierLost => format!("interface {interface} has no carrier"),
             Self::NoInterfaceAddress => {
                 format!("interface {interface} has no address of its own to advertise from")
             }

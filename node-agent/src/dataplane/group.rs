@@ -3,6 +3,8 @@
 //! Pure: a group is told what happened and when, and leaves what is to be done in [`Effects`].
 
 mod course;
+mod let_go;
+mod outside;
 mod status;
 mod wish;
 
@@ -11,13 +13,17 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use api_types::agent_status::GroupCounters;
+use api_types::assist::LetGo;
 use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
 use api_types::transition::{State, TransitionReason};
 use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant, Role};
 
+use self::let_go::Numbering;
+use self::outside::Switchover;
 use super::binder::{GroupHandle, HoldError, Wish};
 use super::fault::Fault;
+use super::flaps::Flaps;
 use super::heard::Heard;
 use super::lateness::Late;
 use super::oddities::Oddities;
@@ -66,6 +72,8 @@ pub(super) struct Effects {
     pub(super) hushes: Vec<GroupHandle>,
     /// Groups to announce.
     pub(super) announcements: Vec<GroupHandle>,
+    /// What was let go of without a word on the LAN.
+    pub(super) let_go: Vec<LetGo>,
     /// Groups of which shared memory is to say something else.
     pub(super) touched: BTreeSet<GroupHandle>,
     /// Whether control is to hear how things stand.
@@ -103,6 +111,9 @@ pub(super) struct Group {
     /// The form of the checksum that it sends.
     checksum: ChecksumForm,
     transitions: TransitionLog,
+    switchover: Switchover,
+    numbering: Numbering,
+    flaps: Flaps,
     /// What was sent, heard and dropped.
     pub(super) counters: GroupCounters,
 }
@@ -131,6 +142,9 @@ impl Group {
             due: None,
             frame: None,
             transitions: TransitionLog::default(),
+            switchover: Switchover::default(),
+            numbering: Numbering::from(transmit::any_number()),
+            flaps: Flaps::default(),
             counters: GroupCounters::default(),
         }
     }
@@ -152,7 +166,9 @@ impl Group {
             let mac = if yields { footing.own_mac } else { footing.mac };
             self.frame = PrebuiltAdvertisement::build(config, saying, self.checksum, mac);
         }
-        Some((footing.ifindex, Arc::clone(&self.frame.as_ref()?.octets)))
+        let frame = self.frame.as_mut()?;
+        frame.number(self.numbering.next);
+        Some((footing.ifindex, Arc::clone(&frame.octets)))
     }
 
     /// The messages that say this, one for each peer, and where they leave; `None` for a group that speaks to all of the
@@ -167,16 +183,17 @@ impl Group {
         self.peers.as_ref().is_none_or(|peers| peers.contains(&source))
     }
 
-    /// An advertisement for this virtual router was heard.
+    /// An advertisement for this virtual router was heard; its packet bore this running number.
     pub(super) fn handle_advertisement(
         &mut self,
         advertisement: &Advertisement,
+        sequence: Option<u16>,
         now: Instant,
         effects: &mut Effects,
     ) -> Result<(), vrrp::Refusal> {
         let Some(instance) = &mut self.instance else { return Ok(()) };
         instance
-            .handle_advertisement(advertisement, now)
+            .handle_numbered(advertisement, sequence, now)
             .inspect_err(|refusal| self.counters.count_dropped(refusal.cause()))?;
         let odd = self.heard.remember(advertisement, instance.config(), &self.members, now);
         let is_member = self.members.contains(&advertisement.source);
@@ -190,6 +207,7 @@ impl Group {
             self.counters.priority_zero_pkts_rcvd += 1;
         }
         self.drain(now, effects);
+        self.try_to_boost_again(now, effects);
         if self.waits_without_failing(now) {
             self.end_bind_fault(now, effects);
         }
@@ -204,6 +222,7 @@ impl Group {
             instance.handle_timeout(now);
         }
         self.drain(now, effects);
+        self.take_part(now, effects);
     }
 
     /// The addresses it wants are bound.
@@ -245,10 +264,11 @@ impl Group {
         effects.touched.insert(self.handle);
         effects.news = true;
         if self.wants_addresses() {
-            return;
+            return self.forget_let_go();
         }
         (self.bound_at, self.announces_once_held) = (None, false);
         self.transitions.released(at);
+        self.say_let_go(effects);
     }
 
     /// An announcement of it was due; `None` when nothing could leave.
@@ -259,6 +279,7 @@ impl Group {
     /// An advertisement left; tells if it was more than an interval late.
     pub(super) fn handle_sent(&mut self, claim: Claim, at: Instant) -> Option<Late> {
         self.last_sent = Some(at);
+        self.numbering.count();
         self.counters.advertisement_sent += 1;
         if claim == Claim::Resigns {
             self.counters.priority_zero_pkts_sent += 1;

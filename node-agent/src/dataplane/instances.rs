@@ -6,12 +6,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use api_types::assist::LetGo;
+use api_types::boost::Boost;
 use api_types::channel::DesiredGroup;
 use api_types::protocol::MacMode;
+use uuid::Uuid;
 use vrrp::{Advertisement, Demands, DropCause, Family, Instant, Role, Vrid};
 
 use super::address_table::HostAddress;
 use super::binder::GroupHandle;
+use super::carrier::Carriers;
 use super::fault::Fault;
 use super::group::{Departure, Effects, Footing, Group};
 use super::interfaces::Interfaces;
@@ -38,6 +42,8 @@ pub(super) struct Instances {
     refused_links: BTreeMap<LinkKey, String>,
     next_handle: GroupHandle,
     spoken: SpokenChecksums,
+    carriers: Carriers,
+    boosts: BTreeMap<Uuid, Boost>,
 }
 
 impl Instances {
@@ -81,12 +87,17 @@ impl Instances {
         if let Some(spoke) = self.spoken.0.get(&group.desired().id) {
             group.recall(spoke);
         }
+        if let Some((ifindex, state)) = interfaces.named(&group.desired().interface) {
+            self.carriers.observe(ifindex, state.up, state.carrier, now);
+        }
         effects.touched.insert(handle);
+        let boost = self.boosts.get(&group.desired().id).copied();
         let footing = self.footing(group.desired(), interfaces);
         match (adopted, footing) {
             (Some(slot), Ok(footing)) => group.adopt(footing, slot.last_sent, slot.since, now, effects),
             (_, footing) => group.set_footing(footing, now, effects),
         }
+        group.set_boost(boost, now, effects);
         self.groups.insert(handle, group);
         self.settle(handle);
         handle
@@ -118,6 +129,7 @@ impl Instances {
         &mut self,
         ifindex: u32,
         advertisement: &Advertisement,
+        sequence: Option<u16>,
         now: Instant,
         effects: &mut Effects,
     ) -> Result<(), DropCause> {
@@ -130,8 +142,9 @@ impl Instances {
                 outcome = Err(DropCause::Peer);
                 return;
             }
-            outcome =
-                group.handle_advertisement(advertisement, now, effects).map_err(|refusal| refusal.cause());
+            outcome = group
+                .handle_advertisement(advertisement, sequence, now, effects)
+                .map_err(|refusal| refusal.cause());
         });
         outcome
     }
@@ -170,8 +183,39 @@ impl Instances {
         passed.map(|(_, handle)| *handle).filter(is_overdue).collect()
     }
 
+    /// Every boost of the node; what is not among them is over.
+    pub(super) fn set_boosts(&mut self, boosts: Vec<Boost>, now: Instant, effects: &mut Effects) {
+        self.boosts = boosts.into_iter().map(|boost| (boost.group_id, boost)).collect();
+        let told: Vec<_> = self
+            .iter()
+            .map(|(handle, group)| (handle, self.boosts.get(&group.desired().id).copied()))
+            .collect();
+        for (handle, boost) in told {
+            self.update(handle, |group| group.set_boost(boost, now, effects));
+        }
+    }
+
+    /// Another node has let go of these. How many groups believed it.
+    pub(super) fn assist(&mut self, let_go: &[LetGo], now: Instant, effects: &mut Effects) -> usize {
+        let mut obeyed = 0;
+        for one in let_go {
+            let is_it = |(_, group): &(GroupHandle, &Group)| group.desired().id == one.group_id;
+            let Some(handle) = self.iter().find(is_it).map(|(handle, _)| handle) else { continue };
+            self.update(handle, |group| obeyed += usize::from(group.handle_assist(one, now, effects)));
+        }
+        obeyed
+    }
+
+    /// When [`follow_interfaces`](Self::follow_interfaces) is due although nothing changes: a carrier is gone for too long.
+    pub(super) fn carrier_deadline(&self) -> Option<Instant> {
+        self.carriers.next_deadline()
+    }
+
     /// Interfaces or their addresses have changed.
     pub(super) fn follow_interfaces(&mut self, interfaces: &Interfaces, now: Instant, effects: &mut Effects) {
+        for (ifindex, state) in interfaces.iter() {
+            self.carriers.observe(ifindex, state.up, state.carrier, now);
+        }
         let footing = |group: &Group| self.footing(group.desired(), interfaces);
         let footings: Vec<_> = self.iter().map(|(handle, group)| (handle, footing(group))).collect();
         for (handle, footing) in footings {
@@ -251,8 +295,12 @@ impl Instances {
     fn footing(&self, desired: &DesiredGroup, interfaces: &Interfaces) -> Result<Footing, Fault> {
         let ifindex = interfaces.index_of(&desired.interface).ok_or(Fault::InterfaceMissing)?;
         let state = interfaces.get(ifindex).ok_or(Fault::InterfaceMissing)?;
-        if !state.up || !state.carrier {
+        if !state.up {
             return Err(Fault::InterfaceDown);
+        }
+        let interval = desired.advertisement_interval_ms.as_duration();
+        if !state.carrier && !self.carriers.is_bridged(ifindex, interval) {
+            return Err(Fault::CarrierLost);
         }
         let own_mac = state.mac.ok_or(Fault::NoInterfaceAddress)?;
         let virtual_addresses: BTreeSet<IpAddr> =

@@ -127,6 +127,17 @@ impl Interfaces {
         macvlan.map_or(ifindex, |macvlan| macvlan.parent)
     }
 
+    /// The interface called `name`, and how it stands.
+    pub(super) fn named(&self, name: &str) -> Option<(u32, &InterfaceState)> {
+        let ifindex = self.index_of(name)?;
+        Some((ifindex, self.get(ifindex)?))
+    }
+
+    /// All interfaces, by index.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &InterfaceState)> {
+        self.by_index.iter().map(|(ifindex, state)| (*ifindex, state))
+    }
+
     /// How the interface stands.
     pub(super) fn get(&self, ifindex: u32) -> Option<&InterfaceState> {
         self.by_index.get(&ifindex)

@@ -49,6 +49,17 @@ pub fn advertisement(
     })
 }
 
+/// The running number of the packet: the identification in IPv4, the low 16 bits of the flow label in IPv6. Only a packet
+/// of one of our agents counts with it.
+#[must_use]
+pub fn number(family: Family, octets: &[u8]) -> Option<u16> {
+    let at = match family {
+        Family::Ipv4 => 4,
+        Family::Ipv6 => 2,
+    };
+    octets.get(at..at + 2)?.try_into().ok().map(u16::from_be_bytes)
+}
+
 const fn nobody_s(cause: DropCause) -> Dropped {
     Dropped { cause, vrid: None, source: None }
 }

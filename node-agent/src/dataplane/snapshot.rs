@@ -71,6 +71,8 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         active_source: group.active_source(),
         last_heard_boottime_ns: group.last_heard_at().map(clock::nanoseconds),
         active_down_interval: group.active_down_interval(),
+        boost: group.boost(),
+        boost_refused: group.boost_refused().map(|refused| refused.to_string()),
         fault: group.fault().map(|fault| fault.describe(&desired.interface)),
         counters: group.counters,
         heard: group.heard().iter().map(|(source, router)| heard_router(source, router, desired)).collect(),

@@ -132,7 +132,8 @@ pub(super) fn reason(
         Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
         Reason::HoldFailed => TransitionReason::BindFailed,
         Reason::Lapsed => lapse.unwrap_or(TransitionReason::SelfCheck),
-        Reason::Stopped => departure.map_or(TransitionReason::Stopped, reason_of),
+        // A member that stays is only ever stopped because it is drained.
+        Reason::Stopped => departure.map_or(TransitionReason::Drained, reason_of),
         Reason::Faulted => match (fault, departure) {
             (Some(fault), _) => fault.reason(),
             (None, Some(departure)) => reason_of(departure),

@@ -1,6 +1,7 @@
 //! The frames of advertisements, built once and sent many times.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
 use std::sync::Arc;
 
 use pnet_base::MacAddr;
@@ -9,6 +10,7 @@ use pnet_packet::ethernet::{EtherTypes, MutableEthernetPacket};
 use pnet_packet::ip::IpNextHeaderProtocol;
 use pnet_packet::ipv4::{self, MutableIpv4Packet};
 use pnet_packet::ipv6::MutableIpv6Packet;
+use uuid::Uuid;
 use vrrp::packet::{self, HOP_LIMIT, Outgoing};
 use vrrp::{AdvertisementInterval, ChecksumForm, Claim, Config, Family, IP_PROTOCOL};
 
@@ -19,9 +21,12 @@ const MULTICAST_MAC_IPV6: [u8; 6] = [0x33, 0x33, 0x00, 0x00, 0x00, 0x12];
 const ETHERNET_OCTETS: usize = 14;
 const IPV4_OCTETS: usize = 20;
 const IPV6_OCTETS: usize = 40;
+/// Where the running number stands in a frame.
+const IPV4_IDENTIFICATION: Range<usize> = ETHERNET_OCTETS + 4..ETHERNET_OCTETS + 6;
+const IPV6_FLOW_LABEL: Range<usize> = ETHERNET_OCTETS + 2..ETHERNET_OCTETS + 4;
 /// Class selector 6, "internetwork control" (RFC 4594 §3.1).
 const DSCP_CS6: u8 = 48;
-/// With it, and without fragments, the identification field means nothing and may stay 0 (RFC 6864 §4.1).
+/// With it, and without fragments, the identification field means nothing to IP (RFC 6864 §4.1).
 const DONT_FRAGMENT: u8 = 0b010;
 
 /// The EtherType of the advertisements of a family.
@@ -30,6 +35,12 @@ pub(super) const fn ethertype(family: Family) -> u16 {
         Family::Ipv4 => 0x0800,
         Family::Ipv6 => 0x86dd,
     }
+}
+
+/// A running number to begin with: none that an earlier life is likely to have used lately.
+pub(super) fn any_number() -> u16 {
+    let [high, low, ..] = Uuid::new_v4().into_bytes();
+    u16::from_be_bytes([high, low])
 }
 
 /// What an advertisement says.
@@ -74,6 +85,24 @@ impl PrebuiltAdvertisement {
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => None,
         };
         Some(Self { saying, octets: octets?.into() })
+    }
+
+    /// Gives the packet this running number, by which others tell it from those before: the identification in IPv4, which
+    /// a packet that is no fragment may use for anything (RFC 6864 §4.1), the low 16 bits of the flow label in IPv6.
+    pub(super) fn number(&mut self, number: u16) {
+        let ethertype = u16::from_be_bytes([self.octets[12], self.octets[13]]);
+        let is_ipv4 = ethertype == EtherTypes::Ipv4.0;
+        let field = if is_ipv4 { IPV4_IDENTIFICATION } else { IPV6_FLOW_LABEL };
+        let number = number.to_be_bytes();
+        if self.octets[field.clone()] == number {
+            return;
+        }
+        let octets = Arc::make_mut(&mut self.octets);
+        octets[field].copy_from_slice(&number);
+        if is_ipv4 && let Some(mut header) = MutableIpv4Packet::new(&mut octets[ETHERNET_OCTETS..]) {
+            let checksum = ipv4::checksum(&header.to_immutable());
+            header.set_checksum(checksum);
+        }
     }
 }
 
@@ -149,6 +178,7 @@ mod tests {
     use vrrp::{AdvertisementInterval, Authentication, Priority, Settings, Version, Vrid};
 
     use super::*;
+    use crate::dataplane::receive;
 
     const MAC: [u8; 6] = [0x02, 0x00, 0x5e, 0x10, 0x20, 0x30];
 
@@ -189,6 +219,38 @@ mod tests {
         expected[18..22].copy_from_slice(&[0x00, 0x00, 0x40, 0x00]);
         expected[24..26].copy_from_slice(&[0x90, 0x54]);
         assert_eq!(*ours.octets, expected);
+    }
+
+    #[test]
+    fn the_running_number_is_all_that_changes_and_the_header_s_checksum_follows() {
+        let claim = Claim::Holds(Priority::new(200).unwrap());
+        let built =
+            PrebuiltAdvertisement::build(&config(), claim.into(), ChecksumForm::Rfc5798, MAC).unwrap();
+        for number in [0, 1, 0xff, 0x1234, u16::MAX] {
+            let mut numbered = built.clone();
+            numbered.number(number);
+            let packet = &numbered.octets[ETHERNET_OCTETS..];
+            assert_eq!(receive::number(Family::Ipv4, packet), Some(number));
+            assert!(receive::advertisement(Family::Ipv4, packet, |_| vrrp::Demands::RFC_9568).is_ok());
+            let differing: Vec<_> =
+                (0..50).filter(|&index| built.octets[index] != numbered.octets[index]).collect();
+            assert!(differing.iter().all(|index| [18, 19, 24, 25].contains(index)), "{differing:?}");
+        }
+    }
+
+    #[test]
+    fn in_ipv6_it_stands_in_the_flow_label() {
+        let (addresses, source) = (vec!["fe80::51".parse().unwrap()], "fe80::1".parse().unwrap());
+        let settings = Settings { family: Family::Ipv6, addresses, source, ..config().settings().clone() };
+        let claim = Claim::Holds(Priority::new(200).unwrap());
+        let config = Config::new(settings).unwrap();
+        let mut ours =
+            PrebuiltAdvertisement::build(&config, claim.into(), ChecksumForm::Rfc9568, MAC).unwrap();
+        ours.number(0xabcd);
+        assert_eq!(ours.octets[14..18], [0x6c, 0x00, 0xab, 0xcd], "version, class CS6, flow label");
+        let packet = &ours.octets[ETHERNET_OCTETS..];
+        assert_eq!(receive::number(Family::Ipv6, packet), Some(0xabcd));
+        assert!(receive::advertisement(Family::Ipv6, packet, |_| vrrp::Demands::RFC_9568).is_ok());
     }
 
     #[test]

@@ -16,7 +16,7 @@ fn a_lost_carrier_is_a_fault_that_mends_itself() {
     assert_eq!(router.reaches(State::Fault, 1).reason, TransitionReason::InterfaceDown);
     eventually("the address is released", || lab.has(1, VIP), |has| !has);
     let fault = eventually("it says why", || router.group().and_then(|group| group.fault), Option::is_some);
-    assert_eq!(fault.as_deref(), Some("interface eth0 is down or has no carrier"));
+    assert_eq!(fault.as_deref(), Some("interface eth0 has no carrier"));
 
     lab.set_carrier(1, true);
     assert_eq!(router.reaches(State::Initialize, 1).reason, TransitionReason::FaultCleared);

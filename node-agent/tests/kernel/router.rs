@@ -3,6 +3,8 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
+use api_types::assist::LetGo;
+use api_types::boost::Boost;
 use api_types::channel::{DesiredGroup, Revision};
 use api_types::group::Checksum;
 use api_types::transition::State;
@@ -71,6 +73,7 @@ struct Seen {
     transitions: Vec<ObservedTransition>,
     snapshot: Snapshot,
     notices: Vec<String>,
+    let_go: Vec<LetGo>,
 }
 
 impl Router {
@@ -165,6 +168,21 @@ impl Router {
         transitions.into_iter().rfind(|transition| transition.to == state).expect("there is one")
     }
 
+    /// Tells the dataplane what its node is boosted for.
+    pub(crate) fn boost(&self, boosts: Vec<Boost>) {
+        self.commands.try_send(Command::Boosts(boosts)).expect("the dataplane takes commands");
+    }
+
+    /// Tells the dataplane that another node has let go.
+    pub(crate) fn assist(&self, let_go: LetGo) {
+        self.commands.try_send(Command::Assist(vec![let_go])).expect("the dataplane takes commands");
+    }
+
+    /// What this node has let go of without a word on the LAN.
+    pub(crate) fn let_go(&self) -> Vec<LetGo> {
+        self.look(|seen| seen.let_go.clone())
+    }
+
     /// Begins to stop.
     pub(crate) fn ask_to_stop(&self) {
         // A dataplane that has stopped already takes nothing.
@@ -203,6 +221,7 @@ impl Router {
                 Report::Transition(transition) => seen.transitions.push(transition),
                 Report::Snapshot(snapshot) => seen.snapshot = snapshot,
                 Report::Notice(text) => seen.notices.push(text),
+                Report::LetGo(groups) => seen.let_go.extend(groups),
                 answer @ (Report::Applied(_) | Report::Rejected { .. } | Report::Stopped) => {
                     seen.answers.push(answer)
                 }

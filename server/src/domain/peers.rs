@@ -43,7 +43,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         connected: Some(node.connected),
         ..unknown
     };
-    let Some(MemberDetails { fault, boost: _, checksum, counters, dropping, heard }) =
+    let Some(MemberDetails { fault, boost: _, boost_refused: _, checksum, counters, dropping, heard }) =
         node.details.as_deref().cloned()
     else {
         return known;

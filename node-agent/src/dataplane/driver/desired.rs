@@ -37,6 +37,12 @@ impl Driver {
             }
             Command::HandOver => self.hand_over_by = Some(clock::boottime() + PATIENCE_WITH_CHANGES),
             Command::Remember(spoken) => self.instances.recall(spoken),
+            Command::Boosts(boosts) => {
+                self.instances.set_boosts(boosts, clock::boottime(), &mut self.effects);
+            }
+            Command::Assist(let_go) => {
+                self.instances.assist(&let_go, clock::boottime(), &mut self.effects);
+            }
             Command::Stop => {
                 let now = clock::boottime();
                 let intervals =

@@ -11,6 +11,7 @@ use crate::dataplane::binder::GroupHandle;
 use crate::dataplane::group::{Footing, Group};
 use crate::dataplane::host;
 use crate::dataplane::transmit::{PeerMessage, Saying, ethertype};
+use crate::messages::Report;
 use crate::sys::clock;
 use crate::sys::datagram_sender::Datagram;
 use crate::sys::packet_sender::Frame;
@@ -43,6 +44,9 @@ impl Driver {
             if let Some(group) = self.instances.get(*handle) {
                 self.parts.slots.record(*handle, group);
             }
+        }
+        if !effects.let_go.is_empty() {
+            self.parts.outbox.send(Report::LetGo(effects.let_go));
         }
         effects.notices.into_iter().for_each(|text| self.parts.outbox.notice(text));
         if effects.news {

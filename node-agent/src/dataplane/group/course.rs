@@ -1,6 +1,7 @@
 //! What a group is told to be, and the ground it stands on: how it begins, changes, faults and leaves.
 
 use api_types::agent_status::GroupCounters;
+use api_types::assist::LetGoReason;
 use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
 use vrrp::{Claim, Config, Instance, Instant, Role};
@@ -21,7 +22,8 @@ impl Group {
     ) {
         match footing {
             Ok(footing) => self.stand_on(footing, now, effects),
-            Err(_) if self.departure.is_some() => {
+            Err(fault) if self.departure.is_some() => {
+                self.note_fault(&fault, now);
                 if let Some(instance) = &mut self.instance {
                     instance.fault();
                 }
@@ -48,6 +50,7 @@ impl Group {
         self.last_sent = Some(last_sent);
         self.wish(effects);
         self.drain(now, effects);
+        self.take_part(now, effects);
     }
 
     /// Takes over another desired state of the same virtual router on the same interface, which offers this
@@ -149,10 +152,29 @@ impl Group {
         }
         if self.instance.is_none() {
             self.instance = self.config_on(footing).map(Instance::new);
+            if let Some(instance) = &mut self.instance
+                && let Some(until) = self.flaps.back(instance.active_down_interval(), now)
+            {
+                instance.hold_off(until);
+            }
+        }
+        self.take_part(now, effects);
+    }
+
+    /// Takes part; or, while it is drained, hands over like one that leaves and then takes none.
+    pub(super) fn take_part(&mut self, now: Instant, effects: &mut Effects) {
+        if self.departure.is_some() {
+            return;
+        }
+        // What could not be held is not asked for any longer.
+        if self.desired.drained
+            && let Some(Fault::BindFailed(_)) = self.fault
+        {
+            self.fault = None;
         }
         if let Some(instance) = &mut self.instance {
-            // A running instance ignores it.
-            instance.start(now);
+            // One that runs or leaves, or has left, already ignores it.
+            if self.desired.drained { instance.stop(now) } else { instance.start(now) }
         }
         self.drain(now, effects);
     }
@@ -181,6 +203,7 @@ impl Group {
         {
             effects.advertisements.push((self.handle, Claim::Resigns.into()));
         }
+        self.note_fault(&fault, now);
         self.fault = Some(fault);
         self.say_why(effects);
         if let Some(instance) = &mut self.instance {
@@ -222,6 +245,8 @@ impl Group {
 
     /// Lets go without a word and listens, for this reason: another may answer for the addresses by now.
     pub(in super::super) fn lapse(&mut self, reason: TransitionReason, now: Instant, effects: &mut Effects) {
+        let is_self_check = reason == TransitionReason::SelfCheck;
+        self.lets_go(if is_self_check { LetGoReason::SelfCheck } else { LetGoReason::Fault });
         if let Some(instance) = &mut self.instance {
             instance.lapse(now);
         }

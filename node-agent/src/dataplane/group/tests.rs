@@ -1,4 +1,5 @@
 mod faults;
+mod outside;
 mod rules;
 
 use std::time::Duration;
@@ -95,7 +96,7 @@ fn a_takeover_is_reported_once_it_is_announced_with_all_its_times() {
 fn a_yield_is_reported_once_the_addresses_are_released() {
     let mut group = active();
     let mut effects = Effects::default();
-    group.handle_advertisement(&advertisement(250), at(400), &mut effects).unwrap();
+    group.handle_advertisement(&advertisement(250), None, at(400), &mut effects).unwrap();
     assert_eq!(effects.wishes.last(), Some(&(0, None)));
     assert!(group.take_transitions().is_empty());
     group.handle_released(at(401), &mut effects);
@@ -110,7 +111,7 @@ fn a_yield_is_reported_once_the_addresses_are_released() {
 fn a_report_does_not_wait_for_ever() {
     let mut group = active();
     let mut effects = Effects::default();
-    group.handle_advertisement(&advertisement(250), at(400), &mut effects).unwrap();
+    group.handle_advertisement(&advertisement(250), None, at(400), &mut effects).unwrap();
     group.handle_timeout(at(1_399), &mut effects);
     assert!(group.take_transitions().is_empty());
     group.handle_timeout(at(1_400), &mut effects);
@@ -174,7 +175,7 @@ fn a_group_that_leaves_hands_over_before_it_is_gone() {
     assert_eq!(effects.advertisements, [(0, Saying::from(Claim::Resigns))]);
     assert!(effects.wishes.is_empty() && !group.is_gone());
 
-    group.handle_advertisement(&advertisement(200), at(430), &mut effects).unwrap();
+    group.handle_advertisement(&advertisement(200), None, at(430), &mut effects).unwrap();
     group.handle_timeout(at(450), &mut effects);
     assert_eq!(effects.wishes, [(0, None)]);
     group.handle_released(at(451), &mut effects);

@@ -39,7 +39,7 @@ fn the_fault_of_a_backup_ends_with_its_backoff_while_another_router_is_active() 
     let mut group = failed();
     for (milliseconds, state) in [(1_307, State::Fault), (1_308, State::Backup)] {
         let mut effects = Effects::default();
-        group.handle_advertisement(&advertisement(250), at(milliseconds), &mut effects).unwrap();
+        group.handle_advertisement(&advertisement(250), None, at(milliseconds), &mut effects).unwrap();
         assert_eq!((group.state(), group.fault().is_some()), (state, state == State::Fault));
     }
     assert_eq!(reasons(&mut group), [ENDED]);
@@ -50,7 +50,7 @@ fn a_member_that_is_to_preempt_stays_in_fault_until_it_holds() {
     let mut group = failed();
     let mut effects = Effects::default();
     for milliseconds in [400, 1_307, 1_308, 1_400] {
-        group.handle_advertisement(&advertisement(200), at(milliseconds), &mut effects).unwrap();
+        group.handle_advertisement(&advertisement(200), None, at(milliseconds), &mut effects).unwrap();
         assert_eq!(group.state(), State::Fault);
     }
     group.handle_timeout(at(1_400), &mut effects);

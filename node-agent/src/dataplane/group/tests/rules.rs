@@ -29,7 +29,9 @@ fn whoever_yields_says_so_from_the_interfaces_own_mac_address_and_with_the_winne
     let mut effects = Effects::default();
     let slower = AdvertisementInterval::from_millis(Version::V3, 250).unwrap();
     let winner = Advertisement { interval: slower, ..advertisement(250) };
-    group.handle_advertisement(&winner, at(400), &mut effects).expect("it is about this virtual router");
+    group
+        .handle_advertisement(&winner, None, at(400), &mut effects)
+        .expect("it is about this virtual router");
     let [(0, saying)] = effects.advertisements[..] else { panic!("{:?}", effects.advertisements) };
     assert_eq!((saying.claim, saying.interval), (Claim::from_octet(240), Some(slower)));
     let (_, frame) = group.frame(saying).expect("a frame");
@@ -62,7 +64,7 @@ fn a_groups_preempt_delay_is_waited_for() {
     let mut effects = Effects::default();
     group.set_footing(Ok(FOOTING), at(0), &mut effects);
     for now in (50..2_000).step_by(100) {
-        group.handle_advertisement(&advertisement(200), at(now), &mut effects).expect("heard");
+        group.handle_advertisement(&advertisement(200), None, at(now), &mut effects).expect("heard");
         group.handle_timeout(at(now), &mut effects);
         if !effects.wishes.is_empty() {
             // A second from the first that was heard, then what a Backup waits for after the last that it
@@ -96,7 +98,7 @@ fn what_is_odd_about_a_router_is_told_with_its_group_and_its_address_and_is_no_r
         let mut effects = Effects::default();
         group.set_footing(Ok(FOOTING), at(0), &mut effects);
         for now in [10, 110, 210] {
-            group.handle_advertisement(&heard, at(now), &mut effects).expect("heard");
+            group.handle_advertisement(&heard, None, at(now), &mut effects).expect("heard");
         }
         let wanted: Vec<_> = said.iter().map(|said| format!("group web on interface eth0: {said}")).collect();
         assert_eq!(effects.notices, wanted, "once, although it is heard three times");

@@ -1,0 +1,97 @@
+//! What a group is told by way of the server: that it shall take over, and that another member has let go.
+
+use std::net::IpAddr;
+
+use api_types::assist::LetGo;
+use api_types::boost::Boost;
+use uuid::Uuid;
+use vrrp::{BoostRefused, Instant};
+
+use super::{Effects, Group};
+
+/// What the group was told about taking over, and what came of it.
+#[derive(Debug, Default)]
+pub(super) struct Switchover {
+    told: Option<Boost>,
+    refused: Option<BoostRefused>,
+}
+
+impl Group {
+    /// It shall take over, or need not any longer.
+    pub(in super::super) fn set_boost(&mut self, told: Option<Boost>, now: Instant, effects: &mut Effects) {
+        if self.switchover.told == told {
+            return;
+        }
+        self.switchover = Switchover { told, refused: None };
+        effects.news = true;
+        effects.touched.insert(self.handle);
+        match told {
+            Some(boost) => self.try_to_boost(boost, now, effects),
+            None => {
+                if let Some(instance) = &mut self.instance {
+                    instance.unboost(now);
+                }
+                self.drain(now, effects);
+            }
+        }
+    }
+
+    /// Who was out of reach may have come into reach: it is another switchover's target that has been told of its end.
+    pub(super) fn try_to_boost_again(&mut self, now: Instant, effects: &mut Effects) {
+        if let Switchover { told: Some(boost), refused: Some(BoostRefused::OutOfReach { .. }) } =
+            self.switchover
+        {
+            self.try_to_boost(boost, now, effects);
+        }
+    }
+
+    fn try_to_boost(&mut self, boost: Boost, now: Instant, effects: &mut Effects) {
+        let outcome = match &mut self.instance {
+            Some(instance) => instance.boost(boost.priority, now),
+            None => Err(BoostRefused::TakesNoPart),
+        };
+        let refused = outcome.err();
+        if self.switchover.refused != refused {
+            effects.news = true;
+            let name = &self.desired.name;
+            effects.notices.extend(
+                refused.map(|error| format!("group {name}: switchover {}: {error}", boost.switchover_id)),
+            );
+        }
+        self.switchover.refused = refused;
+        self.drain(now, effects);
+    }
+
+    /// The switchover whose boost is in effect.
+    pub(in super::super) fn boost(&self) -> Option<Uuid> {
+        let boosted = self.instance.as_ref()?.config().boost().is_some();
+        self.switchover.told.filter(|_| boosted).map(|boost| boost.switchover_id)
+    }
+
+    /// Why the switchover that it was told of is not under way.
+    pub(in super::super) fn boost_refused(&self) -> Option<BoostRefused> {
+        self.switchover.refused
+    }
+
+    /// Another member has let go, and could not say so on the LAN. Whether that was believed.
+    pub(in super::super) fn handle_assist(
+        &mut self,
+        let_go: &LetGo,
+        now: Instant,
+        effects: &mut Effects,
+    ) -> bool {
+        let rank = self.rank_without(let_go.source);
+        let Some(instance) = &mut self.instance else { return false };
+        let obeyed = instance.handle_assist(let_go.source, let_go.sequence, rank, now);
+        effects.touched.extend(obeyed.then_some(self.handle));
+        obeyed
+    }
+
+    /// How many other members would win before this one if that one is gone. Routers without an agent are not told
+    /// of it, and take their time.
+    fn rank_without(&self, gone: IpAddr) -> u32 {
+        let others = self.desired.peers.iter().filter(|peer| !peer.external && peer.address != Some(gone));
+        let others = others.map(|peer| (peer.priority, peer.address));
+        self.instance.as_ref().map_or(0, |instance| instance.config().rank(others))
+    }
+}
