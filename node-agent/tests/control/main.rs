@@ -16,6 +16,7 @@ mod eventually;
 mod freezer;
 mod hung_disk;
 mod local;
+mod outside;
 mod server;
 mod session;
 mod transitions;

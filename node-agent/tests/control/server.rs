@@ -98,6 +98,15 @@ impl Server {
 
     /// The next session, welcomed.
     pub(crate) async fn welcome(&self, acknowledged: &[Acknowledged]) -> (Session, Hello) {
+        self.welcome_able(acknowledged, &[]).await
+    }
+
+    /// The next session, welcomed by a server that can do this.
+    pub(crate) async fn welcome_able(
+        &self,
+        acknowledged: &[Acknowledged],
+        capabilities: &[&str],
+    ) -> (Session, Hello) {
         let mut session = self.accept().await;
         let AgentMessage::Hello(hello) = session.next().await else { panic!("hello comes first") };
         session
@@ -105,7 +114,7 @@ impl Server {
                 node: "lb1".parse().unwrap(),
                 server_time: Timestamp::from(Utc::now()),
                 acknowledged: acknowledged.to_vec(),
-                capabilities: Vec::new(),
+                capabilities: capabilities.iter().map(|&word| word.to_owned()).collect(),
             }))
             .await;
         (session, hello)

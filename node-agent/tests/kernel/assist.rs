@@ -88,7 +88,11 @@ fn the_best_backup_holds_as_soon_as_it_is_told_that_the_holder_lost_its_interfac
             |source| *source == own_address(2).parse().ok(),
         );
         other.assist(said);
-        assert_eq!(other.group().map(|group| group.state), Some(State::Backup));
+        eventually(
+            "it stays Backup",
+            || other.group().map(|group| group.state),
+            |state| *state == Some(State::Backup),
+        );
     }
 }
 

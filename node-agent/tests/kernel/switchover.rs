@@ -82,7 +82,11 @@ fn a_switchover_there_and_back_loses_no_packet_and_takes_no_interval() {
             || (lab.has(1, VIP), lab.has(2, VIP)),
             |holders| *holders == (false, true),
         );
-        assert_eq!(second.group().and_then(|group| group.boost), Some(Uuid::from_u128(1)));
+        eventually(
+            "it says which",
+            || second.group().and_then(|group| group.boost),
+            |boost| *boost == Some(Uuid::from_u128(1)),
+        );
         pinger.asks(20);
         // Taken away, the ordinary rules move the addresses back.
         second.boost(Vec::new());
@@ -111,7 +115,11 @@ fn a_drained_holder_hands_over_without_losing_a_packet_and_comes_back_as_backup(
     assert_eq!(drained.reason, TransitionReason::Drained);
     assert_eq!((lab.has(1, VIP), lab.has(2, VIP)), (false, true));
     pinger.asks(60);
-    assert_eq!(first.group().map(|group| group.state), Some(State::Initialize), "it stays out");
+    eventually(
+        "it stays out",
+        || first.group().map(|group| group.state),
+        |state| *state == Some(State::Initialize),
+    );
     second.reaches(State::Active, 1);
 
     let before = Instant::now();
