@@ -83,9 +83,8 @@ async fn what_was_let_go_of_is_told_to_a_server_that_passes_it_on_and_to_no_othe
     let (mut session, _) = server.welcome_able(&[], &["assist"]).await;
     assert!(matches!(session.next().await, AgentMessage::Status(_)), "the session is under way");
     agent.report(Report::LetGo(vec![let_go(2)])).await;
-    let said = session.next_that("an assist", |message| match message {
-        AgentMessage::Assist(assist) => Some(assist),
-        _ => None,
+    let said = session.next_that("an assist", |message| {
+        if let AgentMessage::Assist(assist) = message { Some(assist) } else { None }
     });
     assert_eq!(
         said.await,
