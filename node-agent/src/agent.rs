@@ -25,6 +25,7 @@ use crate::commands::{self, AgentCommand, Arguments, WorkerArguments};
 use crate::config::Config;
 use crate::control::{self, ControlError, Ending, logging};
 use crate::dataplane::{self, AgentNumber, Dataplane, DataplaneError, Seams};
+use crate::guard::lifeline;
 use crate::parent::{self, EXIT_HANDED_OVER, EXIT_STILL_HELD, EXIT_USAGE};
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::sys::inherited;
@@ -97,7 +98,7 @@ fn status_of(error: &anyhow::Error) -> ExitCode {
 
 fn run(path: &Path, config: &Config) -> anyhow::Result<()> {
     logging::init(config.log_format);
-    parent::run(path, &config.to_toml()?, &config.state_dir)?;
+    parent::run(path, &config.to_toml()?, &config.state_dir, config.fences.guard)?;
     Ok(())
 }
 
@@ -126,6 +127,9 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
     let memory = inherit(descriptors.memory_fd)?;
     // Held open, and with it locked, for as long as this process lives.
     let _lock = inherit(descriptors.lock_fd)?;
+    if let Some(number) = descriptors.lifeline_fd {
+        lifeline::hold(inherit(number)?);
+    }
     logging::init(config.log_format);
     let memory = Arc::new(open_memory(memory)?);
 
@@ -147,7 +151,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         .map_err(WorkerError::Start)?;
     let outcome = runtime.block_on(async {
         let end = end_on_signal().map_err(WorkerError::Start)?;
-        let parent_gone = watch_parent(descriptors.parent_pid);
+        let parent_gone = watch_parent(descriptors.parent_pid, Arc::clone(&memory));
         if !dataplane.ready().await {
             return Ok(Ending::Stop);
         }
@@ -217,7 +221,7 @@ fn end_on_signal() -> std::io::Result<oneshot::Receiver<Ending>> {
 }
 
 /// Completes when the parent has ended. The worker goes on without it, and nobody will start another.
-fn watch_parent(parent: u32) -> oneshot::Receiver<()> {
+fn watch_parent(parent: u32, memory: Arc<SharedMemory>) -> oneshot::Receiver<()> {
     let (tell, gone) = oneshot::channel();
     tokio::spawn(async move {
         let handle = PidFd::open(parent);
@@ -228,6 +232,7 @@ fn watch_parent(parent: u32) -> oneshot::Receiver<()> {
                 return tracing::warn!(%error, "the parent process cannot be watched");
             }
         }
+        memory.lose_guard();
         // Whoever waited may be gone already.
         let _unheard = tell.send(());
     });

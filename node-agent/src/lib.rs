@@ -5,6 +5,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod dataplane;
+mod guard;
 pub mod messages;
 pub mod parent;
 pub mod shared_memory;

@@ -8,34 +8,37 @@
 //! edited or broken since must not keep a worker from taking up what the one before it held.
 //!
 //! A worker that has died is replaced at once, and adopts what its predecessor held before any Backup notices. If
-//! it dies again and again it is started less and less often, up to every 5 s. Meanwhile what it had bound stays
-//! bound; the first worker that finds its predecessor's last advertisement older than three intervals removes it in
-//! the first turn of its dataplane, before it obeys any command. If parent and worker are killed, the next start
-//! does the same. This is where a guard can take the addresses
-//! away from the kernel instead: [`Watch::next_step`] decides, and the shared memory says what is held.
+//! it dies again and again it is started less and less often, up to every 5 s. What it held is then taken away by
+//! the [`guard`](crate::guard), as is what a worker holds that hangs. Without a guard it stays bound; the first
+//! worker that finds its predecessor's last advertisement older than three intervals removes it in the first turn of
+//! its dataplane, before it obeys any command. If parent and worker are killed, the next start does the same.
+
+mod attention;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus};
 use std::time::Duration;
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::{SigSet, Signal, kill};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::sys::time::TimeSpec;
 use nix::unistd::Pid;
 use sd_notify::NotifyState;
 use thiserror::Error;
 use uuid::Uuid;
 use vrrp::Instant;
 
+use self::attention::End;
+use crate::guard::{Guard, Verdict, lifeline};
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::state_lock::{self, StateLockError};
 use crate::sys::clock;
-use crate::sys::pidfd::PidFd;
 use crate::sys::realtime;
 
 /// A worker that lived this long has not died again and again.
@@ -43,13 +46,6 @@ const LONG_LIFE: Duration = Duration::from_secs(10);
 /// How long to wait before the third start; it doubles with each further one.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const MAX_DELAY: Duration = Duration::from_secs(5);
-/// How often a worker that has not begun yet is looked at.
-const WATCH_START: Duration = Duration::from_millis(10);
-/// How often a worker that was told to stop is looked at.
-const WATCH_STOP: Duration = Duration::from_millis(100);
-/// How long a worker may take to end after it has released everything. One whose thread waits for a disk that hangs
-/// cannot end, and cannot be killed either.
-const PATIENCE_WITH_END: Duration = Duration::from_secs(2);
 /// How many workers are started to finish a stop that others have died over.
 const MAX_DEATHS_OVER_STOP: u32 = 3;
 /// The exit status of a worker that was told to stop and could not remove what it had bound.
@@ -92,11 +88,12 @@ pub enum ParentError {
 }
 
 /// Runs an agent until it is told to stop and has stopped. `config` is the configuration file that its workers name
-/// on their command lines, `settings` what was in effect when it was read, as TOML.
+/// on their command lines, `settings` what was in effect when it was read, as TOML. `guards` says whether a guard is
+/// wanted.
 ///
 /// # Errors
 /// [`ParentError`] when it cannot begin, or a worker cannot.
-pub fn run(config: &Path, settings: &str, state_dir: &Path) -> Result<(), ParentError> {
+pub fn run(config: &Path, settings: &str, state_dir: &Path, guards: bool) -> Result<(), ParentError> {
     let kernel = |what| move |source: io::Error| ParentError::Kernel { what, source };
     let lock = state_lock::take(state_dir)?;
     let settings = hand_down(settings).map_err(kernel("hand down the configuration"))?;
@@ -106,8 +103,9 @@ pub fn run(config: &Path, settings: &str, state_dir: &Path) -> Result<(), Parent
     stop_signals.thread_block().map_err(|errno| kernel("block signals")(errno.into()))?;
     let signals = SignalFd::with_flags(&stop_signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|errno| kernel("take signals")(errno.into()))?;
-    let granted = realtime::request();
+    let granted = realtime::request(realtime::Thread::Parent);
     tracing::debug!(?granted, "the parent runs");
+    let guard = Guard::stand(guards, &memory, &granted);
 
     let mut watch = Watch {
         config,
@@ -119,16 +117,10 @@ pub fn run(config: &Path, settings: &str, state_dir: &Path) -> Result<(), Parent
         deaths: 0,
         deaths_over_stop: 0,
         announced: false,
+        guard,
+        started_at: clock::boottime(),
     };
-    loop {
-        let started_at = clock::boottime();
-        let mut worker = watch.start().map_err(kernel("start the worker"))?;
-        let status = watch.attend(&mut worker).map_err(kernel("watch the worker"))?;
-        match watch.next_step(status, started_at)? {
-            Step::Exit => return Ok(()),
-            Step::StartAgain(delay) => watch.wait(delay).map_err(kernel("wait"))?,
-        }
-    }
+    watch.go_on()
 }
 
 /// The signals on which an agent stops.
@@ -153,68 +145,77 @@ struct Watch<'a> {
     /// How many have died after the agent was told to stop.
     deaths_over_stop: u32,
     announced: bool,
+    guard: Option<Guard>,
+    /// When the worker was started.
+    started_at: Instant,
 }
 
 impl Watch<'_> {
-    fn start(&self) -> io::Result<Child> {
+    fn go_on(&mut self) -> Result<(), ParentError> {
+        let kernel = |what| move |source: io::Error| ParentError::Kernel { what, source };
+        loop {
+            let started = self.start().map_err(kernel("start the worker"));
+            let (mut worker, lifeline) = started.map_err(|error| self.give_up(error))?;
+            // A worker that cannot be watched lives on.
+            let end = self.attend(&mut worker, &lifeline).map_err(kernel("watch the worker"))?;
+            match self.next_step(end).map_err(|error| self.give_up(error))? {
+                Step::Exit => return Ok(()),
+                Step::StartAgain(delay) => {
+                    self.wait(delay).map_err(|source| self.give_up(kernel("wait")(source)))?
+                }
+            }
+        }
+    }
+
+    /// No worker lives, and none will.
+    fn give_up(&mut self, error: ParentError) -> ParentError {
+        self.guard.iter_mut().for_each(|guard| guard.follow_end(&self.memory));
+        error
+    }
+
+    /// The worker, and the end of its lifeline.
+    fn start(&mut self) -> io::Result<(Child, OwnedFd)> {
+        let (lifeline, workers_end) = lifeline::open()?;
+        self.started_at = clock::boottime();
         self.memory.count_worker_start();
+        self.guard.iter_mut().for_each(Guard::follow_start);
         let mut command = Command::new("/proc/self/exe");
         if let Some(name) = std::env::args_os().next() {
             command.arg0(name);
         }
-        command
+        let worker = command
             .arg("worker")
             .arg("--config")
             .arg(self.config)
             .args(["--memory-fd", &self.memory.descriptor().to_string()])
             .args(["--lock-fd", &self.lock.as_raw_fd().to_string()])
             .args(["--settings-fd", &self.settings.as_raw_fd().to_string()])
+            .args(["--lifeline-fd", &workers_end.as_raw_fd().to_string()])
             .args(["--parent-pid", &std::process::id().to_string()])
             // Only the parent speaks to systemd: it is the main process of the service.
             .env_remove("NOTIFY_SOCKET")
-            .spawn()
-    }
-
-    /// Watches the worker until it has ended; `None` when it has done everything and the kernel does not let it end.
-    fn attend(&mut self, worker: &mut Child) -> io::Result<Option<ExitStatus>> {
-        let pidfd = PidFd::open(worker.id())?;
-        if self.stopping {
-            forward(Signal::SIGTERM, worker)?;
-        }
-        let mut finished_at = None;
-        loop {
-            let timeout = match (self.announced, self.stopping) {
-                (false, _) => poll_timeout(WATCH_START),
-                (true, true) => poll_timeout(WATCH_STOP),
-                (true, false) => PollTimeout::NONE,
-            };
-            let mut fds = [
-                PollFd::new(pidfd.as_fd(), PollFlags::POLLIN),
-                PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            ];
-            retry_interrupted(|| poll(&mut fds, timeout))?;
-            let ended = fds[0].any().unwrap_or(false);
-            self.announce_start();
-            if let Some(signal) = self.take_signal()? {
-                forward(signal, worker)?;
-            }
-            if ended {
-                return worker.wait().map(Some);
-            }
-            if self.stopping && self.memory.is_finished() {
-                let finished_at = *finished_at.get_or_insert_with(clock::boottime);
-                if clock::boottime().saturating_duration_since(finished_at) >= PATIENCE_WITH_END {
-                    return Ok(None);
-                }
-            }
-        }
+            .spawn()?;
+        Ok((worker, lifeline))
     }
 
     /// What to do after a worker has ended.
-    fn next_step(&mut self, status: Option<ExitStatus>, started_at: Instant) -> Result<Step, ParentError> {
-        let Some(status) = status else {
-            tracing::error!("everything is released, but the worker cannot end: a disk does not answer it");
-            return Ok(Step::Exit);
+    fn next_step(&mut self, end: End) -> Result<Step, ParentError> {
+        let status = match end {
+            End::Died(status) => status,
+            End::PutDown(Verdict::Hangs, status) => {
+                tracing::error!("the worker's dataplane hung and was killed");
+                status
+            }
+            End::PutDown(Verdict::TooLate, _) => {
+                tracing::error!("the worker did not take up in time what the one before it held");
+                return Ok(Step::StartAgain(Duration::ZERO));
+            }
+            End::Stuck => {
+                tracing::error!(
+                    "everything is released, but the worker cannot end: a disk does not answer it"
+                );
+                return Ok(Step::Exit);
+            }
         };
         if status.success() {
             return Ok(Step::Exit);
@@ -234,11 +235,16 @@ impl Watch<'_> {
                 return Err(ParentError::StillHeld(status));
             }
         }
-        let lived = clock::boottime().saturating_duration_since(started_at);
-        self.deaths = if lived >= LONG_LIFE { 1 } else { self.deaths.saturating_add(1) };
+        self.deaths = if self.has_died_before() { self.deaths.saturating_add(1) } else { 1 };
         let delay = delay_before_restart(self.deaths);
         tracing::error!(%status, ?delay, "the worker died; starting another");
         Ok(Step::StartAgain(delay))
+    }
+
+    /// Whether the worker that has died, or is about to be killed, has replaced one that died a short while before.
+    fn has_died_before(&self) -> bool {
+        let lived = clock::boottime().saturating_duration_since(self.started_at);
+        self.deaths > 0 && lived < LONG_LIFE
     }
 
     fn wait(&mut self, delay: Duration) -> io::Result<()> {
@@ -250,7 +256,7 @@ impl Watch<'_> {
                 break;
             }
             let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
-            retry_interrupted(|| poll(&mut fds, poll_timeout(left)))?;
+            retry_interrupted(|| ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None))?;
             self.take_signal()?;
         }
         Ok(())
@@ -300,11 +306,6 @@ fn delay_before_restart(deaths: u32) -> Duration {
         0 | 1 => Duration::ZERO,
         more => FIRST_DELAY.saturating_mul(1_u32.checked_shl(more - 2).unwrap_or(u32::MAX)).min(MAX_DELAY),
     }
-}
-
-fn poll_timeout(duration: Duration) -> PollTimeout {
-    // Rounded up, so that it does not wake a moment early again and again.
-    PollTimeout::try_from(duration + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
 }
 
 fn retry_interrupted<T>(mut call: impl FnMut() -> nix::Result<T>) -> io::Result<T> {

@@ -1,32 +1,45 @@
 //! What the parent and the worker both see: a memfd with a heartbeat and one slot per group.
 //!
 //! The parent makes it and hands it to every worker it starts. The dataplane thread of the worker is the only
-//! writer of the slots. A worker that starts after the death of another reads from them which groups were Active
-//! and when they last advertised, and goes on from there ([`Slot::last_sent`] tells whether that is still wise).
+//! writer of the slots; while no worker lives, the parent writes into them what its guard has done. A worker that
+//! starts after the death of another reads from them which groups were Active and when they last advertised, and
+//! goes on from there ([`Slot::last_sent`] tells whether that is still wise).
 //!
 //! Everything is a 64-bit word, read and written atomically, so the death of a writer never leaves half a word.
-//! A slot is free while its first word is zero; that word is written last when a slot is taken.
+//! A slot is free while its first word is zero; that word is written last when a slot is taken. What the guard
+//! would do for a group ([`fence_plan`]) lies behind the slots; a slot says where, in one word ([`plan_store`]).
 //!
 //! | Word | Header | Slot |
 //! |---|---|---|
-//! | 0 | layout | what: in use, bound, role, family, VRID |
+//! | 0 | layout | what: in use, bound, held, fenced, role, family, VRID |
 //! | 1, 2 | boot id | group id |
 //! | 3 | heartbeat | interface index |
 //! | 4 | worker starts | last advertisement sent |
 //! | 5 | finished | in this role since |
-//! | 6 | | advertisement interval |
+//! | 6 | groups held | advertisement interval |
+//! | 7 | the worker that has adopted | last advertisement of another router heard |
+//! | 8 | dataplane thread | where the fence plan lies |
+//! | 9 | state of the guard | fenced at |
+//! | 10 | groups fenced | released by the guard at |
+//! | 16 to 31 | why the guard is not armed | |
 //!
 //! Times are nanoseconds of `CLOCK_BOOTTIME`.
+
+pub(crate) mod fence_plan;
+pub(crate) mod guard_state;
+pub(crate) mod plan_store;
+mod slot;
 
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
 use thiserror::Error;
 use uuid::Uuid;
-use vrrp::{Family, Instant, Role, Vrid};
+use vrrp::Instant;
 
+use self::plan_store::{Extent, PLAN_WORDS};
+pub use self::slot::{Fenced, Slot, SlotKey};
 use crate::sys::clock;
 use crate::sys::shared_words::SharedWords;
 
@@ -34,13 +47,12 @@ use crate::sys::shared_words::SharedWords;
 pub const MAX_GROUPS: usize = 4096;
 
 /// "BATON", then the version of this layout.
-const LAYOUT: u64 = 0x42_4154_4f4e_0001;
-const WORDS_PER_SLOT: usize = 8;
-const HEADER_WORDS: usize = 8;
-const WORDS: usize = HEADER_WORDS + MAX_GROUPS * WORDS_PER_SLOT;
-
-const IN_USE: u64 = 1 << 32;
-const BOUND: u64 = 1 << 33;
+const LAYOUT: u64 = 0x42_4154_4f4e_0002;
+const WORDS_PER_SLOT: usize = 12;
+const HEADER_WORDS: usize = 32;
+/// Where the fence plans begin.
+const PLANS: usize = HEADER_WORDS + MAX_GROUPS * WORDS_PER_SLOT;
+const WORDS: usize = PLANS + PLAN_WORDS;
 
 /// The memory that the parent and the worker share.
 pub struct SharedMemory {
@@ -59,36 +71,6 @@ pub enum SharedMemoryError {
         /// What stands in its first word.
         found: u64,
     },
-}
-
-/// Which group a slot is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SlotKey {
-    /// The group.
-    pub group_id: Uuid,
-    /// The interface it runs on.
-    pub ifindex: u32,
-    /// The address family.
-    pub family: Family,
-    /// The VRID.
-    pub vrid: Vrid,
-}
-
-/// How a group stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Slot {
-    /// Which group.
-    pub key: SlotKey,
-    /// What this node is to it.
-    pub role: Role,
-    /// Whether its addresses are bound.
-    pub bound: bool,
-    /// When its last advertisement left; the origin when none has.
-    pub last_sent: Instant,
-    /// Since when it has this role.
-    pub since: Instant,
-    /// How often it advertises while Active.
-    pub interval: Duration,
 }
 
 impl SharedMemory {
@@ -163,48 +145,83 @@ impl SharedMemory {
         }
     }
 
+    /// Says how many groups hold addresses or are about to. While there is one, the dataplane beats.
+    pub(crate) fn set_held(&self, groups: usize) {
+        self.header(6).store(groups.try_into().unwrap_or(u64::MAX), Ordering::Release);
+    }
+
+    /// How many groups hold addresses or are about to, as the dataplane said last.
+    pub(crate) fn held(&self) -> u64 {
+        self.header(6).load(Ordering::Acquire)
+    }
+
+    /// Says that this worker has taken up what it could of what the one before it held.
+    pub(crate) fn finish_adoption(&self) {
+        self.header(7).store(self.worker_starts(), Ordering::Release);
+    }
+
+    /// Whether the worker that was started last has said so.
+    pub(crate) fn has_adopted(&self) -> bool {
+        self.header(7).load(Ordering::Acquire) == self.worker_starts()
+    }
+
+    /// Names the thread that beats.
+    pub(crate) fn set_dataplane_thread(&self, thread: u32) {
+        self.header(8).store(thread.into(), Ordering::Release);
+    }
+
+    /// The thread that beats, or did.
+    pub(crate) fn dataplane_thread(&self) -> u64 {
+        self.header(8).load(Ordering::Acquire)
+    }
+
     /// Every group that is recorded, with the number of its slot.
     pub fn slots(&self) -> impl Iterator<Item = (usize, Slot)> {
-        (0..MAX_GROUPS).filter_map(|index| Some((index, self.read(index)?)))
+        (0..MAX_GROUPS).filter_map(|index| Some((index, slot::read(self.slot(index))?)))
     }
 
     /// Records how a group stands.
     pub(crate) fn write(&self, index: usize, slot: &Slot) {
-        let words = self.slot(index);
-        let (high, low) = slot.key.group_id.as_u64_pair();
-        words[1].store(high, Ordering::Relaxed);
-        words[2].store(low, Ordering::Relaxed);
-        words[3].store(slot.key.ifindex.into(), Ordering::Relaxed);
-        words[4].store(clock::nanoseconds(slot.last_sent), Ordering::Relaxed);
-        words[5].store(clock::nanoseconds(slot.since), Ordering::Relaxed);
-        words[6].store(u64::try_from(slot.interval.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
-        words[0].store(pack(slot), Ordering::Release);
+        slot::write(self.slot(index), slot);
     }
 
     /// Forgets the group of a slot.
     pub(crate) fn clear(&self, index: usize) {
-        self.slot(index)[0].store(0, Ordering::Release);
+        slot::clear(self.slot(index));
     }
 
-    fn read(&self, index: usize) -> Option<Slot> {
-        let words = self.slot(index);
-        let what = words[0].load(Ordering::Acquire);
-        let load = |word: usize| words[word].load(Ordering::Relaxed);
-        let (role, family, vrid) = unpack(what)?;
-        let key = SlotKey {
-            group_id: Uuid::from_u64_pair(load(1), load(2)),
-            ifindex: u32::try_from(load(3)).ok()?,
-            family,
-            vrid,
-        };
-        Some(Slot {
-            key,
-            role,
-            bound: what & BOUND != 0,
-            last_sent: clock::from_nanoseconds(load(4)),
-            since: clock::from_nanoseconds(load(5)),
-            interval: Duration::from_nanos(load(6)),
-        })
+    /// Says that the guard has begun to fence the group of a slot.
+    pub(crate) fn mark_fenced(&self, index: usize, at: Instant) {
+        slot::mark_fenced(self.slot(index), at);
+        self.header(10).fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Says that nothing is bound any longer for the group of a slot, which the guard has fenced.
+    pub(crate) fn mark_released(&self, index: usize, at: Instant) {
+        slot::mark_released(self.slot(index), at);
+    }
+
+    /// How many groups the guard has fenced since the agent started.
+    pub(crate) fn times_fenced(&self) -> u64 {
+        self.header(10).load(Ordering::Relaxed)
+    }
+
+    /// Where the fence plan of a slot lies, if it has one.
+    pub(crate) fn plan_extent(&self, index: usize) -> Option<Extent> {
+        slot::plan(self.slot(index))
+    }
+
+    /// Says where the fence plan of a slot lies. From then on it may not change there.
+    pub(crate) fn set_plan(&self, index: usize, plan: Option<Extent>) {
+        slot::set_plan(self.slot(index), plan);
+    }
+
+    fn plans(&self) -> &[AtomicU64] {
+        &self.words.words()[PLANS..]
+    }
+
+    fn header_text(&self) -> &[AtomicU64] {
+        &self.words.words()[16..HEADER_WORDS]
     }
 
     fn header(&self, word: usize) -> &AtomicU64 {
@@ -217,42 +234,12 @@ impl SharedMemory {
     }
 }
 
-fn pack(slot: &Slot) -> u64 {
-    let role = match slot.role {
-        Role::Initialize => 0,
-        Role::Backup => 1,
-        Role::Active => 2,
-    };
-    let family = match slot.key.family {
-        Family::Ipv4 => 4,
-        Family::Ipv6 => 6,
-    };
-    let bound = if slot.bound { BOUND } else { 0 };
-    IN_USE | bound | role << 16 | family << 8 | u64::from(slot.key.vrid.get())
-}
-
-fn unpack(what: u64) -> Option<(Role, Family, Vrid)> {
-    if what & IN_USE == 0 {
-        return None;
-    }
-    let [vrid, family, role, ..] = what.to_le_bytes();
-    let role = match role {
-        0 => Role::Initialize,
-        1 => Role::Backup,
-        2 => Role::Active,
-        _ => return None,
-    };
-    let family = match family {
-        4 => Family::Ipv4,
-        6 => Family::Ipv6,
-        _ => return None,
-    };
-    Some((role, family, Vrid::new(vrid)?))
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::fd::AsFd;
+    use std::time::Duration;
+
+    use vrrp::{Family, Role, Vrid};
 
     use super::*;
 
@@ -273,6 +260,9 @@ mod tests {
             last_sent: Instant::from_origin(Duration::from_nanos(123_456_789_012)),
             since: Instant::from_origin(Duration::from_nanos(99)),
             interval: Duration::from_millis(100),
+            heard: None,
+            held: role == Role::Active,
+            fenced: None,
         }
     }
 
@@ -300,6 +290,33 @@ mod tests {
         assert_eq!(memory.slots().count(), 1);
         memory.clear(0);
         assert_eq!(memory.slots().count(), 0);
+    }
+
+    #[test]
+    fn what_the_guard_has_fenced_is_held_until_it_is_released_and_stays_fenced() {
+        let memory = SharedMemory::create(Uuid::nil()).unwrap();
+        let at = |seconds| Instant::from_origin(Duration::from_secs(seconds));
+        memory.write(3, &slot(1, Role::Active));
+        let read = || memory.slots().next().map(|(_, slot)| slot).unwrap();
+        memory.mark_fenced(3, at(200));
+        assert_eq!((read().held, read().fenced), (true, Some(Fenced { at: at(200), released: None })));
+        memory.mark_released(3, at(201));
+        let fenced = Some(Fenced { at: at(200), released: Some(at(201)) });
+        assert_eq!((read().held, read().bound, read().fenced), (false, false, fenced));
+        assert_eq!(memory.times_fenced(), 1);
+        memory.write(3, &slot(1, Role::Backup));
+        assert_eq!(read().fenced, None, "the next worker begins anew");
+    }
+
+    #[test]
+    fn only_the_worker_that_was_started_last_counts_as_having_adopted() {
+        let memory = SharedMemory::create(Uuid::nil()).unwrap();
+        memory.count_worker_start();
+        assert!(!memory.has_adopted());
+        memory.finish_adoption();
+        assert!(memory.has_adopted());
+        memory.count_worker_start();
+        assert!(!memory.has_adopted());
     }
 
     #[test]

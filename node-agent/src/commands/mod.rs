@@ -51,6 +51,9 @@ pub struct WorkerArguments {
     /// The file descriptor of the configuration that the parent runs with.
     #[arg(long, value_name = "FD")]
     pub settings_fd: i32,
+    /// The file descriptor that breaks when this process dies.
+    #[arg(long, value_name = "FD")]
+    pub lifeline_fd: Option<i32>,
     /// The process that has started this one and watches it.
     #[arg(long, value_name = "PID")]
     pub parent_pid: u32,

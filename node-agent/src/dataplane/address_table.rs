@@ -159,24 +159,30 @@ impl AddressTable for NetlinkAddressTable {
 
     fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>> {
         Box::pin(async move {
-            let mut message = AddressMessage::default();
-            message.header = AddressHeader {
-                family: match address.address {
-                    IpAddr::V4(_) => AddressFamily::Inet,
-                    IpAddr::V6(_) => AddressFamily::Inet6,
-                },
-                prefix_len: host_prefix(address.address),
-                index: address.ifindex,
-                ..AddressHeader::default()
-            };
-            message.attributes =
-                vec![AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)];
+            let message = removal(address);
             match self.netlink.request(|handle| handle.address().del(message.clone()).execute()).await {
                 Err(error) if error.errno() == Some(libc::EADDRNOTAVAIL) => Ok(()),
                 outcome => Ok(outcome?),
             }
         })
     }
+}
+
+/// The message that names an address that is to be removed.
+pub(super) fn removal(address: HostAddress) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header = AddressHeader {
+        family: match address.address {
+            IpAddr::V4(_) => AddressFamily::Inet,
+            IpAddr::V6(_) => AddressFamily::Inet6,
+        },
+        prefix_len: host_prefix(address.address),
+        index: address.ifindex,
+        ..AddressHeader::default()
+    };
+    message.attributes =
+        vec![AddressAttribute::Local(address.address), AddressAttribute::Address(address.address)];
+    message
 }
 
 /// What makes an address ours. In IPv6 it is also there at once, without a probe that would keep it from answering for a

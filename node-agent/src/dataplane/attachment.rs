@@ -153,16 +153,34 @@ impl NetlinkAttachments {
     }
 
     fn message(&self, attachment: Attachment) -> Message {
-        match attachment {
-            Attachment::Route(route) => Message::Route(route_message(&route, self.protocol)),
-            Attachment::Rule(rule) => Message::Rule(rule_message(&rule, self.protocol)),
-        }
+        message(attachment, self.protocol)
+    }
+}
+
+/// What removes a route or a rule of this agent.
+pub(super) fn removal(attachment: Attachment, agent: AgentNumber) -> RouteNetlinkMessage {
+    message(attachment, RouteProtocol::Other(protocol_of(agent))).removal()
+}
+
+fn message(attachment: Attachment, protocol: RouteProtocol) -> Message {
+    match attachment {
+        Attachment::Route(route) => Message::Route(route_message(&route, protocol)),
+        Attachment::Rule(rule) => Message::Rule(rule_message(&rule, protocol)),
     }
 }
 
 enum Message {
     Route(RouteMessage),
     Rule(RuleMessage),
+}
+
+impl Message {
+    fn removal(self) -> RouteNetlinkMessage {
+        match self {
+            Self::Route(route) => RouteNetlinkMessage::DelRoute(route),
+            Self::Rule(rule) => RouteNetlinkMessage::DelRule(rule),
+        }
+    }
 }
 
 impl AttachmentTable for NetlinkAttachments {
@@ -192,11 +210,7 @@ impl AttachmentTable for NetlinkAttachments {
 
     fn remove(&self, attachment: Attachment) -> BoxFuture<'_, Result<(), AttachmentError>> {
         Box::pin(async move {
-            let outcome = match self.message(attachment) {
-                Message::Route(route) => self.netlink.change(RouteNetlinkMessage::DelRoute(route), 0).await,
-                Message::Rule(rule) => self.netlink.change(RouteNetlinkMessage::DelRule(rule), 0).await,
-            };
-            match outcome {
+            match self.netlink.change(self.message(attachment).removal(), 0).await {
                 Err(error) if matches!(error.errno(), Some(libc::ESRCH | libc::ENOENT | libc::ENODEV)) => {
                     Ok(())
                 }

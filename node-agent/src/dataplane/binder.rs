@@ -248,6 +248,16 @@ impl Binder {
         binding.bound.union(&binding.foreign).copied().collect()
     }
 
+    /// What is there for the group without our mark.
+    pub(super) fn foreign(&self, group: GroupHandle) -> Option<&BTreeSet<HostAddress>> {
+        self.bindings.get(&group).map(|binding| &binding.foreign)
+    }
+
+    /// Whether something is being removed that an earlier life of this agent has left.
+    pub(super) fn has_leftovers(&self) -> bool {
+        self.bindings.contains_key(&LEFTOVERS)
+    }
+
     /// Everything that the kernel has because of us.
     pub(super) fn bound(&self) -> BTreeSet<HostAddress> {
         let bound = self.bindings.values().flat_map(|binding| &binding.bound);

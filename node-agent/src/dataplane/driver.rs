@@ -148,7 +148,9 @@ impl Driver {
     /// When the kernel fails it: there is no way on without sockets, timers or netlink. Or when it does not remove
     /// what is bound, long after the stop.
     pub(super) async fn run(mut self) -> Result<(), DataplaneError> {
-        if !self.drive().await.map_err(DataplaneError::Run)? {
+        let outcome = self.drive().await;
+        self.parts.slots.end();
+        if !outcome.map_err(DataplaneError::Run)? {
             let held = self.parts.binder.bound();
             let addresses: Vec<_> = held.into_iter().map(|address| self.name(address)).collect();
             return Err(DataplaneError::StillHeld { addresses: addresses.join(", ") });
@@ -220,6 +222,7 @@ impl Driver {
 
     fn turn(&mut self) -> io::Result<()> {
         self.take_packets()?;
+        self.beat();
         while let Some(event) = self.parts.binder.next().now_or_never() {
             self.follow_binder(event);
         }
@@ -231,7 +234,7 @@ impl Driver {
         if std::mem::take(&mut self.interfaces_changed) {
             self.follow_interfaces(now);
         }
-        self.parts.slots.beat(now);
+        self.beat();
         for text in self.parts.monitor.take_notices() {
             self.parts.outbox.notice(text.to_owned());
         }
@@ -244,11 +247,17 @@ impl Driver {
             self.give_up_adoption();
         }
         self.carry_out(now);
+        self.beat();
         self.tell(now);
         if std::mem::take(&mut self.upkeep_due) {
             self.keep_up();
         }
         Ok(())
+    }
+
+    /// Says that the dataplane is alive; more than once in a turn, which may be long.
+    fn beat(&mut self) {
+        self.parts.slots.beat(clock::boottime());
     }
 
     fn next_deadline(&self) -> Instant {
@@ -262,6 +271,7 @@ impl Driver {
             self.instances.carrier_deadline(),
             self.announcements.next_deadline(),
             self.parts.predecessor.adopt_until(),
+            self.parts.slots.next_beat(),
             Some(self.snapshot_at),
         ];
         deadlines.into_iter().flatten().min().unwrap_or(self.snapshot_at)
@@ -311,6 +321,9 @@ impl Driver {
     fn tell(&mut self, now: Instant) {
         for transition in self.instances.take_transitions() {
             self.parts.outbox.send(Report::Transition(transition));
+        }
+        if self.parts.slots.has_leaving() && !self.parts.binder.has_leftovers() {
+            self.parts.slots.clear_left();
         }
         for handle in self.instances.bury() {
             self.parts.slots.free(handle);

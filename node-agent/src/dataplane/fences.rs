@@ -1,21 +1,26 @@
 //! How the fences stand, from the parts of the dataplane that know.
 
+use std::sync::Arc;
+
 use api_types::fences::{FenceStatus, Fences};
 
 use super::group::Group;
 use crate::config::FenceSettings;
+use crate::shared_memory::SharedMemory;
+use crate::shared_memory::guard_state::GuardState;
 
 /// What the dataplane's own fences have done.
-#[derive(Debug)]
 pub(super) struct Fencing {
     wanted: FenceSettings,
+    /// Where the guard says how it stands.
+    memory: Arc<SharedMemory>,
     self_check_acted: u64,
 }
 
 impl Fencing {
     /// Nothing yet.
-    pub(super) const fn new(wanted: FenceSettings) -> Self {
-        Self { wanted, self_check_acted: 0 }
+    pub(super) const fn new(wanted: FenceSettings, memory: Arc<SharedMemory>) -> Self {
+        Self { wanted, memory, self_check_acted: 0 }
     }
 
     /// Which fences shall stand ready.
@@ -31,7 +36,7 @@ impl Fencing {
     /// How each fence stands for these groups.
     pub(super) fn status(&self, groups: &[&Group]) -> Fences {
         Fences {
-            guard: not_built(self.wanted.guard),
+            guard: guard(self.wanted.guard, &self.memory),
             nftables_lease: not_built(self.wanted.nftables_lease),
             address_lease: not_built(self.wanted.address_lease),
             self_check: unless_off(self.wanted.self_check, || FenceStatus {
@@ -51,6 +56,16 @@ fn unless_off(wanted: bool, status: impl FnOnce() -> FenceStatus) -> FenceStatus
 /// What none of the parts knows yet how to do.
 fn not_built(wanted: bool) -> FenceStatus {
     unless_off(wanted, || FenceStatus::not_armed("this version of the agent does not have it"))
+}
+
+fn guard(wanted: bool, memory: &SharedMemory) -> FenceStatus {
+    let status = unless_off(wanted, || match memory.guard() {
+        Some(GuardState::Armed(detail)) => FenceStatus { detail, ..FenceStatus::armed() },
+        Some(GuardState::Off) => FenceStatus::off(),
+        Some(GuardState::NotArmed(why)) => FenceStatus::not_armed(why),
+        None => FenceStatus::not_armed("no parent process watches"),
+    });
+    FenceStatus { acted: memory.times_fenced(), ..status }
 }
 
 /// The groups that no fence may take addresses from.
@@ -73,22 +88,38 @@ fn shortened(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use api_types::fences::FenceState;
+    use uuid::Uuid;
     use vrrp::Instant;
 
     use super::*;
     use crate::dataplane::test_data::desired;
 
+    fn memory() -> Arc<SharedMemory> {
+        Arc::new(SharedMemory::create(Uuid::nil()).unwrap())
+    }
+
+    #[test]
+    fn the_guard_stands_as_the_parent_says() {
+        let fencing = Fencing::new(FenceSettings::default(), memory());
+        let guard = || fencing.status(&[]).guard;
+        assert_eq!(guard(), FenceStatus::not_armed("no parent process watches"));
+        fencing.memory.set_guard(&GuardState::Armed(None));
+        assert_eq!(guard(), FenceStatus::armed());
+        fencing.memory.lose_guard();
+        assert_eq!(guard(), FenceStatus::not_armed("the parent process is gone"));
+    }
+
     #[test]
     fn a_fence_says_how_often_it_acted_and_whom_it_never_acts_on() {
         let group = |priority| Group::new(0, desired(priority), Instant::ORIGIN);
-        let mut fencing = Fencing::new(FenceSettings::default());
+        let mut fencing = Fencing::new(FenceSettings::default(), memory());
         fencing.note_self_check(3);
         let status = fencing.status(&[&group(240)]).self_check;
         assert_eq!(status, FenceStatus { acted: 3, ..FenceStatus::armed() });
         let status = fencing.status(&[&group(240), &group(255)]).self_check;
         assert_eq!(status.state, FenceState::Armed);
         assert_eq!(status.detail.unwrap(), "not for web, whose addresses are this node's own");
-        let off = Fencing::new(FenceSettings::NONE).status(&[&group(240)]);
+        let off = Fencing::new(FenceSettings::NONE, memory()).status(&[&group(240)]);
         assert!(off.each().iter().all(|(_, status)| **status == FenceStatus::off()));
     }
 

@@ -102,6 +102,8 @@ pub(super) struct Group {
     /// When the advertisement was due that is to leave now.
     due: Option<Instant>,
     frame: Option<PrebuiltAdvertisement>,
+    /// Counts what changed of what it would hold, or say.
+    changes: u64,
     /// Whom it speaks to one by one.
     peers: Option<Vec<IpAddr>>,
     /// The other members, as far as their addresses are known.
@@ -141,6 +143,7 @@ impl Group {
             last_sent: None,
             due: None,
             frame: None,
+            changes: 0,
             transitions: TransitionLog::default(),
             switchover: Switchover::default(),
             numbering: Numbering::from(transmit::any_number()),
@@ -169,6 +172,14 @@ impl Group {
         let frame = self.frame.as_mut()?;
         frame.number(self.numbering.next);
         Some((footing.ifindex, Arc::clone(&frame.octets)))
+    }
+
+    /// The frame that says to all of the LAN that it resigns; `None` as for [`frame`](Self::frame).
+    pub(super) fn resignation(&self) -> Option<Arc<[u8]>> {
+        let footing = self.footing.filter(|_| self.peers.is_none())?;
+        let config = self.instance.as_ref()?.config();
+        let frame = PrebuiltAdvertisement::build(config, Claim::Resigns.into(), self.checksum, footing.mac)?;
+        Some(frame.octets)
     }
 
     /// The messages that say this, one for each peer, and where they leave; `None` for a group that speaks to all of the
@@ -304,6 +315,7 @@ impl Group {
         let checksum = translate::checksum_form(&self.desired, &self.members, &self.heard);
         if std::mem::replace(&mut self.checksum, checksum) != checksum {
             self.frame = None;
+            self.changes += 1;
         }
     }
 

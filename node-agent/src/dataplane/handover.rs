@@ -1,9 +1,9 @@
 //! What an earlier worker of this agent left, for this one to go on with.
 //!
 //! A worker that is killed leaves its addresses bound. The next one finds in shared memory which groups were
-//! Active, and adopts those whose last advertisement is not older than [`INTERVALS`] intervals: until then no
-//! Backup on the LAN has moved. It waits that long for control to say what is desired; what is then left over is
-//! removed.
+//! Active, and adopts those whose last advertisement is not older than three intervals: until then no Backup on the
+//! LAN has moved. It waits that long for control to say what is desired; what is then left over is removed. What the
+//! guard has fenced meanwhile is not adopted: the group begins as Backup, and what became of it is reported.
 
 use std::time::Duration;
 
@@ -12,8 +12,6 @@ use vrrp::{Instant, Role};
 
 use crate::shared_memory::{SharedMemory, Slot};
 
-/// `Active_Down_Interval` without the skew (RFC 9568 §6.1).
-const INTERVALS: u32 = 3;
 /// The longest interval of either version: 255 s (RFC 3768 §5.3.7).
 const MAX_INTERVAL: Duration = Duration::from_secs(255);
 
@@ -21,19 +19,33 @@ const MAX_INTERVAL: Duration = Duration::from_secs(255);
 #[derive(Debug)]
 pub(super) struct Predecessor {
     held: Vec<Slot>,
+    fenced: Vec<Slot>,
     pending: bool,
+}
+
+/// What an earlier worker has left of a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Legacy {
+    /// It was Active and can go on so.
+    Adopted(Slot),
+    /// It was held, until the guard fenced it.
+    Fenced(Slot),
 }
 
 impl Predecessor {
     /// Reads what there is to adopt at `now`.
     pub(super) fn read(memory: &SharedMemory, now: Instant) -> Self {
-        let held = memory.slots().map(|(_, slot)| slot).filter(|slot| is_adoptable(slot, now)).collect();
-        Self { held, pending: true }
+        let slots = || memory.slots().map(|(_, slot)| slot);
+        Self {
+            held: slots().filter(|slot| is_adoptable(slot, now)).collect(),
+            fenced: slots().filter(|slot| slot.fenced.is_some()).collect(),
+            pending: true,
+        }
     }
 
     /// Until when to wait for groups to be claimed; `None` when that is over.
     pub(super) fn adopt_until(&self) -> Option<Instant> {
-        let last = self.held.iter().map(expiry).max().unwrap_or(Instant::ORIGIN);
+        let last = self.held.iter().map(Slot::nobody_moves_until).max().unwrap_or(Instant::ORIGIN);
         self.pending.then_some(last)
     }
 
@@ -42,18 +54,20 @@ impl Predecessor {
         self.adopt_until().is_some_and(|until| until <= now)
     }
 
-    /// The slot of a group that was Active there and can go on so.
-    pub(super) fn claim(&mut self, desired: &DesiredGroup, ifindex: u32, now: Instant) -> Option<Slot> {
+    /// What is left of a group, told once. What was fenced is told however late it is asked for.
+    pub(super) fn claim(&mut self, desired: &DesiredGroup, ifindex: u32, now: Instant) -> Option<Legacy> {
         let is_it = |slot: &Slot| {
             let key = slot.key;
             key.group_id == desired.id
                 && key.ifindex == ifindex
                 && key.family == desired.family
                 && key.vrid == desired.vrid
-                && is_adoptable(slot, now)
         };
-        let index = self.held.iter().position(is_it)?;
-        Some(self.held.swap_remove(index))
+        if let Some(index) = self.fenced.iter().position(is_it) {
+            return Some(Legacy::Fenced(self.fenced.swap_remove(index)));
+        }
+        let index = self.held.iter().position(|slot| is_it(slot) && is_adoptable(slot, now))?;
+        Some(Legacy::Adopted(self.held.swap_remove(index)))
     }
 
     /// Ends the waiting; true the first time.
@@ -66,11 +80,8 @@ impl Predecessor {
 /// A time that has not come yet, or a longer interval than the protocol knows, is no record of a worker.
 fn is_adoptable(slot: &Slot, now: Instant) -> bool {
     let is_credible = slot.last_sent <= now && slot.interval <= MAX_INTERVAL;
-    slot.role == Role::Active && slot.bound && is_credible && now < expiry(slot)
-}
-
-fn expiry(slot: &Slot) -> Instant {
-    slot.last_sent + slot.interval * INTERVALS
+    let is_whole = slot.role == Role::Active && slot.bound && slot.fenced.is_none();
+    is_whole && is_credible && now < slot.nobody_moves_until()
 }
 
 #[cfg(test)]
@@ -97,7 +108,12 @@ mod tests {
             vrid: Vrid::new(51).unwrap(),
         };
         let (last_sent, since) = (Instant::from_origin(SENT), Instant::from_origin(SENT / 2));
-        memory.write(0, &Slot { key, role, bound, last_sent, since, interval: Duration::from_millis(100) });
+        let interval = Duration::from_millis(100);
+        let held = bound;
+        memory.write(
+            0,
+            &Slot { key, role, bound, last_sent, since, interval, heard: None, held, fenced: None },
+        );
         memory
     }
 
@@ -107,7 +123,8 @@ mod tests {
         let just_in_time = at(Duration::from_millis(299));
         let mut predecessor = Predecessor::read(&memory, just_in_time);
         assert_eq!(predecessor.adopt_until(), Some(at(Duration::from_millis(300))));
-        let slot = predecessor.claim(&desired(240), 3, just_in_time).expect("adopted");
+        let claimed = predecessor.claim(&desired(240), 3, just_in_time);
+        let Some(Legacy::Adopted(slot)) = claimed else { panic!("{claimed:?}") };
         assert_eq!(slot.last_sent, Instant::from_origin(SENT));
 
         let too_late = at(Duration::from_millis(300));
@@ -126,6 +143,23 @@ mod tests {
         assert_eq!(claim(&active, &desired(240), 4), None, "another interface");
         let another = DesiredGroup { id: Uuid::from_u128(2), ..desired(240) };
         assert_eq!(claim(&active, &another, 3), None, "another group");
+    }
+
+    #[test]
+    fn what_the_guard_has_fenced_is_told_once_and_not_adopted() {
+        let memory = memory(Role::Active, true);
+        let now = at(Duration::from_millis(1));
+        memory.mark_fenced(0, now);
+        for released in [false, true] {
+            if released {
+                memory.mark_released(0, now);
+            }
+            let mut predecessor = Predecessor::read(&memory, now);
+            assert!(predecessor.is_overdue(now) && predecessor.give_up(), "nothing is waited for");
+            let claimed = predecessor.claim(&desired(240), 3, now);
+            assert!(matches!(claimed, Some(Legacy::Fenced(slot)) if slot.fenced.is_some()), "{claimed:?}");
+            assert_eq!(predecessor.claim(&desired(240), 3, now), None);
+        }
     }
 
     #[test]

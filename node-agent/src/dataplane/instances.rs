@@ -18,11 +18,11 @@ use super::binder::GroupHandle;
 use super::carrier::Carriers;
 use super::fault::Fault;
 use super::group::{Departure, Effects, Footing, Group};
+use super::handover::Legacy;
 use super::interfaces::Interfaces;
 use super::translate;
 use super::virtual_link::LinkKey;
 use crate::messages::{ObservedTransition, SpokenChecksums};
-use crate::shared_memory::Slot;
 
 /// The name of a virtual router on this node.
 type RouterKey = (u32, Family, Vrid);
@@ -72,11 +72,11 @@ impl Instances {
         self.spoken = spoken;
     }
 
-    /// Begins to run a group; as Active when an earlier worker left it so, which `adopted` says.
+    /// Begins to run a group; as Active when an earlier worker left it so, which `legacy` says.
     pub(super) fn start(
         &mut self,
         desired: DesiredGroup,
-        adopted: Option<Slot>,
+        legacy: Option<Legacy>,
         interfaces: &Interfaces,
         now: Instant,
         effects: &mut Effects,
@@ -93,9 +93,15 @@ impl Instances {
         effects.touched.insert(handle);
         let boost = self.boosts.get(&group.desired().id).copied();
         let footing = self.footing(group.desired(), interfaces);
-        match (adopted, footing) {
-            (Some(slot), Ok(footing)) => group.adopt(footing, slot.last_sent, slot.since, now, effects),
-            (_, footing) => group.set_footing(footing, now, effects),
+        match (legacy, footing) {
+            (Some(Legacy::Adopted(slot)), Ok(footing)) => {
+                group.adopt(footing, slot.last_sent, slot.since, now, effects);
+            }
+            (Some(Legacy::Fenced(slot)), footing) => {
+                group.follow_fence(&slot);
+                group.set_footing(footing, now, effects);
+            }
+            (Some(Legacy::Adopted(_)) | None, footing) => group.set_footing(footing, now, effects),
         }
         group.set_boost(boost, now, effects);
         self.groups.insert(handle, group);

@@ -35,9 +35,20 @@ pub(super) async fn close(netlink: &Netlink, ifindex: u32) -> Result<(), Netlink
     limit(netlink, ifindex, 0).await
 }
 
+/// The message by which nothing is let out any longer, to be sent with `NLM_F_CREATE` and `NLM_F_REPLACE`; `None`
+/// where there can be no such interface.
+pub(super) fn closing(ifindex: u32) -> Option<RouteNetlinkMessage> {
+    limiting(ifindex, 0)
+}
+
 async fn limit(netlink: &Netlink, ifindex: u32, packets: u32) -> Result<(), NetlinkError> {
-    let no_interface = |_large| NetlinkError::Refused(io::Error::from_raw_os_error(libc::ENODEV));
-    let index = i32::try_from(ifindex).map_err(no_interface)?;
+    let no_interface = || NetlinkError::Refused(io::Error::from_raw_os_error(libc::ENODEV));
+    let message = limiting(ifindex, packets).ok_or_else(no_interface)?;
+    netlink.change(message, NLM_F_CREATE | NLM_F_REPLACE).await
+}
+
+fn limiting(ifindex: u32, packets: u32) -> Option<RouteNetlinkMessage> {
+    let index = i32::try_from(ifindex).ok()?;
     let mut message = TcMessage::with_index(index);
     message.header.parent = TcHandle::ROOT;
     message.header.handle = HANDLE;
@@ -45,5 +56,5 @@ async fn limit(netlink: &Netlink, ifindex: u32, packets: u32) -> Result<(), Netl
         TcAttribute::Kind(KIND.to_owned()),
         TcAttribute::Other(DefaultNla::new(OPTIONS, packets.to_ne_bytes().to_vec())),
     ];
-    netlink.change(RouteNetlinkMessage::NewQueueDiscipline(message), NLM_F_CREATE | NLM_F_REPLACE).await
+    Some(RouteNetlinkMessage::NewQueueDiscipline(message))
 }

@@ -38,6 +38,7 @@ mod heard;
 mod host;
 mod instances;
 mod interfaces;
+mod last_will;
 mod lateness;
 mod link_monitor;
 mod link_outlet;

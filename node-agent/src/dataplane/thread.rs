@@ -4,6 +4,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
+use nix::unistd::gettid;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
@@ -111,7 +112,7 @@ impl Dataplane {
 }
 
 fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), DataplaneError> {
-    let realtime = realtime::request();
+    let realtime = realtime::request(realtime::Thread::Dataplane);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
@@ -119,6 +120,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         .map_err(DataplaneError::Start)?;
     runtime.block_on(async {
         let Settings { agent, memory, seams, fences, commands, reports } = settings;
+        memory.set_dataplane_thread(gettid().as_raw().unsigned_abs());
         let open = |what| move |source| DataplaneError::Open { what, source };
         let monitor = LinkMonitor::open(agent).await.map_err(open("the netlink connection that listens"))?;
         let table =
@@ -158,11 +160,11 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             monitor,
             announcer: seams.announcer,
             predecessor: Predecessor::read(&memory, clock::boottime()),
-            slots: Slots::new(memory),
+            slots: Slots::new(Arc::clone(&memory), agent),
             commands,
             outbox,
             realtime,
-            fencing: Fencing::new(fences),
+            fencing: Fencing::new(fences, memory),
         };
         // Nobody may have waited for it.
         let _unheard = tell_ready.send(());

@@ -10,6 +10,8 @@ pub(crate) mod packet_receiver;
 pub(crate) mod packet_sender;
 pub(crate) mod pidfd;
 pub(crate) mod realtime;
+pub(crate) mod route_socket;
 pub(crate) mod shared_words;
 mod sockaddr;
+pub(crate) mod successor_receiver;
 pub(crate) mod timer;

@@ -53,8 +53,8 @@ impl PacketReceiver {
     /// Opens the sockets. Needs `CAP_NET_RAW` and a tokio runtime.
     pub(crate) fn open() -> io::Result<Self> {
         Ok(Self {
-            ipv4: open(ETHERTYPE_IPV4, IPV4_PROTOCOL)?,
-            ipv6: open(ETHERTYPE_IPV6, IPV6_NEXT_HEADER)?,
+            ipv4: registered(open(Family::Ipv4)?, Family::Ipv4)?,
+            ipv6: registered(open(Family::Ipv6)?, Family::Ipv6)?,
             listener: Socket::new(Domain::IPV6, Type::DGRAM.cloexec(), None)?,
         })
     }
@@ -62,11 +62,8 @@ impl PacketReceiver {
     /// Makes the interface accept what is sent to the multicast group of VRRP.
     pub(crate) fn join(&self, ifindex: u32, family: Family) -> io::Result<()> {
         match family {
-            Family::Ipv4 => {
-                let membership = membership(ifindex, MULTICAST_MAC_IPV4);
-                set_option(self.ipv4.get_ref(), libc::PACKET_ADD_MEMBERSHIP, &membership)
-            }
-            Family::Ipv6 => self.listener.join_multicast_v6(&MULTICAST_GROUP_IPV6, ifindex),
+            Family::Ipv4 => join_ipv4(self.ipv4.get_ref(), ifindex),
+            Family::Ipv6 => join_ipv6(&self.listener, ifindex),
         }
     }
 
@@ -99,14 +96,19 @@ impl PacketReceiver {
     ///
     /// A packet longer than the buffer is cut.
     pub(crate) fn receive(&self, buffer: &mut [u8]) -> io::Result<Option<ReceivedPacket>> {
-        match receive_from(&self.ipv4, Family::Ipv4, buffer)? {
+        match receive_from(self.ipv4.get_ref(), Family::Ipv4, buffer)? {
             Some(packet) => Ok(Some(packet)),
-            None => receive_from(&self.ipv6, Family::Ipv6, buffer),
+            None => receive_from(self.ipv6.get_ref(), Family::Ipv6, buffer),
         }
     }
 }
 
-fn open(ethertype: u16, protocol_offset: u32) -> io::Result<AsyncFd<Socket>> {
+/// A socket that hears nothing until it is bound.
+pub(super) fn open(family: Family) -> io::Result<Socket> {
+    let protocol_offset = match family {
+        Family::Ipv4 => IPV4_PROTOCOL,
+        Family::Ipv6 => IPV6_NEXT_HEADER,
+    };
     // Without a protocol the socket hears nothing until it is bound, so nothing can slip in before the filter.
     let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking().cloexec(), None)?;
     socket.attach_filter(&untagged_vrrp(protocol_offset))?;
@@ -114,18 +116,31 @@ fn open(ethertype: u16, protocol_offset: u32) -> io::Result<AsyncFd<Socket>> {
     if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
         socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS)?;
     }
-    bind(&socket, ethertype)?;
+    Ok(socket)
+}
+
+fn registered(socket: Socket, family: Family) -> io::Result<AsyncFd<Socket>> {
+    bind(&socket, family)?;
     // SAFETY: the `AsyncFd` owns the socket, which keeps its descriptor open until it is dropped.
     unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }.map_err(Into::into)
 }
 
-fn receive_from(
-    socket: &AsyncFd<Socket>,
+pub(super) fn join_ipv4(socket: &Socket, ifindex: u32) -> io::Result<()> {
+    set_option(socket, libc::PACKET_ADD_MEMBERSHIP, &membership(ifindex, MULTICAST_MAC_IPV4))
+}
+
+/// `listener` carries the membership.
+pub(super) fn join_ipv6(listener: &Socket, ifindex: u32) -> io::Result<()> {
+    listener.join_multicast_v6(&MULTICAST_GROUP_IPV6, ifindex)
+}
+
+pub(super) fn receive_from(
+    socket: &Socket,
     family: Family,
     buffer: &mut [u8],
 ) -> io::Result<Option<ReceivedPacket>> {
     loop {
-        match recvfrom::<LinkAddr>(socket.get_ref().as_raw_fd(), buffer) {
+        match recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer) {
             Ok((length, Some(from))) if from.pkttype() != libc::PACKET_OTHERHOST => {
                 let Ok(ifindex) = u32::try_from(from.ifindex()) else { continue };
                 return Ok(Some(ReceivedPacket { family, ifindex, length }));
@@ -186,7 +201,12 @@ fn membership(ifindex: u32, group: [u8; 6]) -> packet_mreq {
 #[expect(clippy::cast_possible_truncation, reason = "PACKET_MR_MULTICAST is 0")]
 const MULTICAST: u16 = libc::PACKET_MR_MULTICAST as u16;
 
-fn bind(socket: &Socket, ethertype: u16) -> io::Result<()> {
+/// From here on it hears.
+pub(super) fn bind(socket: &Socket, family: Family) -> io::Result<()> {
+    let ethertype = match family {
+        Family::Ipv4 => ETHERTYPE_IPV4,
+        Family::Ipv6 => ETHERTYPE_IPV6,
+    };
     let address = link_layer(0, ethertype);
     // SAFETY: `address` is a complete `sockaddr_ll`, it outlives the call, and the length is its own.
     let outcome = unsafe {

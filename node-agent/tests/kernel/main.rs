@@ -16,6 +16,7 @@ mod faults;
 mod forwarding;
 #[path = "../control/freezer.rs"]
 mod freezer;
+mod guard;
 mod hostile;
 mod interop;
 mod ipv6;

@@ -100,11 +100,13 @@ impl Driver {
         }
         for (handle, desired) in plan.change {
             self.instances.change(handle, desired, interfaces, now, effects);
+            self.parts.slots.beat(clock::boottime());
         }
         for desired in plan.start {
             let ifindex = interfaces.index_of(&desired.interface);
-            let adopted = ifindex.and_then(|ifindex| self.parts.predecessor.claim(&desired, ifindex, now));
-            self.instances.start(desired, adopted, interfaces, now, effects);
+            let legacy = ifindex.and_then(|ifindex| self.parts.predecessor.claim(&desired, ifindex, now));
+            self.instances.start(desired, legacy, interfaces, now, effects);
+            self.parts.slots.beat(clock::boottime());
         }
         // Adopted addresses must be claimed before what nobody claims is removed.
         self.carry_out(now);
@@ -114,9 +116,9 @@ impl Driver {
     /// Whatever an earlier worker left and nobody has claimed by now goes.
     pub(super) fn give_up_adoption(&mut self) {
         if self.parts.predecessor.give_up() {
-            self.parts.slots.clear_unused();
             self.upkeep_due = true;
             let leftovers = self.parts.binder.remove_leftovers();
+            self.parts.slots.clear_unused(leftovers > 0);
             if leftovers > 0 {
                 let text = format!(
                     "removing {leftovers} addresses, routes and rules that an earlier life of this agent left"

@@ -42,7 +42,13 @@ impl Driver {
         self.announce(now);
         for handle in &touched {
             if let Some(group) = self.instances.get(*handle) {
-                self.parts.slots.record(*handle, group);
+                let foreign = self.parts.binder.foreign(*handle);
+                if !self.parts.slots.record(*handle, group, foreign) {
+                    let name = &group.desired().name;
+                    self.parts
+                        .outbox
+                        .notice(format!("group {name}: there is no room to tell the guard of it"));
+                }
             }
         }
         if !effects.let_go.is_empty() {

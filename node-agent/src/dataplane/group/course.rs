@@ -10,6 +10,7 @@ use super::{Departure, Effects, Footing, Group};
 use crate::dataplane::fault::Fault;
 use crate::dataplane::transition_log::WaitsFor;
 use crate::dataplane::translate;
+use crate::shared_memory::Slot;
 
 impl Group {
     /// The interface offers this footing, or this fault keeps it from offering any. Starts, stops and moves the
@@ -48,9 +49,20 @@ impl Group {
         self.instance = Some(instance);
         (self.footing, self.state, self.since) = (Some(footing), State::Active, since);
         self.last_sent = Some(last_sent);
+        self.changes += 1;
         self.wish(effects);
         self.drain(now, effects);
         self.take_part(now, effects);
+    }
+
+    /// Was Active, until the guard took its addresses away.
+    pub(in super::super) fn follow_fence(&mut self, slot: &Slot) {
+        let Some(fenced) = slot.fenced.filter(|_| slot.role == Role::Active) else { return };
+        (self.state, self.since) = (State::Active, slot.since);
+        self.record(State::Initialize, TransitionReason::Guard, WaitsFor::Release, fenced.at);
+        if let Some(at) = fenced.released {
+            self.transitions.released(at);
+        }
     }
 
     /// Takes over another desired state of the same virtual router on the same interface, which offers this
@@ -63,6 +75,7 @@ impl Group {
         effects: &mut Effects,
     ) {
         let (wanted, stood_on) = (self.wanted(), self.footing);
+        self.changes += 1;
         if self.desired.id == desired.id {
             self.desired = desired;
         } else {
@@ -137,6 +150,7 @@ impl Group {
         }
         let wanted = self.wanted();
         self.footing = Some(footing);
+        self.changes += u64::from(changed);
         let was_lame = matches!(&self.fault, Some(fault) if !matches!(fault, Fault::BindFailed(_)));
         if was_lame {
             self.fault = None;
@@ -263,6 +277,7 @@ impl Group {
 
     fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
         self.frame = None;
+        self.changes += 1;
         effects.touched.insert(self.handle);
         effects.news = true;
         let Some(config) = self.footing.and_then(|footing| self.config_on(footing)) else { return };

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
 use api_types::transition::State;
-use vrrp::{ChecksumForm, Instance, Instant, Priority, Role};
+use vrrp::{ChecksumForm, Claim, Instance, Instant, Priority, Role};
 
 use super::{Departure, Footing, Group};
 use crate::dataplane::fault::Fault;
@@ -50,6 +50,17 @@ impl Group {
     /// Whether all addresses are bound, as far as this group has heard.
     pub(in super::super) const fn is_bound(&self) -> bool {
         self.bound_at.is_some()
+    }
+
+    /// Changes whenever what it would hold, or say, does.
+    pub(in super::super) const fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// When another router last said that it holds the addresses, as far as that is the last it said.
+    pub(in super::super) fn heard_rival_at(&self) -> Option<Instant> {
+        let heard = self.instance.as_ref()?.last_heard()?;
+        (heard.claim != Claim::Resigns).then_some(heard.at)
     }
 
     /// When its last advertisement left.

@@ -32,7 +32,7 @@ impl Group {
     }
 
     /// What it would hold; `None` while there is nothing to hold it on.
-    pub(super) fn wanted(&self) -> Option<Wish> {
+    pub(in super::super) fn wanted(&self) -> Option<Wish> {
         let footing = self.footing?;
         let holder = footing.holder?;
         let addresses: BTreeSet<IpAddr> =

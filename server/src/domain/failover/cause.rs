@@ -36,7 +36,9 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         TransitionReason::Stopped
         | TransitionReason::Removed
         | TransitionReason::Reconfigured
-        | TransitionReason::Drained => FailoverCause::PriorityZero,
+        | TransitionReason::Drained
+        // It resigns too. A successor that it came too late for gives a reason of its own.
+        | TransitionReason::Guard => FailoverCause::PriorityZero,
         TransitionReason::Started
         | TransitionReason::OwnerStarted
         | TransitionReason::NoResponse
@@ -47,7 +49,6 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         | TransitionReason::NoInterfaceAddress
         | TransitionReason::BindFailed
         | TransitionReason::FaultCleared
-        | TransitionReason::Guard
         | TransitionReason::SelfCheck
         | TransitionReason::AddressLease
         | TransitionReason::NftablesLease
