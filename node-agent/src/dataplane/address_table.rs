@@ -17,6 +17,8 @@ use rtnetlink::packet_route::address::{
 };
 use thiserror::Error;
 
+use super::address_lease::Lifetime;
+use super::address_lease::renewals::Renewals;
 use super::address_use;
 use super::netlink::{Netlink, NetlinkError};
 
@@ -86,9 +88,31 @@ pub trait AddressTable: Send + Sync {
     /// Adds the address with our mark, unless it is there.
     fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>>;
 
+    /// The same, and has the kernel keep it this long.
+    fn add_for(
+        &self,
+        address: HostAddress,
+        _lifetime: Lifetime,
+    ) -> BoxFuture<'_, Result<Added, AddressError>> {
+        self.add(address)
+    }
+
     /// Whether an address that was added answers.
     fn is_in_use(&self, _address: HostAddress) -> BoxFuture<'_, Result<bool, AddressError>> {
         Box::pin(async { Ok(true) })
+    }
+
+    /// Has the kernel keep these addresses, which are there and ours, this long from now on. Returns at once.
+    fn renew(&self, _addresses: &[HostAddress], _lifetime: Lifetime) {}
+
+    /// Whether the kernel was to keep the address for a while, and that is over.
+    fn has_run_out(&self, _address: HostAddress) -> bool {
+        false
+    }
+
+    /// Why the last renewal failed, if it did.
+    fn renewal_failure(&self) -> Option<String> {
+        None
     }
 
     /// Removes the address; one that is not there is no error.
@@ -98,6 +122,7 @@ pub trait AddressTable: Send + Sync {
 /// The real one, over rtnetlink.
 pub struct NetlinkAddressTable {
     netlink: Netlink,
+    renewals: Renewals,
     agent: AgentNumber,
 }
 
@@ -107,7 +132,8 @@ impl NetlinkAddressTable {
     /// # Errors
     /// When the kernel gives no netlink socket.
     pub fn connect(agent: AgentNumber) -> io::Result<Self> {
-        Ok(Self { netlink: Netlink::connect()?, agent })
+        let renewals = Renewals::start(Box::new(move |address, lifetime| kept(address, agent, lifetime)))?;
+        Ok(Self { netlink: Netlink::connect()?, renewals, agent })
     }
 
     async fn dump(&self) -> Result<Vec<ListedAddress>, AddressError> {
@@ -129,11 +155,20 @@ impl AddressTable for NetlinkAddressTable {
     }
 
     fn add(&self, address: HostAddress) -> BoxFuture<'_, Result<Added, AddressError>> {
+        self.add_for(address, Lifetime::Forever)
+    }
+
+    fn add_for(
+        &self,
+        address: HostAddress,
+        lifetime: Lifetime,
+    ) -> BoxFuture<'_, Result<Added, AddressError>> {
         Box::pin(async move {
             let added = self.netlink.request(|handle| {
                 let mut request =
                     handle.address().add(address.ifindex, address.address, host_prefix(address.address));
-                request.message_mut().attributes.extend(attributes(address.address, self.agent));
+                let attributes = attributes(address.address, self.agent, lifetime);
+                request.message_mut().attributes.extend(attributes);
                 request.execute()
             });
             let is_new = match added.await {
@@ -157,8 +192,21 @@ impl AddressTable for NetlinkAddressTable {
         })
     }
 
+    fn renew(&self, addresses: &[HostAddress], lifetime: Lifetime) {
+        self.renewals.renew(addresses, lifetime);
+    }
+
+    fn has_run_out(&self, address: HostAddress) -> bool {
+        self.renewals.has_run_out(address)
+    }
+
+    fn renewal_failure(&self) -> Option<String> {
+        self.renewals.failure()
+    }
+
     fn remove(&self, address: HostAddress) -> BoxFuture<'_, Result<(), AddressError>> {
         Box::pin(async move {
+            self.renewals.withdraw(address).await;
             let message = removal(address);
             match self.netlink.request(|handle| handle.address().del(message.clone()).execute()).await {
                 Err(error) if error.errno() == Some(libc::EADDRNOTAVAIL) => Ok(()),
@@ -185,9 +233,16 @@ pub(super) fn removal(address: HostAddress) -> AddressMessage {
     message
 }
 
+/// The message that gives an address of ours this lifetime.
+fn kept(address: HostAddress, agent: AgentNumber, lifetime: Lifetime) -> AddressMessage {
+    let mut message = removal(address);
+    message.attributes.extend(attributes(address.address, agent, lifetime));
+    message
+}
+
 /// What makes an address ours. In IPv6 it is also there at once, without a probe that would keep it from answering for a
 /// second and a half, and is never chosen as a source by itself: it is deprecated from the beginning (RFC 4862 §5.5.4).
-fn attributes(address: IpAddr, agent: AgentNumber) -> Vec<AddressAttribute> {
+fn attributes(address: IpAddr, agent: AgentNumber, lifetime: Lifetime) -> Vec<AddressAttribute> {
     let mut flags = AddressFlags::Noprefixroute;
     let mut attributes = vec![
         AddressAttribute::Protocol(AddressProtocol::Other(MARK)),
@@ -195,16 +250,14 @@ fn attributes(address: IpAddr, agent: AgentNumber) -> Vec<AddressAttribute> {
     ];
     if address.is_ipv6() {
         flags |= AddressFlags::Nodad;
-        let mut lifetime = CacheInfo::default();
-        (lifetime.ifa_preferred, lifetime.ifa_valid) = (0, FOR_EVER);
-        attributes.push(AddressAttribute::CacheInfo(lifetime));
     }
+    let mut kept = CacheInfo::default();
+    kept.ifa_valid = lifetime.seconds();
+    kept.ifa_preferred = if address.is_ipv6() { 0 } else { lifetime.seconds() };
+    attributes.push(AddressAttribute::CacheInfo(kept));
     attributes.push(AddressAttribute::Flags(flags));
     attributes
 }
-
-/// A lifetime without an end (`rtnetlink(7)`, `INFINITY_LIFE_TIME`).
-const FOR_EVER: u32 = u32::MAX;
 
 /// What one message of the kernel says, `None` when it names no address.
 pub(super) fn parse(message: &AddressMessage, agent: AgentNumber) -> Option<ListedAddress> {

@@ -34,6 +34,7 @@ pub(super) use self::binding::Wish;
 use self::lowering::Lowering;
 pub(super) use self::round::{HoldError, Kernel, Remains};
 use self::round::{Orders, Round};
+use super::address_lease::Lifetime;
 use super::address_table::HostAddress;
 use super::attachment::Attachment;
 use super::virtual_links::InUse;
@@ -122,6 +123,7 @@ impl Binder {
             self.wished_by.insert(*address, group);
             if self.leftovers.remove(address) {
                 binding.bound.insert(*address);
+                binding.claimed = true;
             }
         }
         for attachment in &wish.attachments {
@@ -141,6 +143,7 @@ impl Binder {
         let binding = self.bindings.entry(group).or_default();
         binding.wish = None;
         binding.asked = false;
+        binding.claimed = false;
         binding.releasing = true;
         binding.missing.clear();
         self.enqueue(group);
@@ -256,6 +259,38 @@ impl Binder {
     /// Whether something is being removed that an earlier life of this agent has left.
     pub(super) fn has_leftovers(&self) -> bool {
         self.bindings.contains_key(&LEFTOVERS)
+    }
+
+    /// What the kernel has because of us and the group goes on wanting, and whether an earlier life of this agent added
+    /// some of it.
+    pub(super) fn kept(&self, group: GroupHandle) -> (Vec<HostAddress>, bool) {
+        let Some(binding) = self.bindings.get(&group) else { return Default::default() };
+        let wish = binding.wish.as_ref().filter(|wish| !wish.owner);
+        let kept = wish.map(|wish| wish.addresses.intersection(&binding.bound).copied().collect());
+        (kept.unwrap_or_default(), binding.claimed)
+    }
+
+    /// Has the kernel keep these addresses this long from now on.
+    pub(super) fn renew(&mut self, group: GroupHandle, addresses: &[HostAddress], lifetime: Lifetime) {
+        self.kernel.addresses.renew(addresses, lifetime);
+        if let Some(binding) = self.bindings.get_mut(&group) {
+            binding.claimed = false;
+            if let Some(wish) = &mut binding.wish {
+                wish.lifetime = lifetime;
+            }
+        }
+    }
+
+    /// Whether the address that is gone is wanted, and has gone because nobody renewed its lease in time.
+    pub(super) fn notice_run_out(&self, address: HostAddress) -> bool {
+        let wishes = self.bindings.values().filter_map(|binding| binding.wish.as_ref());
+        let wanted = wishes.filter(|wish| wish.addresses.contains(&address)).count() > 0;
+        wanted && self.kernel.addresses.has_run_out(address)
+    }
+
+    /// Why the last renewal of leases failed, if it did.
+    pub(super) fn renewal_failure(&self) -> Option<String> {
+        self.kernel.addresses.renewal_failure()
     }
 
     /// Everything that the kernel has because of us.

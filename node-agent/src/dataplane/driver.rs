@@ -7,6 +7,7 @@
 
 mod desired;
 mod kernel;
+mod leases;
 mod letting_go;
 mod sending;
 mod upkeep;
@@ -23,6 +24,7 @@ use vrrp::{Family, Instant};
 use self::desired::Refused;
 use super::DataplaneError;
 use super::accept_gate::AcceptGate;
+use super::address_lease::Ledger;
 use super::announce::Announcements;
 use super::announcement::Announcer;
 use super::binder::{Binder, Event};
@@ -100,6 +102,7 @@ pub(super) struct Driver {
     /// For how many turns in a row packets have come faster than they were taken.
     turns_behind: u32,
     lateness: Lateness,
+    leases: Ledger,
     /// The interfaces through which the last advertisement could not leave.
     mute: BTreeSet<u32>,
     snapshot_at: Instant,
@@ -136,6 +139,7 @@ impl Driver {
             hand_over_by: None,
             turns_behind: 0,
             lateness: Lateness::new(),
+            leases: Ledger::default(),
             mute: BTreeSet::new(),
             snapshot_at: Instant::ORIGIN,
             buffer: vec![0; BUFFER_OCTETS].into_boxed_slice(),
@@ -328,7 +332,9 @@ impl Driver {
         for handle in self.instances.bury() {
             self.parts.slots.free(handle);
             self.announcements.cancel(handle);
+            self.leases.forget(handle);
             self.upkeep_due = true;
+            self.set_terms();
         }
         self.parts.outbox.flush();
         if let Some(text) = self.lateness.take_notice(now) {

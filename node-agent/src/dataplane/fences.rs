@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use api_types::fences::{FenceStatus, Fences};
 
+use super::address_lease::Terms;
 use super::group::Group;
 use crate::config::FenceSettings;
 use crate::shared_memory::SharedMemory;
@@ -14,13 +15,23 @@ pub(super) struct Fencing {
     wanted: FenceSettings,
     /// Where the guard says how it stands.
     memory: Arc<SharedMemory>,
+    terms: Terms,
     self_check_acted: u64,
+    address_lease_acted: u64,
+    address_lease_lapsed: u64,
 }
 
 impl Fencing {
     /// Nothing yet.
-    pub(super) const fn new(wanted: FenceSettings, memory: Arc<SharedMemory>) -> Self {
-        Self { wanted, memory, self_check_acted: 0 }
+    pub(super) fn new(wanted: FenceSettings, memory: Arc<SharedMemory>) -> Self {
+        Self {
+            wanted,
+            memory,
+            terms: Terms::default(),
+            self_check_acted: 0,
+            address_lease_acted: 0,
+            address_lease_lapsed: 0,
+        }
     }
 
     /// Which fences shall stand ready.
@@ -28,17 +39,47 @@ impl Fencing {
         self.wanted
     }
 
+    /// Which groups get a lease from now on.
+    pub(super) const fn set_terms(&mut self, terms: Terms) {
+        self.terms = terms;
+    }
+
+    /// Which groups get a lease.
+    pub(super) const fn terms(&self) -> Terms {
+        self.terms
+    }
+
     /// This many groups found themselves too late, and let go.
     pub(super) fn note_self_check(&mut self, groups: usize) {
         self.self_check_acted += u64::try_from(groups).unwrap_or(u64::MAX);
     }
 
+    /// The kernel had let the addresses of this many groups expire.
+    pub(super) fn note_address_lease(&mut self, groups: usize) {
+        self.address_lease_acted += u64::try_from(groups).unwrap_or(u64::MAX);
+    }
+
+    /// The kernel let an address expire of a group that went on.
+    pub(super) const fn note_lapsed_lease(&mut self) {
+        self.address_lease_lapsed += 1;
+    }
+
     /// How each fence stands for these groups.
-    pub(super) fn status(&self, groups: &[&Group]) -> Fences {
+    pub(super) fn status(&self, groups: &[&Group], renewal_failure: Option<String>) -> Fences {
         Fences {
             guard: guard(self.wanted.guard, &self.memory),
             nftables_lease: not_built(self.wanted.nftables_lease),
-            address_lease: not_built(self.wanted.address_lease),
+            address_lease: unless_off(self.wanted.address_lease, || {
+                let exceptions: Vec<_> =
+                    [self.terms.exception(), owners(groups)].into_iter().flatten().collect();
+                let status = match renewal_failure {
+                    Some(failure) => FenceStatus::not_armed(format!("the kernel renews no lease: {failure}")),
+                    None if exceptions.is_empty() => FenceStatus::armed(),
+                    None => FenceStatus { detail: Some(exceptions.join("; ")), ..FenceStatus::armed() },
+                };
+                let (acted, lapsed) = (self.address_lease_acted, self.address_lease_lapsed);
+                FenceStatus { acted, lapsed, ..status }
+            }),
             self_check: unless_off(self.wanted.self_check, || FenceStatus {
                 detail: owners(groups),
                 acted: self.self_check_acted,
@@ -101,7 +142,7 @@ mod tests {
     #[test]
     fn the_guard_stands_as_the_parent_says() {
         let fencing = Fencing::new(FenceSettings::default(), memory());
-        let guard = || fencing.status(&[]).guard;
+        let guard = || fencing.status(&[], None).guard;
         assert_eq!(guard(), FenceStatus::not_armed("no parent process watches"));
         fencing.memory.set_guard(&GuardState::Armed(None));
         assert_eq!(guard(), FenceStatus::armed());
@@ -114,12 +155,13 @@ mod tests {
         let group = |priority| Group::new(0, desired(priority), Instant::ORIGIN);
         let mut fencing = Fencing::new(FenceSettings::default(), memory());
         fencing.note_self_check(3);
-        let status = fencing.status(&[&group(240)]).self_check;
+        let told = |fencing: &Fencing, groups: &[&Group]| fencing.status(groups, None);
+        let status = told(&fencing, &[&group(240)]).self_check;
         assert_eq!(status, FenceStatus { acted: 3, ..FenceStatus::armed() });
-        let status = fencing.status(&[&group(240), &group(255)]).self_check;
+        let status = told(&fencing, &[&group(240), &group(255)]).self_check;
         assert_eq!(status.state, FenceState::Armed);
         assert_eq!(status.detail.unwrap(), "not for web, whose addresses are this node's own");
-        let off = Fencing::new(FenceSettings::NONE, memory()).status(&[&group(240)]);
+        let off = told(&Fencing::new(FenceSettings::NONE, memory()), &[&group(240)]);
         assert!(off.each().iter().all(|(_, status)| **status == FenceStatus::off()));
     }
 

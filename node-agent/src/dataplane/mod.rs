@@ -17,6 +17,7 @@
 //! nothing.
 
 mod accept_gate;
+mod address_lease;
 mod address_table;
 mod address_use;
 mod announce;
@@ -64,6 +65,7 @@ mod virtual_links;
 use std::io;
 use std::sync::Arc;
 
+pub use address_lease::Lifetime;
 pub use address_table::{
     Added, AddressError, AddressTable, AgentNumber, HostAddress, ListedAddress, MARK, NetlinkAddressTable,
 };

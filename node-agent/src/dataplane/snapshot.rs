@@ -28,6 +28,7 @@ pub(super) fn take(
     drops: &Drops,
     fencing: &Fencing,
 ) -> Snapshot {
+    let running: Vec<_> = instances.iter().map(|(_, group)| group).collect();
     let not_shut = gate.failure().map(|failure| failure.to_string());
     let mut groups: Vec<_> = instances
         .iter()
@@ -43,7 +44,7 @@ pub(super) fn take(
         interfaces: interfaces.to_contract(&instances.virtual_addresses()),
         groups,
         realtime: Some(realtime.clone()),
-        fences: fencing.status(&instances.iter().map(|(_, group)| group).collect::<Vec<_>>()),
+        fences: fencing.status(&running, binder.renewal_failure()),
         dropped_packets: drops
             .counts()
             .map(|(ifindex, cause, count)| {

@@ -41,7 +41,7 @@ fn an_active_member_holds_its_address_and_one_that_stopped_does_not() {
     let active = router.reaches(State::Active, 1);
     assert!(lab.has(1, VIP), "{}", lab.addresses(1));
     assert_eq!(active.reason, TransitionReason::NoResponse);
-    assert!(lab.addresses(1).contains("scope global noprefixroute eth0"), "{}", lab.addresses(1));
+    assert!(lab.addresses(1).contains("scope global dynamic noprefixroute eth0"), "{}", lab.addresses(1));
     assert_eq!(lab.ip(1, &["route", "show", "table", "main"]).lines().count(), 1, "no route for the address");
 
     let transitions = router.stop();

@@ -4,6 +4,7 @@
 //! of itself. The tests need root and run one after the other, because they measure time.
 
 mod accept_mode;
+mod address_lease;
 mod addresses;
 mod advertisements;
 mod agent;

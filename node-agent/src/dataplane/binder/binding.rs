@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Attachment, HostAddress};
+use crate::dataplane::address_lease::Lifetime;
 
 /// What a group wants to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(in super::super) struct Wish {
     pub(in super::super) link: Option<u32>,
     /// The routes and rules that come after the addresses and go before them.
     pub(in super::super) attachments: BTreeSet<Attachment>,
+    /// How long the kernel keeps what is added.
+    pub(in super::super) lifetime: Lifetime,
     /// Whether packets to the addresses must be shut out before they are there.
     pub(in super::super) shut: bool,
 }
@@ -29,6 +32,8 @@ pub(super) struct Binding {
     pub(super) releasing: bool,
     /// What the kernel has because of us.
     pub(super) bound: BTreeSet<HostAddress>,
+    /// Whether an earlier life of this agent added some of it.
+    pub(super) claimed: bool,
     /// What is there without our mark: used while wanted, never removed.
     pub(super) foreign: BTreeSet<HostAddress>,
     /// The macvlan that is up for the group.

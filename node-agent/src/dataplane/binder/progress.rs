@@ -58,6 +58,7 @@ impl Binder {
             orders.look_for = looks.then(|| wish.addresses.clone());
             orders.shut = wish.shut;
             orders.add = binding.lacks(wish);
+            orders.lifetime = wish.lifetime;
             orders.raise = binding.lacks_link(wish);
             orders.attach = binding.lacks_attachments(wish);
         } else if !orders.remove.is_empty() {

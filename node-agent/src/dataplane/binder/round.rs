@@ -7,6 +7,7 @@ use thiserror::Error;
 
 use super::{Attachment, GroupHandle, HostAddress};
 use crate::dataplane::accept_gate::{GateError, GateView};
+use crate::dataplane::address_lease::Lifetime;
 use crate::dataplane::address_table::{Added, AddressError, AddressTable};
 use crate::dataplane::address_use::Arrivals;
 use crate::dataplane::attachment::{AttachmentError, AttachmentTable};
@@ -48,6 +49,7 @@ pub(super) struct Orders {
     pub(super) shut: bool,
     pub(super) raise: Option<u32>,
     pub(super) add: Vec<HostAddress>,
+    pub(super) lifetime: Lifetime,
     pub(super) attach: Vec<Attachment>,
     pub(super) hush: Option<u32>,
     pub(super) detach: Vec<Attachment>,
@@ -56,7 +58,7 @@ pub(super) struct Orders {
 
 impl Orders {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { look_for, shut: _, raise, add, attach, hush, detach, remove } = self;
+        let Self { look_for, shut: _, raise, add, lifetime: _, attach, hush, detach, remove } = self;
         look_for.is_none()
             && raise.is_none()
             && add.is_empty()
@@ -116,7 +118,7 @@ impl Round {
             self.raised = Some(link);
         }
         for address in &orders.add {
-            self.added.push((*address, kernel.addresses.add(*address).await?));
+            self.added.push((*address, kernel.addresses.add_for(*address, orders.lifetime).await?));
         }
         let fresh = self.added.iter().filter(|(_, added)| *added == Added::New).map(|(address, _)| *address);
         kernel.arrivals.wait(&*kernel.addresses, fresh.filter(|address| address.address.is_ipv6())).await?;

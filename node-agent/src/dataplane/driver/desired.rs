@@ -108,6 +108,7 @@ impl Driver {
             self.instances.start(desired, legacy, interfaces, now, effects);
             self.parts.slots.beat(clock::boottime());
         }
+        self.set_terms();
         // Adopted addresses must be claimed before what nobody claims is removed.
         self.carry_out(now);
         self.give_up_adoption();

@@ -65,6 +65,9 @@ impl Driver {
         match change {
             Change::Interfaces => self.interfaces_changed = true,
             Change::AddressRemoved { at, ours } => {
+                if ours && self.parts.binder.notice_run_out(at) {
+                    self.parts.fencing.note_lapsed_lease();
+                }
                 self.parts.binder.notice_removed(at);
                 self.interfaces_changed |= !ours;
             }

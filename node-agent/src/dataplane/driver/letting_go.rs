@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use api_types::transition::TransitionReason;
+use api_types::transition::{State, TransitionReason};
 use tokio::time::timeout;
 use vrrp::Instant;
 
 use super::Driver;
+use crate::dataplane::address_lease::RunOut;
 use crate::dataplane::binder::GroupHandle;
 use crate::sys::clock;
 
@@ -36,31 +37,50 @@ impl Driver {
         let _slow = timeout(GONE_WITHIN, gone).await;
     }
 
-    /// Begins to let go of whatever is overdue, and names it.
+    /// Begins to let go of whatever is overdue, or no longer there, and names it.
     pub(super) fn let_go_of_overdue(&mut self) -> BTreeSet<GroupHandle> {
         let now = clock::boottime();
-        if !self.parts.fencing.wanted().self_check {
-            return BTreeSet::new();
+        let overdue: BTreeSet<_> = match self.parts.fencing.wanted().self_check {
+            true => self.instances.overdue(now).into_iter().collect(),
+            false => BTreeSet::new(),
+        };
+        let mut late = overdue.clone();
+        let mut expired = BTreeSet::new();
+        for (group, out) in self.leases.run_out(std::time::Instant::now()) {
+            if self.instances.get(group).is_none_or(|group| group.state() != State::Active) {
+                continue;
+            }
+            // Who may or may not have lost the addresses, and is overdue, says what it knows.
+            if out == RunOut::Surely || !overdue.contains(&group) {
+                late.remove(&group);
+                expired.insert(group);
+            }
         }
-        let overdue: BTreeSet<_> = self.instances.overdue(now).into_iter().collect();
-        if !overdue.is_empty() {
-            self.lapse(&overdue, now);
+        if !late.is_empty() {
+            self.parts.fencing.note_self_check(late.len());
+            self.lapse(&late, TransitionReason::SelfCheck, now);
         }
-        overdue
+        if !expired.is_empty() {
+            self.parts.fencing.note_address_lease(expired.len());
+            self.lapse(&expired, TransitionReason::AddressLease, now);
+        }
+        late.append(&mut expired);
+        late
     }
 
-    fn lapse(&mut self, groups: &BTreeSet<GroupHandle>, now: Instant) {
+    fn lapse(&mut self, groups: &BTreeSet<GroupHandle>, reason: TransitionReason, now: Instant) {
         let effects = &mut self.effects;
         let due = groups.iter().filter_map(|group| self.instances.get(*group)?.poll_timeout()).min();
         for group in groups {
-            self.instances.update(*group, |group| group.lapse(TransitionReason::SelfCheck, now, effects));
+            self.instances.update(*group, |group| group.lapse(reason, now, effects));
         }
-        self.parts.fencing.note_self_check(groups.len());
         let late = due.map_or(Duration::ZERO, |due| now.saturating_duration_since(due));
         self.parts.outbox.notice(format!(
-            "this host did not let the agent run for {} ms: {} groups let go of their addresses before anything else",
+            "this host did not let the agent run for {} ms: {} groups let go of their addresses before anything else \
+             ({})",
             late.as_millis(),
-            groups.len()
+            groups.len(),
+            reason.as_str()
         ));
         self.carry_out(now);
     }

@@ -7,7 +7,7 @@ use vrrp::{Family, Instant};
 use super::{Driver, SNAPSHOT_AFTER};
 use crate::dataplane::announce::{Part, Scope};
 use crate::dataplane::announcement::Announcement;
-use crate::dataplane::binder::GroupHandle;
+use crate::dataplane::binder::{GroupHandle, Wish};
 use crate::dataplane::group::{Footing, Group};
 use crate::dataplane::host;
 use crate::dataplane::transmit::{PeerMessage, Saying, ethertype};
@@ -29,9 +29,13 @@ impl Driver {
         }
         for (group, wish) in effects.wishes {
             match wish {
-                Some(wish) => self.parts.binder.hold(group, wish),
+                Some(wish) => {
+                    let lifetime = self.begin_lease(group);
+                    self.parts.binder.hold(group, Wish { lifetime, ..wish });
+                }
                 None => {
                     self.announcements.cancel(group);
+                    self.leases.forget(group);
                     self.parts.binder.release(group);
                 }
             }
@@ -40,6 +44,7 @@ impl Driver {
             self.begin_to_announce(group, now);
         }
         self.announce(now);
+        self.renew_leases(&effects.advertisements);
         for handle in &touched {
             if let Some(group) = self.instances.get(*handle) {
                 let foreign = self.parts.binder.foreign(*handle);

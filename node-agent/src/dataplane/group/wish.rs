@@ -7,6 +7,7 @@ use ipnet::{IpNet, Ipv6Net};
 use vrrp::Family;
 
 use super::{Effects, Group, Wish};
+use crate::dataplane::address_lease::Lifetime;
 use crate::dataplane::address_table::HostAddress;
 use crate::dataplane::attachment::{Attachment, Route, Rule};
 use crate::dataplane::instances;
@@ -53,6 +54,7 @@ impl Group {
             owner,
             link,
             attachments,
+            lifetime: Lifetime::Forever,
             shut: instances::is_shut(&self.desired),
         })
     }
