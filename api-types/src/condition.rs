@@ -60,6 +60,10 @@ pub enum ConditionKind {
     TwoOwners,
     /// Another router sends from the address of a member.
     DuplicateSource,
+    /// The addresses stand where an operator moved them, whatever the priorities say.
+    SwitchoverInEffect,
+    /// An operator took the node, or a member of the group, out of use.
+    Drained,
     /// One that a newer server knows and this program does not; the detail says what it is.
     #[serde(skip)]
     Unrecognised,
@@ -74,7 +78,7 @@ impl<'de> Deserialize<'de> for ConditionKind {
 
 impl ConditionKind {
     /// Those that a server finds.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::NoHolder,
         Self::TwoHolders,
         Self::MemberFault,
@@ -93,6 +97,8 @@ impl ConditionKind {
         Self::AuthenticationMismatch,
         Self::TwoOwners,
         Self::DuplicateSource,
+        Self::SwitchoverInEffect,
+        Self::Drained,
     ];
 
     /// The word that JSON, columns and logs use.
@@ -117,6 +123,8 @@ impl ConditionKind {
             Self::AuthenticationMismatch => "authentication_mismatch",
             Self::TwoOwners => "two_owners",
             Self::DuplicateSource => "duplicate_source",
+            Self::SwitchoverInEffect => "switchover_in_effect",
+            Self::Drained => "drained",
             Self::Unrecognised => "unrecognised",
         }
     }
@@ -124,7 +132,14 @@ impl ConditionKind {
     /// Whether it says what an operator has chosen rather than that something fails.
     #[must_use]
     pub const fn is_advice(self) -> bool {
-        matches!(self, Self::AuthenticationInsecure | Self::PrioritiesTooClose | Self::PriorityReserved)
+        matches!(
+            self,
+            Self::AuthenticationInsecure
+                | Self::PrioritiesTooClose
+                | Self::PriorityReserved
+                | Self::SwitchoverInEffect
+                | Self::Drained
+        )
     }
 }
 

@@ -57,9 +57,15 @@ pub enum FailoverCause {
     Preempting,
     /// The owner of the addresses returned.
     OwnerStarted,
+    /// An operator asked for it.
+    Switchover,
 }
 
 impl FailoverCause {
+    /// All there are.
+    pub const ALL: [Self; 5] =
+        [Self::NoResponse, Self::PriorityZero, Self::Preempting, Self::OwnerStarted, Self::Switchover];
+
     /// The word that JSON, columns and logs use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -68,6 +74,7 @@ impl FailoverCause {
             Self::PriorityZero => "priority_zero",
             Self::Preempting => "preempting",
             Self::OwnerStarted => "owner_started",
+            Self::Switchover => "switchover",
         }
     }
 }
@@ -88,6 +95,10 @@ pub enum GapMethod {
 }
 
 impl GapMethod {
+    /// All there are.
+    pub const ALL: [Self; 3] =
+        [Self::LastAdvertisementToAnnouncement, Self::ReleaseToAnnouncement, Self::Unknown];
+
     /// The word that JSON, columns and logs use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

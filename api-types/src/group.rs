@@ -12,6 +12,7 @@ use crate::condition::Condition;
 use crate::counters::GroupCounters;
 use crate::peer::Peer;
 use crate::protocol::{Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule};
+use crate::switchover::SwitchoverInEffect;
 use crate::transition::State;
 use crate::{Name, Timestamp, VirtualAddress};
 
@@ -143,6 +144,10 @@ pub struct GroupStatus {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true, value_type = Vec<String>))]
     pub unadvertised_addresses: Vec<VirtualAddress>,
+    /// The switchover that is in effect; `null` when priorities alone say who holds.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub switchover: Option<SwitchoverInEffect>,
     /// What is not as it should be.
     pub conditions: Vec<Condition>,
 }
@@ -160,6 +165,14 @@ pub struct MemberStatus {
     pub since: Option<Timestamp>,
     /// Whether its agent has a session with a server, so that `state` is fresh; `null` for external members.
     pub connected: Option<bool>,
+    /// Whether it holds the addresses or could take them over now; `null` for external members.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub ready: Option<bool>,
+    /// Why it is not ready, in a sentence; `null` when it is.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub not_ready_because: Option<String>,
     /// Why its agent says that it is in `fault`.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]

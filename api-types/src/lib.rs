@@ -18,6 +18,7 @@ pub mod boost;
 pub mod channel;
 pub mod condition;
 pub mod counters;
+pub mod drain;
 pub mod enrolment;
 pub mod failover;
 pub mod fences;
@@ -32,6 +33,7 @@ pub mod protocol;
 #[cfg(feature = "openapi")]
 pub mod schema;
 pub mod segment;
+pub mod switchover;
 mod timestamp;
 pub mod transition;
 mod virtual_address;

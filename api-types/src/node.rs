@@ -9,6 +9,7 @@ use uuid::Uuid;
 use crate::channel::Revision;
 use crate::condition::Condition;
 use crate::counters::InterfaceCounters;
+use crate::drain::Drain;
 use crate::fences::Fences;
 use crate::{Name, Timestamp};
 
@@ -65,6 +66,15 @@ pub struct NodeStatus {
     pub agent_version: Option<String>,
     /// Drawn by the agent at each start.
     pub boot_id: Option<Uuid>,
+    /// What the agent says it can do beyond the first version of the channel: `switchover`, `drain`,
+    /// `assist`.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub capabilities: Vec<String>,
+    /// Since when the node takes no part in its groups, and why; `null` when it does.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub drain: Option<Drain>,
     /// The interfaces as the agent last reported them; `null` before it ever reported.
     pub interfaces: Option<Vec<Interface>>,
     /// What was dropped on each interface since the agent's worker started; `null` before the agent has said.

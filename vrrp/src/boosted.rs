@@ -24,6 +24,11 @@ impl BoostedPriority {
     pub const MIN: u8 = 251;
     /// The largest one.
     pub const MAX: u8 = 254;
+    /// The smallest one, as one.
+    pub const LOWEST: Self = Self(match Priority::new(Self::MIN) {
+        Some(priority) => priority,
+        None => Priority::MIN,
+    });
 
     /// A boosted priority from its number; `None` outside 251 to 254.
     #[must_use]
@@ -69,6 +74,7 @@ mod tests {
     fn only_251_to_254_are_above_declared_priorities_and_below_the_owner_s() {
         let allowed: Vec<_> = (0..=255).filter_map(BoostedPriority::new).map(u8::from).collect();
         assert_eq!(allowed, [251, 252, 253, 254]);
+        assert_eq!(Some(BoostedPriority::LOWEST), BoostedPriority::new(251));
         let error = BoostedPriority::try_from(255_i64).unwrap_err().to_string();
         assert_eq!(error, "255 is not the priority of a switchover: allowed are 251 to 254");
     }

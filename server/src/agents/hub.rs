@@ -7,9 +7,12 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use api_types::boost::Boost;
 use api_types::channel::Revision;
-use tokio::sync::{Semaphore, SemaphorePermit, watch};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use uuid::Uuid;
+
+use super::assists::Assists;
 
 use crate::store::servers::Held;
 use crate::store::sessions::SessionKey;
@@ -24,6 +27,9 @@ pub struct Hub {
     live: Mutex<HashMap<Uuid, Live>>,
     count: watch::Sender<usize>,
     writes: Semaphore,
+    desired_changed: Notify,
+    boosts_changed: Notify,
+    assists: Assists,
 }
 
 #[derive(Debug)]
@@ -32,6 +38,7 @@ struct Live {
     /// Whether the database knows of it.
     begun: bool,
     desired: watch::Sender<Revision>,
+    boosts: watch::Sender<Option<Vec<Boost>>>,
     ending: watch::Sender<Option<Ending>>,
 }
 
@@ -52,6 +59,8 @@ pub struct Membership {
     pub key: SessionKey,
     /// The newest revision that its node shall run.
     pub desired: watch::Receiver<Revision>,
+    /// Every boost of its node; `None` before they are known.
+    pub boosts: watch::Receiver<Option<Vec<Boost>>>,
     /// Set once it must end.
     pub ending: watch::Receiver<Option<Ending>>,
 }
@@ -71,6 +80,9 @@ impl Hub {
             live: Mutex::default(),
             count: watch::Sender::new(0),
             writes: Semaphore::new(CONCURRENT_WRITES),
+            desired_changed: Notify::new(),
+            boosts_changed: Notify::new(),
+            assists: Assists::default(),
         }
     }
 
@@ -84,8 +96,9 @@ impl Hub {
     pub fn admit(&self, node: Uuid) -> Membership {
         let session = Uuid::now_v7();
         let (desired, desired_receiver) = watch::channel(Revision::default());
+        let (boosts, boosts_receiver) = watch::channel(None);
         let (ending, ending_receiver) = watch::channel(None);
-        let replaced = self.live().insert(node, Live { session, begun: false, desired, ending });
+        let replaced = self.live().insert(node, Live { session, begun: false, desired, boosts, ending });
         if let Some(replaced) = replaced {
             replaced.ending.send_replace(Some(Ending::Replaced));
         }
@@ -93,6 +106,7 @@ impl Hub {
         Membership {
             key: SessionKey { node, session, server: self.server },
             desired: desired_receiver,
+            boosts: boosts_receiver,
             ending: ending_receiver,
         }
     }
@@ -111,7 +125,46 @@ impl Hub {
             live.remove(&key.node);
         }
         drop(live);
+        self.assists.leave(key);
         self.count();
+    }
+
+    /// Who is told when a member has let go of addresses.
+    #[must_use]
+    pub const fn assists(&self) -> &Assists {
+        &self.assists
+    }
+
+    /// Says that some node shall run something newer.
+    pub fn wake_desired(&self) {
+        self.desired_changed.notify_one();
+    }
+
+    /// Returns once [`Self::wake_desired`] was called, at once where it was since this returned last.
+    pub async fn desired_changed(&self) {
+        self.desired_changed.notified().await;
+    }
+
+    /// Says that boosts have begun or ended, or that a session does not know its own.
+    pub fn wake_boosts(&self) {
+        self.boosts_changed.notify_one();
+    }
+
+    /// Returns once [`Self::wake_boosts`] was called, at once where it was since this returned last.
+    pub async fn boosts_changed(&self) {
+        self.boosts_changed.notified().await;
+    }
+
+    /// Tells each session the boosts of its node, where they are others than it was told.
+    pub fn boost(&self, mut boosts: HashMap<Uuid, Vec<Boost>>) {
+        for (node, live) in self.live().iter() {
+            let now = boosts.remove(node).unwrap_or_default();
+            live.boosts.send_if_modified(|told| {
+                let is_news = told.as_ref() != Some(&now);
+                *told = Some(now);
+                is_news
+            });
+        }
     }
 
     /// Returns once there is no session any more.

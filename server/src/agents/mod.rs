@@ -5,14 +5,19 @@
 //!   sent as it is when there is room, so a slow agent skips what it missed.
 //! - [`ingest`]: a batch of transitions becomes rows, failovers and audit entries in one transaction.
 //! - [`hub`]: the sessions of this server, and what the database says about them.
-//! - [`push`]: one task per server. It listens to the database, with a slow poll as the truth, and tells the
-//!   sessions whose nodes shall run something newer.
+//! - [`push`]: one task per server. It is woken by what the servers notify each other of (`listen`), with a
+//!   slow poll as the truth, and tells the sessions whose nodes shall run something newer.
+//! - `boosts`: tells the sessions which switchovers make their nodes hold an address, and does nothing else.
+//! - [`assists`]: who is told, past the database, when a member has let go without a word on the LAN.
 //!
 //! Nothing here decides who holds an address. An agent without a session goes on.
 
+pub mod assists;
+mod boosts;
 pub mod hub;
 pub mod ingest;
 mod limits;
+mod listen;
 pub mod protocol;
 pub mod push;
 pub mod session;

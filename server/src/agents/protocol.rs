@@ -96,6 +96,7 @@ impl Conversation {
 
 fn check_hello(hello: &Hello) -> Result<(), Violation> {
     check_text("agent_version", &hello.agent_version)?;
+    check_words("capabilities", &hello.capabilities)?;
     check_interfaces(&hello.interfaces)
 }
 
@@ -111,6 +112,7 @@ fn check_interfaces(interfaces: &[Interface]) -> Result<(), Violation> {
 
 fn check_details(details: &MemberDetails) -> Result<(), Violation> {
     check_text("details/fault", details.fault.as_deref().unwrap_or_default())?;
+    check_text("details/boost_refused", details.boost_refused.as_deref().unwrap_or_default())?;
     check_words("details/dropping", &details.dropping)?;
     if details.heard.len() > MAX_HEARD {
         let detail = format!("{} routers: at most {MAX_HEARD}", details.heard.len());

@@ -22,6 +22,8 @@ pub enum Permission {
     ReadObjects,
     /// Write segments, nodes and groups.
     WriteObjects,
+    /// Move addresses between the members that there are: switchovers and drains.
+    MoveAddresses,
     /// Read the audit log.
     ReadAudit,
     /// Read the metrics.
@@ -39,6 +41,7 @@ impl Permission {
         match self {
             Self::ReadObjects => "objects.read",
             Self::WriteObjects => "objects.write",
+            Self::MoveAddresses => "addresses.move",
             Self::ReadAudit => "audit.read",
             Self::ReadMetrics => "metrics.read",
             Self::ManageTokens => "tokens.manage",
@@ -53,6 +56,7 @@ pub const fn allows(role: Role, permission: Permission) -> bool {
     match permission {
         Permission::ReadObjects | Permission::ReadMetrics => true,
         Permission::WriteObjects => matches!(role, Role::Editor | Role::Admin),
+        Permission::MoveAddresses => matches!(role, Role::Operator | Role::Editor | Role::Admin),
         Permission::ReadAudit => matches!(role, Role::Auditor | Role::Admin),
         Permission::ManageTokens | Permission::ManageJoinTokens => matches!(role, Role::Admin),
     }
@@ -70,6 +74,8 @@ mod tests {
             assert!(!allows(role, Permission::ManageJoinTokens), "{role:?}");
             assert_eq!(allows(role, Permission::ReadAudit), role == Role::Auditor, "{role:?}");
             assert_eq!(allows(role, Permission::WriteObjects), role == Role::Editor, "{role:?}");
+            let moves = matches!(role, Role::Operator | Role::Editor);
+            assert_eq!(allows(role, Permission::MoveAddresses), moves, "{role:?}");
         }
         assert!(allows(Role::Admin, Permission::ManageTokens));
     }

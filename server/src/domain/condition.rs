@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use api_types::condition::ConditionKind;
+use api_types::drain::Drain;
 use api_types::group::Member;
 use api_types::node::Rejection;
 use api_types::protocol::Transport;
@@ -13,8 +14,10 @@ use api_types::transition::State;
 use vrrp::AdvertisementInterval;
 
 use super::holder::{self, Observed};
+use super::switchover::InEffect;
 
 mod hearing;
+mod planned;
 mod priorities;
 mod redundancy;
 
@@ -49,6 +52,8 @@ pub struct GroupFacts<'a> {
     pub transport: Transport,
     /// Whether version 2 carries a text.
     pub is_authenticated: bool,
+    /// The switchover that is in effect.
+    pub switchover: Option<&'a InEffect>,
 }
 
 /// What is not as it should be with a group.
@@ -72,6 +77,7 @@ pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     findings.extend(hearing::of_group(members, group));
     findings.extend(group.is_authenticated.then(authentication_insecure));
     findings.extend(priorities::of_group(group.members, interval));
+    findings.extend(planned::of_group(members, group));
     findings
 }
 
@@ -131,6 +137,8 @@ pub struct ObservedLink {
     pub connected: bool,
     /// Why it refused the newest desired state, if it did.
     pub rejection: Option<Rejection>,
+    /// Its drain, if it is drained.
+    pub drain: Option<Drain>,
 }
 
 /// What is not as it should be with a node.
@@ -152,6 +160,7 @@ pub fn of_node(link: &ObservedLink) -> Vec<Finding> {
         let detail = format!("the agent refused revision {revision}: {}", reasons.join("; "));
         findings.push(Finding::at_once(ConditionKind::ConfigRejected, detail));
     }
+    findings.extend(link.drain.as_ref().map(planned::of_node));
     findings
 }
 
@@ -167,6 +176,7 @@ mod tests {
         interval: AdvertisementInterval::DEFAULT_V3,
         transport: Transport::Multicast,
         is_authenticated: false,
+        switchover: None,
     };
     const HERE: bool = true;
     const GONE: bool = false;
@@ -257,10 +267,11 @@ mod tests {
             (true, true, Some(rejection.clone()), vec![ConditionKind::ConfigRejected]),
         ];
         for (enrolled, connected, rejection, wanted) in cases {
-            let found = of_node(&ObservedLink { enrolled, connected, rejection });
+            let found = of_node(&ObservedLink { enrolled, connected, rejection, drain: None });
             assert_eq!(found.iter().map(|finding| finding.kind).collect::<Vec<_>>(), wanted);
         }
-        let found = of_node(&ObservedLink { enrolled: true, connected: true, rejection: Some(rejection) });
+        let link = ObservedLink { enrolled: true, connected: true, rejection: Some(rejection), drain: None };
+        let found = of_node(&link);
         assert_eq!(found[0].detail, "the agent refused revision 1.7: group web: no interface eth9");
     }
 }

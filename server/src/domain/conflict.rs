@@ -93,6 +93,43 @@ pub enum Conflict {
         /// What it runs, as far as it has said.
         applied: Option<Revision>,
     },
+    /// No switchover can move the addresses of the group.
+    NotMovable {
+        /// The group.
+        group: Name,
+        /// Why, in a sentence.
+        why: String,
+    },
+    /// The node of a switchover could not take over now.
+    NotReady {
+        /// The group.
+        group: Name,
+        /// The node.
+        node: Name,
+        /// Why, after its name.
+        why: String,
+    },
+    /// The node of a switchover has the addresses, or is about to.
+    AlreadyThere {
+        /// The group.
+        group: Name,
+        /// The node.
+        node: Name,
+        /// Whether an earlier switchover is just moving them there.
+        on_their_way: bool,
+    },
+    /// The agent of a node does not know what a drain is.
+    CannotDrain {
+        /// The node.
+        node: Name,
+    },
+    /// Without the node nobody would be ready to hold the addresses of these groups.
+    NoReadyMember {
+        /// The node.
+        node: Name,
+        /// Each group, and why nobody else is ready in it; not empty.
+        groups: Vec<(Name, String)>,
+    },
     /// The new prefixes of a segment leave out an address that a group on it has.
     PrefixInUse {
         /// The addresses that would fall outside, each with its group; not empty.
@@ -108,7 +145,12 @@ impl Conflict {
             Self::NameTaken { .. } | Self::ExternalNameTaken { .. } => Some("/name".to_owned()),
             Self::VridTaken { .. } => Some("/vrid".to_owned()),
             Self::AddressTaken { position, .. } => Some(format!("/virtual_addresses/{position}")),
-            Self::InUse { .. } | Self::AgentBehind { .. } => None,
+            Self::NotReady { .. } | Self::AlreadyThere { .. } => Some("/to".to_owned()),
+            Self::InUse { .. }
+            | Self::AgentBehind { .. }
+            | Self::NotMovable { .. }
+            | Self::CannotDrain { .. }
+            | Self::NoReadyMember { .. } => None,
             Self::PrefixInUse { .. } => Some("/prefixes".to_owned()),
         }
     }
@@ -149,6 +191,32 @@ impl fmt::Display for Conflict {
                 f.write_str(
                     ": it may hold addresses, and once the node is gone nobody can tell it to let go. Wait until it is \
                      connected and has applied it; or delete the node with ?force=true",
+                )
+            }
+            Self::NotMovable { group, why } => {
+                write!(f, "the addresses of group {group} cannot be moved on request: {why}")
+            }
+            Self::NotReady { group, node, why } => {
+                write!(f, "{node} cannot take over group {group} now: it {why}")
+            }
+            Self::AlreadyThere { group, node, on_their_way: false } => {
+                write!(f, "{node} holds the addresses of group {group} already")
+            }
+            Self::AlreadyThere { group, node, on_their_way: true } => {
+                write!(f, "the addresses of group {group} are on their way to {node} already")
+            }
+            Self::CannotDrain { node } => write!(
+                f,
+                "the agent of node {node} knows nothing of drains: update it; with ?force=true it will be drained \
+                 once it is"
+            ),
+            Self::NoReadyMember { node, groups } => {
+                let groups: Vec<_> =
+                    groups.iter().map(|(group, why)| format!("group {group}: {why}")).collect();
+                write!(
+                    f,
+                    "without {node} nobody would be ready to hold: {}. With ?force=true it is drained all the same",
+                    groups.join("; ")
                 )
             }
             Self::PrefixInUse { left_out } => {

@@ -26,10 +26,20 @@ pub struct StoredGroup {
 /// The interfaces of each node, as it last reported them; a node that has not reported is absent.
 pub type Interfaces = HashMap<Name, Vec<Interface>>;
 
-/// Every group of `node`, by name. Groups that it is no member of are left out.
+/// Every group of `node`, by name. Groups that it is no member of are left out. `drained` lets it take no
+/// part, but where it owns the addresses, which nobody else can hold.
 #[must_use]
-pub fn groups_of(node: &Name, groups: &[StoredGroup], interfaces: &Interfaces) -> Vec<DesiredGroup> {
-    let mut desired: Vec<_> = groups.iter().filter_map(|group| as_run_by(node, group, interfaces)).collect();
+pub fn groups_of(
+    node: &Name,
+    drained: bool,
+    groups: &[StoredGroup],
+    interfaces: &Interfaces,
+) -> Vec<DesiredGroup> {
+    let mut desired: Vec<_> = groups
+        .iter()
+        .filter_map(|group| as_run_by(node, group, interfaces))
+        .map(|group| DesiredGroup { drained: drained && !group.priority.is_owner(), ..group })
+        .collect();
     desired.sort_by(|one, other| one.name.cmp(&other.name));
     desired
 }
@@ -140,10 +150,20 @@ mod tests {
             group("other", vec![node("n2", 240)]),
             group("db", vec![node("n2", 240), node("n1", 200)]),
         ];
-        let desired = groups_of(&name("n1"), &groups, &Interfaces::new());
+        let desired = groups_of(&name("n1"), false, &groups, &Interfaces::new());
         let shown: Vec<_> = desired.iter().map(|group| (group.name.as_str(), group.priority.get())).collect();
         assert_eq!(shown, [("db", 200), ("web", 240)]);
-        assert_eq!(groups_of(&name("n3"), &groups, &Interfaces::new()), []);
+        assert_eq!(groups_of(&name("n3"), false, &groups, &Interfaces::new()), []);
+    }
+
+    #[test]
+    fn a_drained_node_takes_no_part_but_where_it_owns_the_addresses() {
+        let groups = [group("mine", vec![node("n1", 255)]), group("web", vec![node("n1", 240)])];
+        let drained = |drained| -> Vec<bool> {
+            let desired = groups_of(&name("n1"), drained, &groups, &Interfaces::new());
+            desired.iter().map(|group| group.drained).collect()
+        };
+        assert_eq!((drained(false), drained(true)), (vec![false, false], vec![false, true]));
     }
 
     #[test]
@@ -157,7 +177,7 @@ mod tests {
                 interface("eth0", &["2001:db8::2/64", "192.0.2.2/24", "192.0.2.22/24"]),
             ],
         )]);
-        let desired = groups_of(&name("n1"), &groups, &interfaces);
+        let desired = groups_of(&name("n1"), false, &groups, &interfaces);
         let peers: Vec<_> = desired[0]
             .peers
             .iter()

@@ -390,13 +390,14 @@ impl<'a> Walk<'a> {
         all: &[&'t Recorded],
     ) -> Option<&'t Recorded> {
         match cause {
-            FailoverCause::PriorityZero | FailoverCause::Preempting | FailoverCause::OwnerStarted => {
-                timeline::leaves_of(from, all)
-                    .filter(|leave| cause_of_leaving(leave.record.reason).answers(cause))
-                    .filter_map(|leave| Some((gap::distance(leave, takeover)?, leave)))
-                    .min_by_key(|(distance, leave)| (*distance, leave.record.sequence))
-                    .map(|(_, leave)| leave)
-            }
+            FailoverCause::PriorityZero
+            | FailoverCause::Preempting
+            | FailoverCause::OwnerStarted
+            | FailoverCause::Switchover => timeline::leaves_of(from, all)
+                .filter(|leave| cause_of_leaving(leave.record.reason).answers(cause))
+                .filter_map(|leave| Some((gap::distance(leave, takeover)?, leave)))
+                .min_by_key(|(distance, leave)| (*distance, leave.record.sequence))
+                .map(|(_, leave)| leave),
             FailoverCause::NoResponse => {
                 let since = self.holder.as_ref().filter(|holder| holder.router == *from)?.since;
                 let leave = self.last_leave(from, since, all)?;

@@ -21,20 +21,22 @@ impl Faults {
     }
 }
 
-/// The most characters of a description.
-pub const DESCRIPTION_MAX_CHARS: usize = 500;
+/// The most characters of a free text.
+pub const TEXT_MAX_CHARS: usize = 500;
 
 /// The rule for the free text of every object.
 pub fn check_description(description: &str, faults: &mut Faults) {
-    let length = description.chars().count();
-    if length > DESCRIPTION_MAX_CHARS {
-        faults.add(
-            "/description",
-            format_args!("it has {length} characters: allowed are at most {DESCRIPTION_MAX_CHARS}"),
-        );
+    check_text("/description", description, faults);
+}
+
+/// The rule for a free text at `pointer`.
+pub fn check_text(pointer: &str, text: &str, faults: &mut Faults) {
+    let length = text.chars().count();
+    if length > TEXT_MAX_CHARS {
+        faults.add(pointer, format_args!("it has {length} characters: allowed are at most {TEXT_MAX_CHARS}"));
     }
-    if description.contains('\0') {
-        faults.add("/description", "it holds the character U+0000: allowed is text without it");
+    if text.contains('\0') {
+        faults.add(pointer, "it holds the character U+0000: allowed is text without it");
     }
 }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use api_types::channel::MemberDetails;
 use api_types::{Timestamp, transition::State};
+use uuid::Uuid;
 
 /// A member of a group, as it was last reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,8 +29,16 @@ pub enum Observed {
 /// A member that is a node, as it was last reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ObservedNode {
+    /// The node.
+    pub id: Uuid,
     /// The name of the node.
     pub name: String,
+    /// Drawn by its agent at its last start; `None` before the first one.
+    pub boot_id: Option<Uuid>,
+    /// What its agent can do beyond the first version of the channel.
+    pub capabilities: Vec<String>,
+    /// Whether it shall take no part.
+    pub drained: bool,
     /// The interface that the group uses on it.
     pub interface: String,
     /// Whether its agent has a session with a server.
@@ -38,6 +47,8 @@ pub struct ObservedNode {
     pub last_heard: Option<Timestamp>,
     /// Whether its agent has ever reported its interfaces.
     pub interfaces_known: bool,
+    /// How that interface stands, as last reported; `None` when the host has none of the name.
+    pub link: Option<Link>,
     /// Where its advertisements come from, where that is known.
     pub address: Option<IpAddr>,
     /// Every address of that interface, as last reported.
@@ -46,6 +57,15 @@ pub struct ObservedNode {
     pub report: Option<MemberReport>,
     /// What more it said in its present session, or in its last one.
     pub details: Option<Box<MemberDetails>>,
+}
+
+/// How an interface stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Link {
+    /// Administratively up.
+    pub up: bool,
+    /// The carrier is there.
+    pub carrier: bool,
 }
 
 /// How a member that is a node said that it stands.
@@ -68,6 +88,15 @@ impl Observed {
         match self {
             Self::Node(node) => &node.name,
             Self::External { name, .. } => name,
+        }
+    }
+
+    /// Whether its advertisements come from `source`, as far as its addresses are known.
+    #[must_use]
+    pub fn is_at(&self, source: IpAddr) -> bool {
+        match self {
+            Self::Node(node) => node.addresses.contains(&source),
+            Self::External { address, .. } => *address == source,
         }
     }
 
@@ -139,7 +168,7 @@ pub fn active(members: &[Observed]) -> Vec<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::domain) mod tests {
     use super::*;
 
     fn second(number: u8) -> Timestamp {
@@ -152,11 +181,16 @@ pub(super) mod tests {
 
     pub(in crate::domain) fn node(number: u8, connected: bool, state: Option<State>) -> ObservedNode {
         ObservedNode {
+            id: Uuid::from_u128(number.into()),
             name: format!("n{number}"),
+            boot_id: Some(Uuid::from_u128(u128::from(number) + 1_000)),
+            capabilities: Vec::new(),
+            drained: false,
             interface: "eth0".into(),
             connected,
             last_heard: Some(second(100)),
             interfaces_known: true,
+            link: Some(Link { up: true, carrier: true }),
             address: Some(IpAddr::from([192, 0, 2, number])),
             addresses: vec![IpAddr::from([192, 0, 2, number])],
             details: None,

@@ -3,11 +3,14 @@
 pub mod condition;
 pub mod conflict;
 pub mod desired;
+pub mod drain;
 pub mod failover;
 pub mod faults;
 pub mod group;
 pub mod holder;
 pub mod node;
 pub mod peers;
+pub mod readiness;
 pub mod segment;
 pub mod surroundings;
+pub mod switchover;

@@ -44,6 +44,8 @@ mod tests {
                 last_seen_at: None,
                 agent_version: None,
                 boot_id: None,
+                capabilities: Vec::new(),
+                drain: None,
                 interfaces: None,
                 interface_counters: None,
                 fences: None,

@@ -7,15 +7,12 @@ use api_types::group::MemberStatus;
 use api_types::peer::Peer;
 
 use super::holder::Observed;
+use super::readiness;
 
 /// The member whose advertisements come from `source`.
 #[must_use]
 pub fn member_at(members: &[Observed], source: IpAddr) -> Option<&str> {
-    let is_there = |member: &&Observed| match member {
-        Observed::Node(node) => node.addresses.contains(&source),
-        Observed::External { address, .. } => *address == source,
-    };
-    members.iter().find(is_there).map(Observed::name)
+    members.iter().find(|member| member.is_at(source)).map(Observed::name)
 }
 
 /// Each member as the API shows it.
@@ -30,6 +27,8 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         state: None,
         since: None,
         connected: None,
+        ready: None,
+        not_ready_because: None,
         fault: None,
         checksum: None,
         counters: None,
@@ -37,10 +36,13 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         peers: Vec::new(),
     };
     let Observed::Node(node) = member else { return unknown };
+    let readiness = readiness::of_member(member, members);
     let known = MemberStatus {
         state: node.report.map(|report| report.state),
         since: node.report.map(|report| report.since),
         connected: Some(node.connected),
+        ready: Some(readiness.is_ok()),
+        not_ready_because: readiness.err().map(|why| format!("{} {why}", node.name)),
         ..unknown
     };
     let Some(MemberDetails { fault, boost: _, boost_refused: _, checksum, counters, dropping, heard }) =
@@ -60,7 +62,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(in crate::domain) mod tests {
     use api_types::transition::State;
     use vrrp::{AdvertisementInterval, Claim, Version};
 

@@ -29,6 +29,8 @@ pub(super) fn node() -> Value {
             "last_seen_at": "2026-11-22T20:41:17.000123Z",
             "agent_version": "0.1.0",
             "boot_id": "019ab1c2-0000-4000-8000-0000000000b1",
+            "capabilities": ["switchover", "assist", "drain"],
+            "drain": null,
             "interfaces": [{
                 "name": "eth0",
                 "mac": "02:00:00:00:00:01",
@@ -92,11 +94,13 @@ pub(super) fn group() -> Value {
             "active": ["lb1"],
             "members": [
                 {
-                    "name": "lb1", "state": "active", "since": since, "connected": true, "fault": null,
+                    "name": "lb1", "state": "active", "since": since, "connected": true, "ready": true,
+                    "not_ready_because": null, "fault": null,
                     "checksum": "rfc5798", "counters": counters(5_171, 1), "dropping": [], "peers": [],
                 },
                 {
-                    "name": "lb2", "state": "backup", "since": since, "connected": true, "fault": null,
+                    "name": "lb2", "state": "backup", "since": since, "connected": true, "ready": true,
+                    "not_ready_because": null, "fault": null,
                     "checksum": "rfc5798", "counters": counters(0, 5_170), "dropping": [],
                     "peers": [{
                         "source": "192.0.2.1", "member": "lb1", "version": 3, "priority": 240,
@@ -105,14 +109,52 @@ pub(super) fn group() -> Value {
                     }],
                 },
                 {
-                    "name": "old-keepalived", "state": null, "since": null, "connected": null, "fault": null,
+                    "name": "old-keepalived", "state": null, "since": null, "connected": null, "ready": null,
+                    "not_ready_because": null, "fault": null,
                     "checksum": null, "counters": null, "dropping": [], "peers": [],
                 },
             ],
             "unadvertised_addresses": [],
+            "switchover": null,
             "conditions": [],
         }),
     )
+}
+
+pub(super) fn switchover_spec() -> Value {
+    json!({"to": "lb2"})
+}
+
+pub(super) fn switchover() -> Value {
+    json!({
+        "id": "019ab1c2-0000-7000-8000-000000000002",
+        "group": "web",
+        "group_id": "019ab1c2-0000-7000-8000-000000000001",
+        "from": "lb1",
+        "to": "lb2",
+        "actor": {"kind": "token", "name": "on-call", "id": "019ab1c2-0000-7000-8000-000000000003"},
+        "state": "active",
+        "reason": null,
+        "requested_at": "2026-11-22T20:41:17.000123Z",
+        "active_at": "2026-11-22T20:41:17.018702Z",
+        "ended_at": null,
+        "bound_at": "2026-11-22T20:41:17.009214Z",
+        "failover": "019ab1c2-0000-7000-8000-000000000004",
+        "gap_ms": 0.0,
+        "gap_method": "release_to_announcement",
+    })
+}
+
+pub(super) fn drain_spec() -> Value {
+    json!({"reason": "new power supply"})
+}
+
+pub(super) fn drain() -> Value {
+    json!({
+        "reason": "new power supply",
+        "since": "2026-11-22T20:41:17.000123Z",
+        "actor": {"kind": "token", "name": "on-call", "id": "019ab1c2-0000-7000-8000-000000000003"},
+    })
 }
 
 fn counters(sent: u64, received: u64) -> Value {
@@ -137,9 +179,11 @@ fn answered(mut spec: Value, status: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use api_types::drain::{Drain, DrainSpec};
     use api_types::group::Group;
     use api_types::node::{Node, NodeSpec};
     use api_types::segment::{Segment, SegmentSpec};
+    use api_types::switchover::{Switchover, SwitchoverSpec};
     use serde::Serialize;
     use serde::de::DeserializeOwned;
 
@@ -162,6 +206,10 @@ mod tests {
         is_what_the_server_answers::<Segment>(segment());
         is_what_the_server_answers::<Node>(node());
         is_what_the_server_answers::<Group>(group());
+        is_what_the_server_answers::<Switchover>(switchover());
+        is_what_the_server_answers::<Drain>(drain());
+        is_what_the_server_accepts::<SwitchoverSpec>(switchover_spec());
+        is_what_the_server_accepts::<DrainSpec>(drain_spec());
         is_what_the_server_accepts::<SegmentSpec>(segment_spec());
         is_what_the_server_accepts::<NodeSpec>(node_spec());
         let group: GroupDraft = fields::read(group_spec()).unwrap();

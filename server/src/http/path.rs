@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::problem::Problem;
 
-/// The one parameter of a path.
+/// The parameter of a path; a tuple of them where it has several.
 #[derive(Debug)]
 pub struct Path<T>(pub T);
 

@@ -37,6 +37,10 @@ enum Kind {
     AddressTaken,
     InUse,
     AgentBehind,
+    NotMovable,
+    NotReady,
+    AlreadyThere,
+    NoReadyMember,
     PreconditionFailed,
     TooLarge,
     TooSlow,
@@ -65,6 +69,14 @@ impl Kind {
             Self::AgentBehind => {
                 (StatusCode::CONFLICT, "agent_behind", "The agent does not run what it shall")
             }
+            Self::NotMovable => {
+                (StatusCode::CONFLICT, "not_movable", "The addresses cannot be moved on request")
+            }
+            Self::NotReady => (StatusCode::CONFLICT, "not_ready", "The node is not ready"),
+            Self::AlreadyThere => {
+                (StatusCode::CONFLICT, "already_there", "The addresses are there, or on their way")
+            }
+            Self::NoReadyMember => (StatusCode::CONFLICT, "no_ready_member", "No other member is ready"),
             Self::PreconditionFailed => {
                 (StatusCode::PRECONDITION_FAILED, "precondition_failed", "The object is not as expected")
             }
@@ -313,6 +325,12 @@ impl From<Vec<conflict::Conflict>> for Problem {
                 Kind::NameTaken
             }
             Some(conflict::Conflict::AgentBehind { .. }) => Kind::AgentBehind,
+            Some(conflict::Conflict::NotMovable { .. }) => Kind::NotMovable,
+            Some(conflict::Conflict::NotReady { .. } | conflict::Conflict::CannotDrain { .. }) => {
+                Kind::NotReady
+            }
+            Some(conflict::Conflict::AlreadyThere { .. }) => Kind::AlreadyThere,
+            Some(conflict::Conflict::NoReadyMember { .. }) => Kind::NoReadyMember,
             Some(conflict::Conflict::InUse { .. } | conflict::Conflict::PrefixInUse { .. }) | None => {
                 Kind::InUse
             }

@@ -31,10 +31,7 @@ impl TryFrom<AuditRow> for AuditEvent {
 
     fn try_from(row: AuditRow) -> Result<Self, StoreError> {
         let wrong = |column: &str| StoreError::inconsistent("audit_events", row.id, format!("its {column}"));
-        let kind = [ActorKind::Token, ActorKind::Node, ActorKind::Server, ActorKind::Anonymous]
-            .into_iter()
-            .find(|kind| kind.as_str() == row.actor_kind)
-            .ok_or_else(|| wrong("actor_kind"))?;
+        let kind = actor_kind_of(&row.actor_kind).ok_or_else(|| wrong("actor_kind"))?;
         let outcome = [Outcome::Done, Outcome::Refused]
             .into_iter()
             .find(|outcome| outcome.as_str() == row.outcome)
@@ -54,6 +51,13 @@ impl TryFrom<AuditRow> for AuditEvent {
             after: row.after,
         })
     }
+}
+
+/// The kind of actor of a column.
+pub(super) fn actor_kind_of(word: &str) -> Option<ActorKind> {
+    [ActorKind::Token, ActorKind::Node, ActorKind::Server, ActorKind::Anonymous]
+        .into_iter()
+        .find(|kind| kind.as_str() == word)
 }
 
 /// Which entries a list shall hold.

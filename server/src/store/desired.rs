@@ -24,9 +24,14 @@ pub async fn read(db: &PgPool, node: Uuid) -> Result<Option<DesiredState>, Store
 }
 
 async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Option<DesiredState>, StoreError> {
-    let row = sqlx::query!("SELECT name, desired_epoch, desired_counter FROM nodes WHERE id = $1", node)
-        .fetch_optional(&mut *conn)
-        .await?;
+    let row = sqlx::query!(
+        r#"SELECT name, desired_epoch, desired_counter,
+                  EXISTS (SELECT FROM drains WHERE node_id = $1) AS "drained!"
+           FROM nodes WHERE id = $1"#,
+        node
+    )
+    .fetch_optional(&mut *conn)
+    .await?;
     let Some(row) = row else { return Ok(None) };
     let name = stored_name("nodes", node, row.name)?;
     let revision = Revision { epoch: row.desired_epoch, counter: row.desired_counter };
@@ -36,7 +41,7 @@ async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Option<DesiredSt
         .map(|group| StoredGroup { id: group.id, generation: group.generation, spec: group.spec() })
         .collect();
     let interfaces = interfaces_of(conn, &groups).await?;
-    let groups = desired::groups_of(&name, &groups, &interfaces);
+    let groups = desired::groups_of(&name, row.drained, &groups, &interfaces);
     let state = DesiredState::new(revision, groups);
     state.map(Some).map_err(|error| StoreError::inconsistent("groups", node, error))
 }

@@ -88,24 +88,13 @@ impl TryFrom<FailoverRow> for Failover {
 
     fn try_from(row: FailoverRow) -> Result<Self, StoreError> {
         let wrong = |column: &str| StoreError::inconsistent("failovers", row.id, format!("its {column}"));
-        let causes = [
-            FailoverCause::NoResponse,
-            FailoverCause::PriorityZero,
-            FailoverCause::Preempting,
-            FailoverCause::OwnerStarted,
-        ];
-        let methods = [
-            GapMethod::LastAdvertisementToAnnouncement,
-            GapMethod::ReleaseToAnnouncement,
-            GapMethod::Unknown,
-        ];
         Ok(Self {
             id: row.id,
             group: row.group_name,
             group_id: row.group_id,
             from: row.from_member,
             to: row.to_member,
-            cause: causes
+            cause: FailoverCause::ALL
                 .into_iter()
                 .find(|cause| cause.as_str() == row.cause)
                 .ok_or_else(|| wrong("cause"))?,
@@ -113,7 +102,7 @@ impl TryFrom<FailoverRow> for Failover {
             bound_at: row.bound_at.map(Timestamp::from),
             announced_at: row.announced_at.map(Timestamp::from),
             gap_ms: row.gap_ms,
-            gap_method: methods
+            gap_method: GapMethod::ALL
                 .into_iter()
                 .find(|method| method.as_str() == row.gap_method)
                 .ok_or_else(|| wrong("gap_method"))?,

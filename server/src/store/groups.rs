@@ -7,6 +7,7 @@ use api_types::group::{Checksum, Group, GroupSpec, GroupStatus, Member};
 use api_types::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, SimpleText, Transport, VirtualRoute, VirtualRule,
 };
+use api_types::switchover::SwitchoverInEffect;
 use api_types::{Name, Timestamp, VirtualAddress};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -15,11 +16,14 @@ use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
-use super::{StoreError, conditions, member_reports, members, virtual_addresses, virtual_routing};
+use super::{
+    StoreError, conditions, member_reports, members, switchovers, virtual_addresses, virtual_routing,
+};
 use crate::domain::conflict::Kind;
 use crate::domain::group::unadvertised;
 use crate::domain::holder::{self, Observed};
 use crate::domain::peers;
+use crate::domain::switchover::InEffect;
 
 struct GroupRow {
     id: Uuid,
@@ -58,6 +62,7 @@ impl GroupRow {
         self,
         lists: Lists,
         observed: &[Observed],
+        switchover: Option<InEffect>,
         conditions: Vec<Condition>,
     ) -> Result<Group, StoreError> {
         let id = self.id;
@@ -97,6 +102,7 @@ impl GroupRow {
                 active: holder::active(observed),
                 members: peers::statuses(observed),
                 unadvertised_addresses: unadvertised(family, &virtual_addresses).to_vec(),
+                switchover: switchover.map(SwitchoverInEffect::from),
                 conditions,
             },
             virtual_addresses,
@@ -217,6 +223,7 @@ async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Gr
     let mut rules = virtual_routing::rules_of_groups(conn, &ids).await?;
     let mut members = members::of_groups(conn, &ids).await?;
     let mut observed = member_reports::observed(conn, &ids).await?;
+    let mut switchovers = switchovers::in_effect(conn, &ids).await?;
     let mut conditions = conditions::of_groups(conn, &ids).await?;
     rows.into_iter()
         .map(|row| {
@@ -228,7 +235,8 @@ async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Gr
                 members: members.remove(&id).unwrap_or_default(),
             };
             let observed = observed.remove(&id).unwrap_or_default();
-            row.into_group(lists, &observed, conditions.remove(&id).unwrap_or_default())
+            let switchover = switchovers.remove(&id);
+            row.into_group(lists, &observed, switchover, conditions.remove(&id).unwrap_or_default())
         })
         .collect()
 }

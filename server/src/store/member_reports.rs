@@ -14,14 +14,12 @@ use sqlx::types::Json;
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family};
 
-use super::StoreError;
-use super::conditions;
 use super::events::Subject;
 use super::groups::transport_of;
-use super::members;
+use super::{StoreError, conditions, drains, members, switchovers};
 use crate::domain::condition::{self, GroupFacts, ObservedLink};
 use crate::domain::desired::primary_address;
-use crate::domain::holder::{MemberReport, Observed, ObservedNode};
+use crate::domain::holder::{Link, MemberReport, Observed, ObservedNode};
 
 /// An agent works out its wall clock of the past anew for each report, and the clock is set now and then: two reports
 /// of one state whose beginnings are nearer than this speak of the same stay in it.
@@ -175,7 +173,9 @@ pub async fn observed(
     let rows = sqlx::query_as!(
         MemberRow,
         r#"SELECT m.group_id, g.family, m.external_name, m.external_address AS "external_address: IpNet",
-                  n.name AS "node?", m.interface, n.session_id IS NOT NULL AS "connected!",
+                  n.id AS "node_id?", n.name AS "node?", n.boot_id, n.capabilities AS "capabilities?",
+                  EXISTS (SELECT FROM drains WHERE node_id = n.id) AS "drained!", m.interface,
+                  n.session_id IS NOT NULL AS "connected!",
                   n.interfaces AS "interfaces: Json<Vec<Interface>>",
                   n.last_seen_at AS "last_seen_at?", r.state AS "state?", r.since AS "since?",
                   r.heard_since AS "heard_since?", r.active_source AS "active_source: IpNet",
@@ -197,7 +197,8 @@ pub async fn observed(
     Ok(observed)
 }
 
-/// Finds the conditions of these groups anew. Groups that are gone are left out.
+/// Finds the conditions of these groups anew, and what became of their switchovers. Groups that are gone are
+/// left out.
 ///
 /// # Errors
 /// When the database cannot be asked, or holds what it cannot hold.
@@ -211,6 +212,7 @@ pub async fn judge_groups(
     groups.dedup();
     conditions::lock(conn, &groups).await?;
     let observed = observed(conn, &groups).await?;
+    let switchovers = switchovers::review(conn, &groups, &observed, now).await?;
     let configured = members::of_groups(conn, &groups).await?;
     let rows = sqlx::query!(
         r#"SELECT id, advertisement_interval_ms, transport, authentication_text IS NOT NULL AS "is_authenticated!"
@@ -228,6 +230,7 @@ pub async fn judge_groups(
             transport: transport_of(&row.transport)
                 .ok_or_else(|| wrong(format!("transport {:?}", row.transport)))?,
             is_authenticated: row.is_authenticated,
+            switchover: switchovers.get(&row.id),
         };
         let members = observed.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let findings = condition::of_group(members, &facts);
@@ -255,6 +258,7 @@ pub async fn judge_node(conn: &mut PgConnection, node: Uuid, now: Timestamp) -> 
         enrolled: row.enrolled,
         connected: row.connected,
         rejection: row.rejection.map(|Json(rejection)| rejection),
+        drain: drains::of_nodes(conn, &[node]).await?.remove(&node),
     };
     conditions::settle(conn, Subject::Node(node), &condition::of_node(&link), now).await
 }
@@ -273,7 +277,11 @@ struct MemberRow {
     family: String,
     external_name: Option<String>,
     external_address: Option<IpNet>,
+    node_id: Option<Uuid>,
     node: Option<String>,
+    boot_id: Option<Uuid>,
+    capabilities: Option<Vec<String>>,
+    drained: bool,
     interface: Option<String>,
     connected: bool,
     interfaces: Option<Json<Vec<Interface>>>,
@@ -293,7 +301,7 @@ impl TryFrom<MemberRow> for Observed {
         if let (Some(name), Some(address)) = (&row.external_name, row.external_address) {
             return Ok(Self::External { name: name.clone(), address: address.addr() });
         }
-        let (Some(name), Some(interface)) = (row.node, row.interface) else {
+        let (Some(id), Some(name), Some(interface)) = (row.node_id, row.node, row.interface) else {
             return Err(wrong("a member is neither a node nor an external router".into()));
         };
         let family = family_of(&row.family).ok_or_else(|| wrong(format!("family {:?}", row.family)))?;
@@ -301,6 +309,7 @@ impl TryFrom<MemberRow> for Observed {
         let address: Option<IpAddr> =
             interfaces.as_deref().and_then(|known| primary_address(known, &interface, family));
         let known = interfaces.iter().flatten().find(|known| known.name == interface);
+        let link = known.map(|known| Link { up: known.up, carrier: known.carrier });
         let addresses = known.into_iter().flat_map(|known| &known.addresses).map(IpNet::addr).collect();
         let report = match (row.state, row.since, row.heard_since) {
             (Some(state), Some(since), Some(heard_since)) => Some(MemberReport {
@@ -312,11 +321,16 @@ impl TryFrom<MemberRow> for Observed {
             (_, _, _) => None,
         };
         Ok(Self::Node(ObservedNode {
+            id,
             name,
+            boot_id: row.boot_id,
+            capabilities: row.capabilities.unwrap_or_default(),
+            drained: row.drained,
             interface,
             connected: row.connected,
             last_heard: row.last_seen_at.map(Timestamp::from),
             interfaces_known: interfaces.is_some(),
+            link,
             address,
             addresses,
             report,

@@ -1,11 +1,13 @@
 //! Everything that is SQL: one file per table. Functions take a connection, so that the caller chooses the
 //! transaction; rows stay private and become contract types.
 
+pub mod assists;
 pub mod audit;
 pub mod audit_events;
 pub mod conditions;
 pub mod database;
 pub mod desired;
+pub mod drains;
 mod error;
 pub mod events;
 pub mod failover_records;
@@ -25,6 +27,8 @@ pub mod segments;
 pub mod servers;
 pub mod sessions;
 pub mod surroundings;
+pub mod switchover_records;
+pub mod switchovers;
 pub mod tokens;
 pub mod transitions;
 mod virtual_addresses;

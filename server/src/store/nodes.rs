@@ -3,6 +3,7 @@
 use api_types::channel::Revision;
 use api_types::condition::Condition;
 use api_types::counters::InterfaceCounters;
+use api_types::drain::Drain;
 use api_types::fences::Fences;
 use api_types::node::{Interface, Node, NodeSpec, NodeStatus, Rejection};
 use api_types::{Name, Timestamp};
@@ -13,7 +14,7 @@ use uuid::Uuid;
 
 use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
-use super::{StoreError, conditions};
+use super::{StoreError, conditions, drains};
 use crate::domain::conflict::Kind;
 
 struct NodeRow {
@@ -30,6 +31,7 @@ struct NodeRow {
     last_seen_at: Option<DateTime<Utc>>,
     agent_version: Option<String>,
     boot_id: Option<Uuid>,
+    capabilities: Vec<String>,
     interfaces: Option<Json<Vec<Interface>>>,
     interface_counters: Option<Json<Vec<InterfaceCounters>>>,
     fences: Option<Json<Fences>>,
@@ -39,7 +41,7 @@ struct NodeRow {
 }
 
 impl NodeRow {
-    fn into_node(self, conditions: Vec<Condition>) -> Result<Node, StoreError> {
+    fn into_node(self, drain: Option<Drain>, conditions: Vec<Condition>) -> Result<Node, StoreError> {
         let applied_revision = match (self.applied_epoch, self.applied_counter) {
             (Some(epoch), Some(counter)) => Some(Revision { epoch, counter }),
             (None, None) => None,
@@ -60,6 +62,8 @@ impl NodeRow {
                 last_seen_at: self.last_seen_at.map(Timestamp::from),
                 agent_version: self.agent_version,
                 boot_id: self.boot_id,
+                capabilities: self.capabilities,
+                drain,
                 interfaces: self.interfaces.map(|Json(interfaces)| interfaces),
                 interface_counters: self.interface_counters.map(|Json(counters)| counters),
                 fences: self.fences.map(|Json(fences)| fences),
@@ -82,7 +86,8 @@ pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Node>, St
         r#"
         SELECT id, name, description, generation, created_at, updated_at, desired_epoch, desired_counter,
                public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
-               last_seen_at, agent_version, boot_id, interfaces AS "interfaces: Json<Vec<Interface>>",
+               last_seen_at, agent_version, boot_id, capabilities,
+               interfaces AS "interfaces: Json<Vec<Interface>>",
                interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
                fences AS "fences: Json<Fences>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
@@ -106,7 +111,8 @@ pub async fn list(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> R
         r#"
         SELECT id, name, description, generation, created_at, updated_at, desired_epoch, desired_counter,
                public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
-               last_seen_at, agent_version, boot_id, interfaces AS "interfaces: Json<Vec<Interface>>",
+               last_seen_at, agent_version, boot_id, capabilities,
+               interfaces AS "interfaces: Json<Vec<Interface>>",
                interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
                fences AS "fences: Json<Fences>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
@@ -124,11 +130,13 @@ pub async fn list(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> R
 
 async fn with_conditions(conn: &mut PgConnection, rows: Vec<NodeRow>) -> Result<Vec<Node>, StoreError> {
     let ids: Vec<Uuid> = rows.iter().map(|row| row.id).collect();
+    let mut drains = drains::of_nodes(conn, &ids).await?;
     let mut conditions = conditions::of_nodes(conn, &ids).await?;
     rows.into_iter()
         .map(|row| {
             let conditions = conditions.remove(&row.id).unwrap_or_default();
-            row.into_node(conditions)
+            let drain = drains.remove(&row.id);
+            row.into_node(drain, conditions)
         })
         .collect()
 }

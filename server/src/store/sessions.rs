@@ -39,7 +39,8 @@ pub async fn begin(
     lock_with_peers(conn, key.node).await?;
     let done = sqlx::query!(
         "UPDATE nodes SET session_id = $2, session_server_id = $3, boot_id = $4, agent_version = $5,
-                          last_seen_at = $6, interface_counters = NULL, fences = NULL
+                          last_seen_at = $6, interface_counters = NULL, fences = NULL,
+                          capabilities = $7, session_began_at = $6
          WHERE id = $1",
         key.node,
         key.session,
@@ -47,6 +48,7 @@ pub async fn begin(
         hello.boot_id,
         hello.agent_version,
         now.as_datetime(),
+        &hello.capabilities,
     )
     .execute(&mut *conn)
     .await?;

@@ -113,6 +113,15 @@ impl Agent {
         channel
     }
 
+    /// The same with everything that an agent can do beyond the first version of the channel.
+    pub(crate) async fn connect_knowing_all(&self, server: &Server, address: &str) -> Channel {
+        let mut channel = self.open(server).await;
+        let capabilities = ["switchover", "assist", "drain"].map(str::to_owned).to_vec();
+        channel.say(AgentMessage::Hello(Hello { capabilities, ..self.hello(address) })).await;
+        channel.welcome = Some(channel.welcome().await);
+        channel
+    }
+
     pub(crate) fn hello(&self, address: &str) -> Hello {
         Hello {
             boot_id: self.boot,

@@ -52,7 +52,12 @@ fn boottime(server: &Server) -> u64 {
 }
 
 /// The same transition, after an advertisement that was heard `ago_ms` before.
-fn having_heard(record: TransitionRecord, source: &str, priority: u8, ago_ms: u64) -> TransitionRecord {
+pub(crate) fn having_heard(
+    record: TransitionRecord,
+    source: &str,
+    priority: u8,
+    ago_ms: u64,
+) -> TransitionRecord {
     let at_boottime_ns = record.at_boottime_ns - ago_ms * 1_000_000;
     let priority = Claim::from_octet(priority);
     let heard = AdvertisementHeard { source: source.parse().unwrap(), priority, at_boottime_ns };

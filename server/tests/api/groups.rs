@@ -162,8 +162,9 @@ async fn a_node_that_has_not_reported_is_accepted_with_a_condition() {
     assert_eq!(status["conditions"][0]["kind"], "interface_unverified");
     let detail = status["conditions"][0]["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("lb1") && detail.contains("lb2") && detail.contains("eth0"), "{detail}");
-    let member = json!({"name": "lb2", "state": null, "since": null, "connected": false, "fault": null,
-                        "checksum": null, "counters": null, "dropping": [], "peers": []});
+    let member = json!({"name": "lb2", "state": null, "since": null, "connected": false, "ready": false,
+                        "not_ready_because": "lb2 has no session with a server", "fault": null, "checksum": null,
+                        "counters": null, "dropping": [], "peers": []});
     assert_eq!(status["members"][0], member, "in the order of the specification");
     assert_eq!(status["active"], json!([]));
 }

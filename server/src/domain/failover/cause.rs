@@ -8,7 +8,8 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
     match reason {
         TransitionReason::NoResponse => Some(FailoverCause::NoResponse),
         TransitionReason::PriorityZero => Some(FailoverCause::PriorityZero),
-        TransitionReason::Preempting | TransitionReason::Switchover => Some(FailoverCause::Preempting),
+        TransitionReason::Preempting => Some(FailoverCause::Preempting),
+        TransitionReason::Switchover => Some(FailoverCause::Switchover),
         TransitionReason::Assist => Some(FailoverCause::NoResponse),
         TransitionReason::OwnerStarted => Some(FailoverCause::OwnerStarted),
         TransitionReason::Started
@@ -32,7 +33,8 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
 /// What the way in which a holder let go looks like to its successor.
 pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
     match reason {
-        TransitionReason::HigherPriorityHeard | TransitionReason::Switchover => FailoverCause::Preempting,
+        TransitionReason::HigherPriorityHeard => FailoverCause::Preempting,
+        TransitionReason::Switchover => FailoverCause::Switchover,
         TransitionReason::Stopped
         | TransitionReason::Removed
         | TransitionReason::Reconfigured
@@ -63,6 +65,6 @@ pub(super) trait Answers {
 
 impl Answers for FailoverCause {
     fn answers(self, taken: Self) -> bool {
-        self == taken || (self == Self::Preempting && taken == Self::OwnerStarted)
+        self == taken || (self == Self::Preempting && matches!(taken, Self::OwnerStarted | Self::Switchover))
     }
 }

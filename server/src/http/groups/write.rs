@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use api_types::group::{Group, GroupSpec};
+use api_types::switchover::SwitchoverState;
 use api_types::{Name, Timestamp};
 use sqlx::PgConnection;
 use uuid::Uuid;
@@ -25,7 +26,7 @@ use crate::http::versions::{Created, Preconditions};
 use crate::store::audit::{self, Target};
 use crate::store::events::Subject;
 use crate::store::groups::{self, GroupWrite};
-use crate::store::{self, Key, StoreError, conditions, intent, member_reports, members};
+use crate::store::{self, Key, StoreError, conditions, intent, member_reports, members, switchovers};
 
 /// What the caller sent, as far as it could be read.
 type Wish = DraftBody<GroupDraft>;
@@ -86,6 +87,11 @@ pub(super) async fn delete(
     let now = app.clock.now();
     let touched = members::node_ids_of(&mut tx, before.id).await?;
     intent::touch_nodes(&mut tx, &touched).await?;
+    conditions::lock(&mut tx, &[before.id]).await?;
+    if let Some(switchover) = &before.status.switchover {
+        let reason = "the group was deleted";
+        switchovers::end(&mut tx, switchover.id, SwitchoverState::Ended, reason, now).await?;
+    }
     conditions::settle(&mut tx, Subject::Group(before.id), &[], now).await?;
     groups::delete(&mut tx, before.id).await?;
     let target = Target::new(Kind::Group.as_str(), before.id, &before.name);

@@ -11,6 +11,7 @@ const FACTS: GroupFacts<'_> = GroupFacts {
     interval: AdvertisementInterval::DEFAULT_V3,
     transport: Transport::Multicast,
     is_authenticated: false,
+    switchover: None,
 };
 
 fn says(number: u8, details: MemberDetails) -> ObservedNode {

@@ -1,0 +1,228 @@
+//! Stores what an agent says, in the order in which it says it, and tells it what its node shall run.
+
+use api_types::assist;
+use api_types::channel::{
+    AgentMessage, AgentStatus, DRAIN_CAPABILITY, DesiredGroup, DesiredState, Hello, MAX_MESSAGE_OCTETS,
+    Revision, ServerMessage, Welcome,
+};
+use api_types::node::{Rejection, RejectionReason};
+use api_types::transition::TransitionRecord;
+use axum::extract::ws::Message;
+use sqlx::{PgConnection, Postgres, Transaction};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::ear::Heard;
+use super::end::End;
+use super::voice::{Voice, encode};
+use crate::agents::hub::{Ending, Membership};
+use crate::agents::ingest::{self, ingest};
+use crate::agents::protocol::Violation;
+use crate::app::App;
+use crate::store::audit::Origin;
+use crate::store::identities::Enrolled;
+use crate::store::sessions::{self, SessionKey};
+use crate::store::{StoreError, desired, member_reports};
+
+/// Stores what one agent says, and tells it what its node shall run.
+pub(super) struct Clerk<'a> {
+    pub(super) app: &'a App,
+    pub(super) key: SessionKey,
+    pub(super) node: Enrolled,
+    pub(super) origin: Origin,
+    pub(super) voice: &'a Voice,
+    /// What the agent can do beyond the first version of the channel.
+    pub(super) capabilities: Vec<String>,
+    /// The desired state that was sent last: its revision and digest.
+    pub(super) sent: Option<(Revision, String)>,
+}
+
+impl Clerk<'_> {
+    /// Begins the session, and then stores and answers what is heard until nothing more comes.
+    pub(super) async fn work(
+        &mut self,
+        hello: &Hello,
+        membership: &mut Membership,
+        welcomed: &watch::Sender<bool>,
+        heard: &mut mpsc::Receiver<Heard>,
+    ) -> Result<(), End> {
+        self.begin(hello).await?;
+        self.push().await?;
+        self.app.agents.wake_boosts();
+        welcomed.send_replace(true);
+        let mut ping = interval(self.app.session_limits.ping);
+        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                heard = heard.recv() => match heard {
+                    Some(Heard::Message(message)) => self.obey(*message).await?,
+                    Some(Heard::Alive) => self.note_heard().await?,
+                    None => return Ok(()),
+                },
+                Ok(()) = membership.desired.changed() => {
+                    let wanted = *membership.desired.borrow_and_update();
+                    if self.sent.as_ref().is_none_or(|(sent, _)| *sent < wanted) {
+                        self.push().await?;
+                    }
+                }
+                Ok(()) = membership.ending.changed() => match *membership.ending.borrow_and_update() {
+                    Some(Ending::Replaced) => return Err(End::Replaced),
+                    Some(Ending::Gone) => return Err(End::Gone),
+                    None => {}
+                },
+                _ = ping.tick() => self.voice.send(Message::Ping(axum::body::Bytes::new())).await?,
+            }
+        }
+    }
+
+    async fn begin(&self, hello: &Hello) -> Result<(), End> {
+        let now = self.app.clock.now();
+        let _turn = self.app.agents.turn().await;
+        let mut tx = self.transaction().await?;
+        let acknowledged = sessions::begin(&mut tx, self.key, hello, now).await?.ok_or(End::Gone)?;
+        commit(tx).await?;
+        self.app.agents.begun(self.key);
+        let welcome = Welcome {
+            node: self.node.name.clone(),
+            server_time: self.app.clock.now(),
+            acknowledged,
+            capabilities: vec![assist::CAPABILITY.to_owned()],
+        };
+        self.voice.say(&ServerMessage::Welcome(welcome)).await
+    }
+
+    /// Sends what the node shall run now.
+    async fn push(&mut self) -> Result<(), End> {
+        let state = {
+            let _turn = self.app.agents.turn().await;
+            desired::read(&self.app.db, self.key.node).await?.ok_or(End::Gone)?
+        };
+        let state = self.as_understood(state)?;
+        let groups = state.groups.iter().map(|group| group.id).collect();
+        self.app.agents.assists().learn(self.key, groups);
+        let (revision, digest) = (state.revision, state.digest.clone());
+        let text = encode(&ServerMessage::DesiredState(state))?;
+        if text.len() > MAX_MESSAGE_OCTETS {
+            let detail = format!(
+                "the desired state has {} octets: at most {MAX_MESSAGE_OCTETS} can be sent; it was not",
+                text.len()
+            );
+            let reasons = vec![RejectionReason { group: None, detail }];
+            self.store_rejection(&Rejection { revision, reasons }).await?;
+        } else {
+            self.voice.send(Message::Text(text)).await?;
+            metrics::counter!("baton_desired_pushes_total").increment(1);
+        }
+        self.sent = Some((revision, digest));
+        Ok(())
+    }
+
+    /// Without what the agent would take for damage.
+    fn as_understood(&self, state: DesiredState) -> Result<DesiredState, End> {
+        let knows_drains = self.capabilities.iter().any(|word| word == DRAIN_CAPABILITY);
+        if knows_drains || !state.groups.iter().any(|group| group.drained) {
+            return Ok(state);
+        }
+        let groups = state.groups.into_iter().map(|group| DesiredGroup { drained: false, ..group }).collect();
+        let state = DesiredState::new(state.revision, groups)
+            .map_err(|error| StoreError::inconsistent("groups", self.key.node, error))?;
+        Ok(state)
+    }
+
+    async fn obey(&self, message: AgentMessage) -> Result<(), End> {
+        match message {
+            AgentMessage::Hello(_) => Err(Violation::GreetedTwice.into()),
+            AgentMessage::Applied { revision, digest } => self.store_applied(revision, &digest).await,
+            AgentMessage::Rejected { revision, reasons } => {
+                tracing::warn!(node = %self.node.name, %revision, ?reasons, "the desired state was refused");
+                self.store_rejection(&Rejection { revision, reasons }).await
+            }
+            AgentMessage::Transitions { transitions } => self.store_transitions(&transitions).await,
+            AgentMessage::Status(status) => self.store_status(&status).await,
+            // The ear has passed it on.
+            AgentMessage::Assist(_) => Ok(()),
+        }
+    }
+
+    async fn store_applied(&self, revision: Revision, digest: &str) -> Result<(), End> {
+        let was_sent = self.sent.as_ref();
+        if was_sent.is_some_and(|(sent, known)| *sent == revision && known != digest) {
+            tracing::warn!(node = %self.node.name, %revision, digest, "the agent applied another state than was sent");
+            return Ok(());
+        }
+        let now = self.app.clock.now();
+        let _turn = self.app.agents.turn().await;
+        let mut tx = self.transaction().await?;
+        self.still_ours(&mut tx).await?;
+        sessions::applied(&mut tx, self.key.node, revision, now).await?;
+        commit(tx).await
+    }
+
+    async fn store_rejection(&self, rejection: &Rejection) -> Result<(), End> {
+        let now = self.app.clock.now();
+        let _turn = self.app.agents.turn().await;
+        let mut tx = self.transaction().await?;
+        self.still_ours(&mut tx).await?;
+        sessions::rejected(&mut tx, self.key.node, rejection, now).await?;
+        commit(tx).await
+    }
+
+    async fn store_status(&self, status: &AgentStatus) -> Result<(), End> {
+        let now = self.app.clock.now();
+        let _turn = self.app.agents.turn().await;
+        let mut tx = self.transaction().await?;
+        sessions::report_interfaces(&mut tx, self.key.node, &status.interfaces, now).await?;
+        self.still_ours(&mut tx).await?;
+        if let Some(counters) = &status.interface_counters {
+            sessions::report_counters(&mut tx, self.key.node, counters).await?;
+        }
+        if let Some(fences) = &status.fences {
+            sessions::report_fences(&mut tx, self.key.node, fences).await?;
+        }
+        let mut groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
+        groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
+        member_reports::judge_groups(&mut tx, &groups, now).await?;
+        commit(tx).await
+    }
+
+    /// Answers only after the commit: what is acknowledged is recorded.
+    async fn store_transitions(&self, batch: &[TransitionRecord]) -> Result<(), End> {
+        let now = self.app.clock.now();
+        let ingested = {
+            let _turn = self.app.agents.turn().await;
+            let mut tx = self.transaction().await?;
+            let ingested = ingest(&mut tx, &self.node, &self.origin, batch, now).await?;
+            commit(tx).await?;
+            ingested
+        };
+        ingest::count(&ingested);
+        match ingested.acknowledged {
+            Some(acknowledged) => self.voice.say(&ServerMessage::Ack(acknowledged)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A sign of life of one that claims to hold what another holds too says that both do.
+    async fn note_heard(&self) -> Result<(), End> {
+        let mut tx = self.transaction().await?;
+        self.still_ours(&mut tx).await?;
+        let groups = member_reports::contested(&mut tx, self.key.node).await?;
+        if !groups.is_empty() {
+            member_reports::judge_groups(&mut tx, &groups, self.app.clock.now()).await?;
+        }
+        commit(tx).await
+    }
+
+    /// Refuses to store for a session that is not the one of its node any more.
+    async fn still_ours(&self, conn: &mut PgConnection) -> Result<(), End> {
+        if sessions::heard(conn, self.key, self.app.clock.now()).await? { Ok(()) } else { Err(End::Gone) }
+    }
+
+    async fn transaction(&self) -> Result<Transaction<'static, Postgres>, End> {
+        Ok(self.app.db.begin().await.map_err(StoreError::from)?)
+    }
+}
+
+async fn commit(tx: Transaction<'static, Postgres>) -> Result<(), End> {
+    Ok(tx.commit().await.map_err(StoreError::from)?)
+}

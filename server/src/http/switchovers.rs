@@ -1,0 +1,219 @@
+//! Switchovers: operators move the addresses of a group to one member, and take that back.
+//!
+//! A switchover is a record. It is requested by POST and never changed by a caller but once: DELETE takes it
+//! back, which ends its effect and keeps the record.
+
+use api_types::Page;
+use api_types::group::Group;
+use api_types::switchover::{Switchover, SwitchoverSpec, SwitchoverState};
+use axum::Json;
+use axum::extract::State;
+use sqlx::PgConnection;
+use utoipa_axum::routes;
+use uuid::Uuid;
+
+use super::authorise::Caller;
+use super::body::Body;
+use super::examples;
+use super::fields::{Fields, FromFields};
+use super::history::Recorded;
+use super::intent::{Attempt, key_of};
+use super::page::PageQuery;
+use super::path::{NameOrId, Path};
+use super::problem::Problem;
+use super::query::{NoQuery, Query};
+use super::routes::Routes;
+use super::versions::Created;
+use crate::app::App;
+use crate::auth::{Access, Permission};
+use crate::domain::conflict::Kind;
+use crate::domain::switchover::{self, Refusal, Scene};
+use crate::store::audit::{self, Target};
+use crate::store::switchovers::{self, New};
+use crate::store::{StoreError, conditions, groups, member_reports, switchover_records};
+
+/// The routes of switchovers.
+#[must_use]
+pub fn routes() -> Routes {
+    let read = Access::Requires(Permission::ReadObjects);
+    let operate = Access::Requires(Permission::MoveAddresses);
+    Routes::default()
+        .route(read, routes!(list_switchovers))
+        .route(operate, routes!(create_switchover))
+        .route(read, routes!(get_switchover))
+        .route(operate, routes!(undo_switchover))
+}
+
+impl FromFields for SwitchoverSpec {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        Some(Self { to: fields.required("to")? })
+    }
+}
+
+/// Lists the switchovers of a group, the newest first.
+#[utoipa::path(get, path = "/api/v1/groups/{group}/switchovers", tag = "switchovers",
+    params(
+        ("group" = String, Path, description = "The name or id of the group", example = "web"),
+        ("limit" = Option<i64>, Query, minimum = 1, maximum = 500, description = "Items per page; 100 by default"),
+        ("cursor" = Option<String>, Query, description = "The next_cursor of the page before"),
+    ),
+    responses((status = 200, description = "One page", body = Page<Switchover>)))]
+async fn list_switchovers(
+    State(app): State<App>,
+    Query(page): Query<PageQuery<Recorded<Uuid>>>,
+    Path(path): Path<NameOrId>,
+) -> Result<Json<Page<Switchover>>, Problem> {
+    let mut conn = app.db.acquire().await?;
+    let group = find_group(&mut conn, &path).await?;
+    let before = page.after.map(Recorded::key);
+    let rows = switchover_records::list(&mut conn, group.id, before, page.rows()).await?;
+    Ok(Json(page.page(rows, |switchover| Recorded { at: switchover.requested_at, id: switchover.id })))
+}
+
+/// Moves the addresses of a group to one of its nodes.
+///
+/// The node takes over at once, and keeps the addresses until the switchover is taken back, until another one
+/// moves them on, or until the node fails: its agent is started anew, or it loses the addresses. A node that
+/// has not taken over within 2 seconds is told to let it be, and the switchover is `failed`.
+#[utoipa::path(post, path = "/api/v1/groups/{group}/switchovers", tag = "switchovers",
+    params(("group" = String, Path, description = "The name or id of the group", example = "web")),
+    request_body(content = SwitchoverSpec, example = json!(examples::switchover_spec())),
+    responses((status = 201, description = "Requested: the node has been told", body = Switchover,
+        headers(("Location" = String, description = "The path of the switchover")),
+        example = json!(examples::switchover()))))]
+async fn create_switchover(
+    State(app): State<App>,
+    caller: Caller,
+    _: Query<NoQuery>,
+    Path(path): Path<NameOrId>,
+    body: Result<Body<SwitchoverSpec>, Problem>,
+) -> Result<Created<Switchover>, Problem> {
+    let attempt =
+        Attempt::new(&app, &caller, "switchover.create", Kind::Group.as_str(), Some(path.to_string()));
+    attempt.outcome(async { create(&app, &caller, &path, &body?.0).await }).await
+}
+
+/// Shows a switchover.
+#[utoipa::path(get, path = "/api/v1/groups/{group}/switchovers/{id}", tag = "switchovers",
+    params(
+        ("group" = String, Path, description = "The name or id of the group", example = "web"),
+        ("id" = Uuid, Path, description = "The id of the switchover"),
+    ),
+    responses((status = 200, description = "The switchover", body = Switchover,
+        example = json!(examples::switchover()))))]
+async fn get_switchover(
+    State(app): State<App>,
+    _: Query<NoQuery>,
+    Path((path, id)): Path<(NameOrId, Uuid)>,
+) -> Result<Json<Switchover>, Problem> {
+    let mut conn = app.db.acquire().await?;
+    let group = find_group(&mut conn, &path).await?;
+    find(&mut conn, group.id, id).await.map(Json)
+}
+
+/// Takes a switchover back: from now on priorities say who holds. Its record stays.
+///
+/// One that is in effect no longer stays as it is.
+#[utoipa::path(delete, path = "/api/v1/groups/{group}/switchovers/{id}", tag = "switchovers",
+    params(
+        ("group" = String, Path, description = "The name or id of the group", example = "web"),
+        ("id" = Uuid, Path, description = "The id of the switchover"),
+    ),
+    responses((status = 200, description = "The switchover, in effect no longer", body = Switchover)))]
+async fn undo_switchover(
+    State(app): State<App>,
+    caller: Caller,
+    _: Query<NoQuery>,
+    Path((path, id)): Path<(NameOrId, Uuid)>,
+) -> Result<Json<Switchover>, Problem> {
+    let attempt =
+        Attempt::new(&app, &caller, "switchover.undo", Kind::Group.as_str(), Some(path.to_string()));
+    attempt.outcome(undo(&app, &caller, &path, id)).await.map(Json)
+}
+
+async fn create(
+    app: &App,
+    caller: &Caller,
+    path: &NameOrId,
+    spec: &SwitchoverSpec,
+) -> Result<Created<Switchover>, Problem> {
+    let mut tx = app.intent.begin(&app.db).await?;
+    let group = find_group(&mut tx, path).await?;
+    conditions::lock(&mut tx, &[group.id]).await?;
+    let observed =
+        member_reports::observed(&mut tx, &[group.id]).await?.remove(&group.id).unwrap_or_default();
+    let in_effect = switchovers::in_effect(&mut tx, &[group.id]).await?.remove(&group.id);
+    let scene = Scene {
+        group: &group.name,
+        members: &group.members,
+        observed: &observed,
+        in_effect: in_effect.as_ref(),
+    };
+    let plan = switchover::plan(&scene, &spec.to)?;
+    let (id, now) = (Uuid::now_v7(), app.clock.now());
+    if let Some(earlier) = in_effect {
+        let before = find(&mut tx, group.id, earlier.id).await?;
+        let reason = format!("a later switchover moves the addresses to {}", plan.to);
+        switchovers::finish(&mut tx, earlier.id, SwitchoverState::Superseded, &reason, now).await?;
+        let after = find(&mut tx, group.id, earlier.id).await?;
+        let entry = caller.did("switchover.supersede", target(&group)).before(&before).after(&after);
+        audit::record(&mut tx, now, &entry).await?;
+    }
+    let actor = &caller.identity.actor;
+    switchovers::insert(
+        &mut tx,
+        New { id, group_id: group.id, group: group.name.as_str(), plan: &plan, actor, now },
+    )
+    .await?;
+    member_reports::judge_groups(&mut tx, &[group.id], now).await?;
+    let switchover = find(&mut tx, group.id, id).await?;
+    audit::record(&mut tx, now, &caller.did("switchover.create", target(&group)).after(&switchover)).await?;
+    tx.commit().await?;
+    app.agents.wake_boosts();
+    tracing::info!(group = %group.name, from = plan.from, to = plan.to, id = %id, "switchover requested");
+    let location = format!("/api/v1/groups/{}/switchovers/{id}", group.id);
+    Ok(Created { object: switchover, location, generation: None })
+}
+
+async fn undo(app: &App, caller: &Caller, path: &NameOrId, id: Uuid) -> Result<Switchover, Problem> {
+    let mut tx = app.intent.begin(&app.db).await?;
+    let group = find_group(&mut tx, path).await?;
+    conditions::lock(&mut tx, &[group.id]).await?;
+    let before = find(&mut tx, group.id, id).await?;
+    if !before.state.is_in_effect() {
+        return Ok(before);
+    }
+    let now = app.clock.now();
+    switchovers::finish(&mut tx, id, SwitchoverState::Undone, "it was taken back", now).await?;
+    member_reports::judge_groups(&mut tx, &[group.id], now).await?;
+    let after = find(&mut tx, group.id, id).await?;
+    let entry = caller.did("switchover.undo", target(&group)).before(&before).after(&after);
+    audit::record(&mut tx, now, &entry).await?;
+    tx.commit().await?;
+    app.agents.wake_boosts();
+    Ok(after)
+}
+
+async fn find_group(conn: &mut PgConnection, path: &NameOrId) -> Result<Group, Problem> {
+    let found = groups::find(conn, &key_of(Kind::Group, path)?).await?;
+    found.ok_or_else(|| Problem::not_found(Kind::Group.as_str(), path))
+}
+
+async fn find(conn: &mut PgConnection, group: Uuid, id: Uuid) -> Result<Switchover, Problem> {
+    let found: Result<_, StoreError> = switchover_records::find(conn, id).await;
+    let found = found?.filter(|switchover| switchover.group_id == group);
+    found.ok_or_else(|| Problem::not_found("switchover", id))
+}
+
+fn target(group: &Group) -> Target {
+    Target::new(Kind::Group.as_str(), group.id, &group.name)
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Field(fault) => Self::invalid(vec![fault]),
+            Refusal::Conflict(conflict) => conflict.into(),
+        }
+    }
+}
