@@ -150,7 +150,7 @@ impl Client {
     /// [`RequestError`] of the first page that could not be had.
     pub(crate) async fn list<T: DeserializeOwned>(
         &self,
-        path: &str,
+        path: &[&str],
         filters: &[(&str, &str)],
         limit: Option<usize>,
     ) -> Result<List<T>, RequestError> {
@@ -168,7 +168,7 @@ impl Client {
             if let Some(cursor) = &cursor {
                 query.push(("cursor", cursor));
             }
-            let url = self.url(&[path], &query);
+            let url = self.url(path, &query);
             let response = self.accepted(Method::GET, &url, None::<&()>, None).await?;
             at = answered_at(&response).unwrap_or(at);
             let page: Page<T> = read(&url, response).await?;
@@ -198,6 +198,21 @@ impl Client {
         let url = self.url(path, &[]);
         let response = self.accepted(Method::PUT, &url, Some(body), Some(precondition)).await?;
         Ok(read(&url, response).await.ok())
+    }
+
+    /// Makes what is at `path` be what `body` says, whatever it was.
+    ///
+    /// # Errors
+    /// [`RequestError`] when it was refused.
+    pub(crate) async fn set<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, &str)],
+        body: &impl Serialize,
+    ) -> Result<T, RequestError> {
+        let url = self.url(path, query);
+        let response = self.accepted(Method::PUT, &url, Some(body), None).await?;
+        read(&url, response).await
     }
 
     /// Creates what `body` says.

@@ -4,11 +4,13 @@ mod agent_link;
 pub(crate) mod apply;
 mod delete;
 mod describe;
+mod drain;
 mod get;
 mod join_token;
 mod kind;
 pub(crate) mod login;
 mod status;
+mod switchover;
 mod token;
 mod version;
 
@@ -40,7 +42,8 @@ Environment:
 
 Exit status:
   0  done
-  1  `baton status`: something is not as it should be
+  1  `baton status`: something is not as it should be;
+     `baton switchover --wait`: the node did not take over
   2  wrong usage, configuration or manifest; nothing was sent
   3  the server refused, or there is no such object
   4  the server cannot be reached, or cannot answer
@@ -60,6 +63,12 @@ enum Command {
     Apply(apply::Args),
     /// Remove an object
     Delete(delete::Args),
+    /// Move the addresses of a group to one of its nodes, without a gap
+    Switchover(switchover::Args),
+    /// Take a node out of all its groups, without a gap
+    Drain(drain::Args),
+    /// Let a drained node take part again
+    Undrain(drain::UndrainArgs),
     /// Let a machine join as a node
     JoinToken(join_token::Args),
     /// Make an API token for a person or a program
@@ -80,6 +89,9 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Describe(args) => describe::run(args).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Delete(args) => delete::run(args).await,
+        Command::Switchover(args) => switchover::run(args).await,
+        Command::Drain(args) => drain::run(args).await,
+        Command::Undrain(args) => drain::undo(args).await,
         Command::JoinToken(args) => join_token::run(args).await,
         Command::Token(args) => token::run(args).await,
         Command::Version(args) => version::run(args).await,

@@ -7,8 +7,7 @@ use anyhow::Result;
 
 use crate::binaries;
 use crate::command::output_of;
-use crate::host::Host;
-use crate::lab::{Lab, Ports};
+use crate::lab::{Host, Lab, Ports};
 use crate::server::Server;
 
 /// See the module.

@@ -18,8 +18,7 @@ use crate::capture::Capture;
 use crate::clock::Moment;
 use crate::eventually::eventually;
 use crate::frame::Advert;
-use crate::host::Host;
-use crate::lab::{Lab, Ports};
+use crate::lab::{Host, Lab, Ports};
 use crate::node::Node;
 use crate::server::Server;
 

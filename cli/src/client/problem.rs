@@ -82,6 +82,12 @@ impl Refusal {
             _ if self.code() == Some("agent_behind") => {
                 "`baton get node NAME` shows whether its agent is connected; --force removes the node all the same"
             }
+            _ if self.code() == Some("no_ready_member") => {
+                "`baton describe group NAME` shows how its members stand; --force drains the node all the same"
+            }
+            _ if self.code() == Some("not_ready") => {
+                "`baton describe group NAME` shows how its members stand"
+            }
             _ => return None,
         };
         Some(hint.to_owned())

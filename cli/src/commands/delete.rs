@@ -137,7 +137,7 @@ async fn ask_for_group(client: &Client, name: &str) -> Result<(), Failure> {
 
 /// The API knows tokens by id; people know them by name.
 async fn token_id(client: &Client, name: &str) -> Result<String, Failure> {
-    let tokens = client.list::<Token>(Kind::Tokens.path(), &[], None).await?;
+    let tokens = client.list::<Token>(&[Kind::Tokens.path()], &[], None).await?;
     let named = tokens.items.into_iter().find(|token| token.name.as_str() == name);
     Ok(named.map_or_else(|| name.to_owned(), |token| token.id.to_string()))
 }

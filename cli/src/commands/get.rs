@@ -141,7 +141,7 @@ async fn list<T: DeserializeOwned>(client: &Client, args: &Args) -> Result<List<
         .into_iter()
         .filter_map(|(key, value)| value.as_deref().map(|value| (key, value)))
         .collect();
-    let listed = client.list::<T>(args.kind.path(), &filters, limit).await;
+    let listed = client.list::<T>(&[args.kind.path()], &filters, limit).await;
     listed.map_err(|error| match error.not_found() {
         // A list is always there; what it is filtered by may not be.
         Some(refusal) if !filters.is_empty() => Failure::NoSuchName { detail: refusal.detail() },

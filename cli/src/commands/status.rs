@@ -54,8 +54,8 @@ enum StatusFormat {
 
 pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let client = super::client()?;
-    let groups = client.list::<Group>(Kind::Groups.path(), &[], None).await?;
-    let nodes = client.list::<Node>(Kind::Nodes.path(), &[], None).await?;
+    let groups = client.list::<Group>(&[Kind::Groups.path()], &[], None).await?;
+    let nodes = client.list::<Node>(&[Kind::Nodes.path()], &[], None).await?;
     let now = nodes.at;
     let health = Health::of(&groups.items, &nodes.items, now);
 

@@ -47,9 +47,9 @@ Examples:
 enum RoleName {
     /// Reads everything but the audit log and tokens
     Viewer,
-    /// What a viewer does, and no more in this release
+    /// Also moves addresses: switchovers and drains
     Operator,
-    /// Also writes segments, nodes and groups
+    /// What an operator does, and writes segments, nodes and groups
     Editor,
     /// Reads everything a viewer reads, and the audit log
     Auditor,

@@ -15,4 +15,5 @@ mod login;
 mod peer;
 mod server;
 mod status;
+mod switchover;
 mod trust;

@@ -29,14 +29,14 @@ pub(super) fn sections(group: &Group, table: &Table) -> Vec<String> {
         })
         .collect();
     vec![
-        summary(group),
+        summary(group, table),
         problems(&group.status.conditions, table.now, table.terminal),
         output::render(MEMBERS, &members, table),
         output::render(HEARD, &heard, table),
     ]
 }
 
-fn summary(group: &Group) -> String {
+fn summary(group: &Group, table: &Table) -> String {
     let unadvertised = &group.status.unadvertised_addresses;
     let router = format!(
         "VRID {}, version {}, {}, every {} ms, by {}",
@@ -85,7 +85,21 @@ fn summary(group: &Group) -> String {
             "active",
             if group.status.active.is_empty() { "nobody".to_owned() } else { group.status.active.join(" ") },
         ),
+        (
+            "switchover",
+            group.status.switchover.as_ref().map_or_else(String::new, |switchover| {
+                let since = age(switchover.requested_at, table.now);
+                format!("to {}, {}, requested {since} ago", switchover.to, switchover.state.as_str())
+            }),
+        ),
+        ("not ready", not_ready(group)),
     ])
+}
+
+/// Who could not take over now, and why.
+fn not_ready(group: &Group) -> String {
+    let reasons = group.status.members.iter().filter_map(|member| member.not_ready_because.as_deref());
+    reasons.collect::<Vec<_>>().join("; ")
 }
 
 fn named(addresses: &[api_types::VirtualAddress]) -> String {

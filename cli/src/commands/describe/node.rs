@@ -1,6 +1,7 @@
 //! A node: its agent, its fences, its interfaces, and what is dropped on them.
 
 use api_types::counters::InterfaceCounters;
+use api_types::drain::Drain;
 use api_types::fences::{FenceState, FenceStatus, Fences};
 use api_types::node::{Interface, Node};
 
@@ -27,6 +28,7 @@ pub(super) fn sections(node: &Node, table: &Table) -> Vec<String> {
         ("description", node.description.clone()),
         ("agent", AgentLink::of(node).as_str().to_owned()),
         ("seen", status.last_seen_at.map(|seen| format!("{} ago", age(seen, table.now))).unwrap_or_default()),
+        ("drained", status.drain.as_ref().map(|drain| drained(drain, table)).unwrap_or_default()),
         ("version", status.agent_version.clone().unwrap_or_default()),
         ("revision", format!("{revision} runs, {} is desired", status.desired_revision)),
         ("dropped elsewhere", elsewhere.map(dropped).unwrap_or_default()),
@@ -38,6 +40,12 @@ pub(super) fn sections(node: &Node, table: &Table) -> Vec<String> {
         if fences.is_empty() { String::new() } else { output::render(FENCES, &fences, table) },
         output::render(INTERFACES, &interfaces, table),
     ]
+}
+
+fn drained(drain: &Drain, table: &Table) -> String {
+    let by = drain.actor.name.as_ref().map(|name| format!(" by {name}")).unwrap_or_default();
+    let why = if drain.reason.is_empty() { String::new() } else { format!(": {}", drain.reason) };
+    format!("for {}{by}{why}", age(drain.since, table.now))
 }
 
 struct Row {

@@ -20,6 +20,7 @@ fn lb2() -> Value {
                "last_heard_at": "2026-11-22T20:59:58.000000Z"})
     };
     json!({"name": "lb2", "state": "fault", "since": "2026-11-22T20:55:00.000000Z", "connected": true,
+           "ready": false, "not_ready_because": "lb2 has no carrier on eth0",
            "fault": "eth0 has no carrier", "checksum": "rfc5798", "dropping": ["auth", "version"],
            "counters": {"advertisement_rcvd": 3000, "packets_dropped": 7},
            "peers": [heard("10.77.0.11", json!("lb1"), json!([])),
@@ -41,6 +42,8 @@ fn web() -> Group {
         ],
         "generation": 1, "created_at": NOW, "updated_at": NOW,
         "status": {"active": [], "unadvertised_addresses": [],
+            "switchover": {"id": "018f4e6e-7c1a-7000-8000-000000000009", "to": "lb2", "state": "requested",
+                           "requested_at": "2026-11-22T20:59:00.000000Z"},
             "members": [lb2(), {"name": "old", "state": null, "since": null, "connected": null}],
             "conditions": [{"kind": "foreign_router", "detail": "10.77.0.66 is no member.",
                             "since": "2026-11-22T20:58:00.000000Z"}]},
@@ -65,6 +68,8 @@ addresses       10.77.0.100/24
 routes          10.80.0.0/16 via 10.77.0.1 table 7
 rules           100: from 10.77.0.100/32 lookup 7
 active          nobody
+switchover      to lb2, requested, requested 60s ago
+not ready       lb2 has no carrier on eth0
 
 foreign_router for 2m
     10.77.0.66 is no member.
@@ -91,6 +96,8 @@ fn a_node_is_told_with_its_fences_and_what_is_dropped_on_each_interface() {
         "created_at": NOW, "updated_at": NOW,
         "status": {"enrolled": true, "connected": true, "last_seen_at": "2026-11-22T20:59:57.000000Z",
             "agent_version": "0.1.0", "boot_id": null,
+            "drain": {"since": "2026-11-22T20:55:00.000000Z", "reason": "new fan",
+                      "actor": {"kind": "token", "name": "on-call", "id": null}},
             "interfaces": [interface("eth0", true), interface("eth1", false)],
             "interface_counters": [
                 {"interface": "", "overflow_errors": 9},
@@ -112,6 +119,7 @@ node               lb1
 description        rack 3
 agent              connected
 seen               3s ago
+drained            for 5m by on-call: new fan
 version            0.1.0
 revision           1.6 runs, 1.7 is desired
 dropped elsewhere  overflow=9
