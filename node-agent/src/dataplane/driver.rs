@@ -34,6 +34,7 @@ use super::group::Effects;
 use super::handover::Predecessor;
 use super::instances::Instances;
 use super::lateness::Lateness;
+use super::lease::Leases;
 use super::link_monitor::{Change, LinkMonitor};
 use super::outbox::Outbox;
 use super::receive::{self, Dropped};
@@ -71,6 +72,7 @@ pub(super) struct Parts {
     pub(super) binder: Binder,
     pub(super) links: VirtualLinks,
     pub(super) gate: AcceptGate,
+    pub(super) leases: Leases,
     pub(super) announcer: Box<dyn Announcer>,
     pub(super) slots: Slots,
     pub(super) predecessor: Predecessor,
@@ -118,6 +120,7 @@ enum Wake {
     Outbox,
     Links,
     Gate,
+    Leases,
 }
 
 impl Driver {
@@ -176,8 +179,9 @@ impl Driver {
             }
             if let Some(stop_by) = self.stop_by {
                 let released = self.instances.is_empty() && self.parts.binder.is_idle();
-                let Parts { links, gate, monitor, .. } = &self.parts;
-                let removed = links.is_idle(monitor.interfaces()) && gate.is_settled();
+                let Parts { links, gate, leases, monitor, .. } = &self.parts;
+                let written = gate.is_settled() && leases.is_settled();
+                let removed = links.is_idle(monitor.interfaces()) && written;
                 if released && removed || stop_by <= clock::boottime() {
                     return Ok(released);
                 }
@@ -190,12 +194,8 @@ impl Driver {
                 Wake::Packets | Wake::Timer | Wake::Outbox => {}
                 Wake::Binder(event) => self.follow_binder(event),
                 Wake::Links => self.follow_links(),
-                // Whoever waits for it has been told.
-                Wake::Gate => {
-                    let notices = self.parts.gate.take_notices();
-                    self.effects.news |= !notices.is_empty();
-                    notices.into_iter().for_each(|text| self.parts.outbox.notice(text));
-                }
+                Wake::Gate => self.follow_gate(),
+                Wake::Leases => self.follow_leases(),
                 Wake::Kernel(change) => self.follow_kernel(change),
                 Wake::Command(Some(command)) => self.obey(command),
                 // Control has ended without asking for a stop: the groups go on.
@@ -210,7 +210,8 @@ impl Driver {
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
-        let Parts { receiver, timer, monitor, binder, links, gate, commands, outbox, .. } = &mut self.parts;
+        let Parts { receiver, timer, monitor, binder, links, gate, leases, commands, outbox, .. } =
+            &mut self.parts;
         tokio::select! {
             biased;
             outcome = receiver.readable() => outcome.map(|()| Wake::Packets),
@@ -221,6 +222,7 @@ impl Driver {
             () = outbox.writable() => Ok(Wake::Outbox),
             () = links.done() => Ok(Wake::Links),
             () = gate.done() => Ok(Wake::Gate),
+            () = leases.done() => Ok(Wake::Leases),
         }
     }
 
@@ -349,7 +351,8 @@ impl Driver {
             if let Some(text) = self.drops.count_overflow(lost, now) {
                 self.parts.outbox.notice(text);
             }
-            let Parts { monitor, binder, gate, realtime, outbox, fencing, .. } = &mut self.parts;
+            let Parts { monitor, binder, gate, leases, realtime, outbox, fencing, .. } = &mut self.parts;
+            fencing.note_nftables_lease(leases.status());
             outbox.offer(snapshot::take(
                 &self.instances,
                 monitor.interfaces(),

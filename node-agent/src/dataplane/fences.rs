@@ -17,6 +17,7 @@ pub(super) struct Fencing {
     memory: Arc<SharedMemory>,
     terms: Terms,
     self_check_acted: u64,
+    nftables_lease: FenceStatus,
     address_lease_acted: u64,
     address_lease_lapsed: u64,
 }
@@ -29,6 +30,7 @@ impl Fencing {
             memory,
             terms: Terms::default(),
             self_check_acted: 0,
+            nftables_lease: FenceStatus::default(),
             address_lease_acted: 0,
             address_lease_lapsed: 0,
         }
@@ -64,11 +66,16 @@ impl Fencing {
         self.address_lease_lapsed += 1;
     }
 
+    /// How the leases stand that advertisements renew.
+    pub(super) fn note_nftables_lease(&mut self, status: FenceStatus) {
+        self.nftables_lease = status;
+    }
+
     /// How each fence stands for these groups.
     pub(super) fn status(&self, groups: &[&Group], renewal_failure: Option<String>) -> Fences {
         Fences {
             guard: guard(self.wanted.guard, &self.memory),
-            nftables_lease: not_built(self.wanted.nftables_lease),
+            nftables_lease: unless_off(self.wanted.nftables_lease, || self.nftables_lease.clone()),
             address_lease: unless_off(self.wanted.address_lease, || {
                 let exceptions: Vec<_> =
                     [self.terms.exception(), owners(groups)].into_iter().flatten().collect();
@@ -92,11 +99,6 @@ impl Fencing {
 /// How a fence stands that the configuration may turn off; `status` is asked only if it does not.
 fn unless_off(wanted: bool, status: impl FnOnce() -> FenceStatus) -> FenceStatus {
     if wanted { status() } else { FenceStatus::off() }
-}
-
-/// What none of the parts knows yet how to do.
-fn not_built(wanted: bool) -> FenceStatus {
-    unless_off(wanted, || FenceStatus::not_armed("this version of the agent does not have it"))
 }
 
 fn guard(wanted: bool, memory: &SharedMemory) -> FenceStatus {

@@ -1,5 +1,6 @@
 //! Runs the program that changes nftables, within a time.
 
+use std::fmt;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -38,17 +39,33 @@ pub(super) enum NftError {
     Refused(String),
 }
 
+/// A table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct TableName {
+    /// Its family, in the program's words.
+    pub(super) family: &'static str,
+    /// Its name in that family.
+    pub(super) name: String,
+}
+
+impl fmt::Display for TableName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{} {}", self.family, self.name)
+    }
+}
+
 /// Has it do what the script says. Blocks.
 pub(super) fn change(script: &str) -> Result<(), NftError> {
     run(&program()?, &["-f", "-"], script).map(drop)
 }
 
-/// What the table has, in words; `None` when it shows none. Blocks.
+/// What the table has, in words, without what its named sets hold at the moment; `None` when it shows none.
+/// Blocks.
 ///
 /// # Errors
 /// When nobody can tell.
-pub(super) fn list(table: &str) -> Result<Option<String>, NftError> {
-    match run(&program()?, &["list", "table", "inet", table], "") {
+pub(super) fn list(table: &TableName) -> Result<Option<String>, NftError> {
+    match run(&program()?, &["-t", "list", "table", table.family, &table.name], "") {
         Err(NftError::Refused(_)) => Ok(None),
         listed => listed.map(Some),
     }

@@ -17,6 +17,7 @@ use super::binder::{Binder, Kernel};
 use super::driver::{Driver, Parts};
 use super::fences::Fencing;
 use super::handover::Predecessor;
+use super::lease::Leases;
 use super::link_monitor::LinkMonitor;
 use super::link_table::NetlinkLinks;
 use super::outbox::Outbox;
@@ -138,6 +139,9 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         let attachments = NetlinkAttachments::connect(agent)
             .map_err(open("the netlink connection that changes routes and rules"))?;
         let gate = AcceptGate::new(agent, background("nft")?);
+        // A thread of its own: whoever waits for the gate does not wait for the rules of the leases.
+        let leases = Leases::start(agent, background("nft of leases")?, fences.nftables_lease)
+            .map_err(open("a thread for what nftables is slow at"))?;
         let left = attachments.leftovers().await.unwrap_or_else(|error| {
             outbox.notice(error.to_string());
             Vec::new()
@@ -157,6 +161,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             binder: Binder::new(kernel, monitor.interfaces().ours(), left.into_iter().collect()),
             links: VirtualLinks::new(links, agent),
             gate,
+            leases,
             monitor,
             announcer: seams.announcer,
             predecessor: Predecessor::read(&memory, clock::boottime()),

@@ -23,10 +23,11 @@ fn shut_ipv6(priority: u8, mac_mode: MacMode) -> DesiredGroup {
     DesiredGroup { options, ..group_ipv6(priority) }
 }
 
-/// What `nft` lists on a host.
+/// What `nft` lists on a host, of the family of the tables that shut packets out.
 fn rules(lab: &Lab, host: u8) -> String {
-    let output =
-        Command::new("ip").args(["netns", "exec", &lab.host(host), "nft", "list", "ruleset"]).output();
+    let output = Command::new("ip")
+        .args(["netns", "exec", &lab.host(host), "nft", "list", "ruleset", "inet"])
+        .output();
     String::from_utf8(output.expect("nft runs").stdout).expect("text")
 }
 
@@ -153,7 +154,7 @@ fn a_table_that_a_stranger_empties_or_removes_is_there_again_and_this_is_said() 
         let said = |notices: &Vec<String>| {
             notices
                 .iter()
-                .filter(|text| text.contains("baton_0badcafe") && text.contains("there again"))
+                .filter(|text| text.contains("inet baton_0badcafe") && text.contains("there again"))
                 .count()
                 == times
         };

@@ -29,6 +29,7 @@ mod many_macvlans;
 mod mode_changes;
 mod monitor;
 mod neighbour;
+mod nftables_lease;
 mod owner;
 mod pacing;
 mod pinger;

@@ -28,7 +28,7 @@ fn in_mode(mac_mode: MacMode, accept_mode: bool, transport: Transport) -> Desire
 }
 
 fn rules(lab: &Lab) -> String {
-    let arguments = ["netns", "exec", &lab.host(1), "nft", "list", "ruleset"];
+    let arguments = ["netns", "exec", &lab.host(1), "nft", "list", "ruleset", "inet"];
     let listed = std::process::Command::new("ip").args(arguments).output().expect("nft runs");
     String::from_utf8(listed.stdout).expect("text")
 }

@@ -23,6 +23,7 @@ impl Driver {
         let mut touched = effects.touched;
         self.advertise(&effects.advertisements, &mut touched);
         self.advertise_to_peers(&effects.advertisements, &mut touched);
+        self.parts.leases.renew();
         for group in effects.hushes {
             self.announcements.cancel(group);
             self.parts.binder.hush(group);
@@ -134,6 +135,9 @@ impl Driver {
     }
 
     fn note_sent(&mut self, handle: GroupHandle, saying: Saying, at: Instant) {
+        if let Some(group) = self.instances.get(handle) {
+            self.parts.leases.note_sent(group, saying.claim, at);
+        }
         let lateness = &mut self.lateness;
         self.instances.update(handle, |group| {
             group.handle_sent(saying.claim, at).into_iter().for_each(|late| lateness.note(late));

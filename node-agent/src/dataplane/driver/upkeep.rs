@@ -1,4 +1,4 @@
-//! What groups need before they can hold anything, kept while they run: macvlans, and the table that shuts packets out.
+//! What groups need before they can hold anything, kept while they run: macvlans, and tables of nftables.
 
 use super::Driver;
 
@@ -14,12 +14,38 @@ impl Driver {
         self.parts.links.want(self.instances.links(interfaces));
         self.parts.links.follow(interfaces, &self.parts.binder.links());
         self.parts.gate.want(self.instances.shut_addresses());
+        // What an earlier life has bound is silenced as it was until it is gone.
+        if self.parts.binder.has_leftovers() {
+            self.upkeep_due = true;
+        } else {
+            let groups = self.instances.iter().map(|(_, group)| group);
+            self.parts.leases.want(groups, self.parts.monitor.interfaces());
+        }
     }
 
     /// A macvlan was made or removed, or could not be.
     pub(super) fn follow_links(&mut self) {
         self.instances.set_refused_links(self.parts.links.refused());
         (self.interfaces_changed, self.upkeep_due) = (true, true);
+    }
+
+    /// Something has become of the table that shuts packets out. Whoever waits for it has been told.
+    pub(super) fn follow_gate(&mut self) {
+        let notices = self.parts.gate.take_notices();
+        self.pass_on(notices);
+    }
+
+    /// Something has become of the leases.
+    pub(super) fn follow_leases(&mut self) {
+        self.parts.leases.examine(self.instances.iter().map(|(_, group)| group));
+        let notices = self.parts.leases.take_notices();
+        self.pass_on(notices);
+    }
+
+    /// Has control write to the log what somebody else than a group has to say.
+    fn pass_on(&mut self, notices: Vec<String>) {
+        self.effects.news |= !notices.is_empty();
+        notices.into_iter().for_each(|text| self.parts.outbox.notice(text));
     }
 
     /// Sees to it that the macvlans which addresses are on are up.
