@@ -71,6 +71,11 @@ impl Lab {
         ip(&["-n", &name, "link", "set", "eth0", "up"]);
     }
 
+    /// The numbers of the hosts.
+    pub(crate) fn hosts(&self) -> std::ops::RangeInclusive<u8> {
+        1..=self.hosts
+    }
+
     /// The name of a host's namespace.
     pub(crate) fn host(&self, host: u8) -> String {
         format!("{}-h{host}", self.prefix)

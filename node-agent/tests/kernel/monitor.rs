@@ -30,7 +30,13 @@ impl Monitor {
     /// Starts one for all hosts at once. Every line begins with `[nsid N]` for host N, and the lines stand in the
     /// order in which the kernel made the changes: there is one queue for them all.
     pub(crate) fn of_all(lab: &Lab) -> Self {
-        Self::listen(&lab.switch(), &["monitor", "address", "all-nsid"], BTreeSet::new())
+        let of_host = |host: u8| {
+            let there = lab.ip(host, &["-o", "address", "show"]);
+            let there: Vec<_> = there.lines().filter_map(address_of).collect();
+            there.into_iter().map(move |address| (format!("[nsid {host}"), alone(&address)))
+        };
+        let there = lab.hosts().flat_map(of_host).collect();
+        Self::listen(&lab.switch(), &["monitor", "address", "all-nsid"], there)
     }
 
     fn listen(namespace: &str, arguments: &[&str], there: BTreeSet<(String, String)>) -> Self {
@@ -62,7 +68,10 @@ impl Monitor {
         let mut is_change = |line: &&str| {
             let namespace = line.split_once(']').filter(|_| line.starts_with("[nsid")).map(|(nsid, _)| nsid);
             let Some(address) = address_of(line) else { return true };
-            let key = (namespace.unwrap_or_default().to_owned(), address);
+            let key = match namespace {
+                Some(namespace) => (namespace.to_owned(), alone(&address)),
+                None => (String::new(), address),
+            };
             if line.contains("Deleted") { there.remove(&key) } else { there.insert(key) }
         };
         let of_eth0 = seen.lines().filter(|line| line.contains("eth0"));
@@ -80,6 +89,11 @@ fn address_of(line: &str) -> Option<String> {
     let words: Vec<_> = line.split_whitespace().collect();
     let kind = words.iter().position(|word| matches!(*word, "inet" | "inet6"))?;
     Some(format!("{} {}", words.get(kind.checked_sub(1)?)?, words.get(kind + 1)?))
+}
+
+/// Without the interface, which the monitor of all namespaces calls by what it finds in its own.
+fn alone(address: &str) -> String {
+    address.rsplit(' ').next().unwrap_or_default().to_owned()
 }
 
 impl Drop for Monitor {
