@@ -26,6 +26,10 @@ serve: dependencies ## Run a server on 127.0.0.1 with embedded Postgres, state i
 interop: root dependencies ## Run Baton beside keepalived and FRR (root); writes docs/interop.md
 	@scripts/interop.sh
 
+.PHONY: fences
+fences: root dependencies ## Judge fences and planned moves from outside, an hour (root); writes docs/fences.md
+	@scripts/fences.sh
+
 soak: ## Run seeded faults against the core for SECONDS (600; 0: until Ctrl-C); keeps the seeds that fail
 	cargo run --profile soak --package simulator --bin baton-soak -- --seconds $(SECONDS)
 

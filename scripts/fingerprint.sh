@@ -1,6 +1,6 @@
 #!/bin/bash
 # Prints what the verdicts of a page depend on, as one hash: `core` for docs/mutants.md, `bug-bank` for
-# docs/bug-bank.md. Comments, white space and tests do not count, so that nobody waits for a campaign because
+# docs/bug-bank.md, `fences` for docs/fences.md. Comments, white space and tests do not count, so that nobody waits for a campaign because
 # of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,5 +31,11 @@ case ${1:-} in
         sources_of simulator/src
         find simulator/bug-bank -name '*.patch' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
         ;;
-    *) echo "usage: $0 core|bug-bank" >&2 && exit 2 ;;
+    fences)
+        for folder in vrrp/src api-types/src node-agent/src server/src tests/harness tests/fences; do
+            sources_of "$folder"
+        done
+        sha256sum deploy/*
+        ;;
+    *) echo "usage: $0 core|bug-bank|fences" >&2 && exit 2 ;;
 esac | sha256sum | cut -c 1-16

@@ -9,8 +9,8 @@ use std::time::Duration;
 use anyhow::Result;
 
 use crate::frame::Arp;
+use crate::host::Host;
 use crate::interrupt::stand_aside;
-use crate::lab::Host;
 use crate::wire::Wire;
 
 /// Asks until it is dropped.

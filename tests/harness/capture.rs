@@ -13,7 +13,7 @@ use crate::clock::Moment;
 use crate::frame::{Advert, Arp, Content, Frame, Mac};
 use crate::interrupt::stand_aside;
 use crate::namespace::Namespace;
-use crate::wire::Wire;
+use crate::wire::{Filter, Wire};
 
 /// A running record. Clones share it.
 #[derive(Debug, Clone)]
@@ -29,11 +29,23 @@ impl Capture {
     /// # Errors
     /// When there is no `eth0`, or without root.
     pub fn start(name: &str, namespace: &Namespace) -> Result<Self> {
+        Self::record_for(name, namespace, Filter::Everything)
+    }
+
+    /// [`Capture::start`], but for what `silent` says.
+    ///
+    /// # Errors
+    /// As [`Capture::start`].
+    pub(crate) fn start_without(name: &str, namespace: &Namespace, silent: Mac) -> Result<Self> {
+        Self::record_for(name, namespace, Filter::NotFrom(silent))
+    }
+
+    fn record_for(name: &str, namespace: &Namespace, filter: Filter) -> Result<Self> {
         let capture = Self { name: name.to_owned(), frames: Arc::default(), stopped: Arc::default() };
         let (recorder, namespace) = (capture.clone(), namespace.clone());
         let (ready, opened) = mpsc::sync_channel(1);
         thread::Builder::new().name(format!("capture {name}")).spawn(move || {
-            let wire = namespace.join().and_then(|()| Wire::open("eth0"));
+            let wire = namespace.join().and_then(|()| Wire::open_for("eth0", filter));
             match wire {
                 Ok(wire) => {
                     drop(ready.send(Ok(())));
@@ -77,6 +89,11 @@ impl Capture {
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
         self.lock().clone()
+    }
+
+    /// Forgets everything recorded so far.
+    pub fn forget(&self) {
+        self.lock().clear();
     }
 
     /// The adverts of a virtual router that arrived after `since`.

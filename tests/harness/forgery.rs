@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use anyhow::{Context, Result};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::lab::Host;
+use crate::host::Host;
 
 const VRRP: u8 = 112;
 const ALL_ROUTERS: Ipv4Addr = Ipv4Addr::new(224, 0, 0, 18);

@@ -10,8 +10,8 @@ use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use crate::clock::Moment;
+use crate::host::Host;
 use crate::interrupt::stand_aside;
-use crate::lab::Host;
 use crate::probes::{Answer, Probe, Prober, Probes};
 
 /// The header of an answer that names the host it came from.

@@ -12,7 +12,7 @@
 
 use std::cell::RefCell;
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::Ipv4Addr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -26,6 +26,7 @@ use crate::clock::Moment;
 use crate::command::output_of;
 use crate::evidence;
 use crate::frame::Mac;
+use crate::host::Host;
 use crate::interrupt::{self, stand_aside};
 use crate::leftovers;
 use crate::namespace::Namespace;
@@ -77,23 +78,6 @@ pub enum Ports {
     Lan,
     /// `mgmt0` only.
     Management,
-}
-
-/// A host of the laboratory.
-#[derive(Debug, Clone)]
-pub struct Host {
-    /// What the laboratory calls it.
-    pub name: String,
-    /// Its namespace.
-    pub namespace: Namespace,
-    /// The address of `eth0`.
-    pub lan: Ipv4Addr,
-    /// The address of `mgmt0`.
-    pub management: Ipv4Addr,
-    /// The hardware address of `eth0`.
-    pub mac: Mac,
-    /// Where its programs keep their files.
-    pub directory: PathBuf,
 }
 
 /// See the module. Everything it made is removed when it is dropped.
@@ -226,6 +210,41 @@ impl Lab {
         self.switch.nft(&format!("delete element bridge switch cut_ports {{ {} }}", ports_of(host)))
     }
 
+    /// Cuts the host off from the LAN only: it goes on speaking with the server.
+    ///
+    /// # Errors
+    /// When nft refuses.
+    pub fn cut_lan(&self, host: &Host) -> Result<Moment> {
+        self.switch.nft(&format!("add element bridge switch cut_ports {{ \"{}\" }}", lan_port(host)))?;
+        Ok(Moment::now())
+    }
+
+    /// Ends [`Lab::cut_lan`]. Answers a moment before which everything of the host was still dropped.
+    ///
+    /// # Errors
+    /// When it was not cut off.
+    pub fn heal_lan(&self, host: &Host) -> Result<Moment> {
+        let before = Moment::now();
+        self.switch.nft(&format!("delete element bridge switch cut_ports {{ \"{}\" }}", lan_port(host)))?;
+        Ok(before)
+    }
+
+    /// Takes the carrier from the host's interface on the LAN, or gives it back.
+    ///
+    /// # Errors
+    /// When `ip` fails.
+    pub fn set_carrier(&self, host: &Host, on: bool) -> Result<Moment> {
+        let (before, state) = (Moment::now(), if on { "up" } else { "down" });
+        let mut command = self.switch.command("ip");
+        output_of(command.args(["link", "set", &lan_port(host), state]))?;
+        Ok(before)
+    }
+
+    /// The host's port of the switch on the LAN: a namespace and an interface in it.
+    pub(crate) fn port(&self, host: &Host) -> (Namespace, String) {
+        (self.switch.clone(), lan_port(host))
+    }
+
     /// Makes the LAN one that carries no multicast: what routers send to the multicast groups of VRRP reaches
     /// nobody but the [`Lab::observer`].
     ///
@@ -282,60 +301,15 @@ impl Lab {
         self.captures.borrow_mut().push(capture.clone());
         Ok(capture)
     }
-}
 
-impl Host {
-    /// Whether its kernel has `address` on one of the interfaces.
+    /// [`Lab::capture`], but for what `silent` says.
     ///
     /// # Errors
-    /// When `ip` fails.
-    pub fn has_address(&self, address: Ipv4Addr) -> Result<bool> {
-        let wanted = address.to_string();
-        let links: serde_json::Value =
-            serde_json::from_str(&output_of(self.namespace.command("ip").args(["-j", "-4", "address"]))?)?;
-        let links = links.as_array().context("ip answers no list")?;
-        let addresses = links.iter().filter_map(|link| link["addr_info"].as_array()).flatten();
-        Ok(addresses.filter_map(|one| one["local"].as_str()).any(|local| local == wanted))
-    }
-
-    /// Whether some interface has the IPv6 address.
-    ///
-    /// # Errors
-    /// When `ip` fails.
-    pub fn has_ipv6_address(&self, address: Ipv6Addr) -> Result<bool> {
-        let shown = output_of(self.namespace.command("ip").args(["-6", "-o", "address"]))?;
-        Ok(shown.contains(&format!(" {address}/")))
-    }
-
-    /// Lets `eth0` speak IPv6, from `fe80::` and the last octet of its IPv4 address.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn speak_ipv6(&self) -> Result<()> {
-        self.namespace.set_sysctl("net/ipv6/conf/eth0/addr_gen_mode", "1")?;
-        self.namespace.set_sysctl("net/ipv6/conf/eth0/disable_ipv6", "0")?;
-        let address = format!("fe80::{:x}/64", self.lan.octets()[3]);
-        output_of(self.namespace.command("ip").args(["address", "add", &address, "dev", "eth0", "nodad"]))
-            .map(drop)
-    }
-
-    /// Gives `eth0` a further address of its own, as its operator would.
-    ///
-    /// # Errors
-    /// When it has it already.
-    pub fn add_address(&self, address: Ipv4Addr) -> Result<()> {
-        let address = format!("{address}/24");
-        output_of(self.namespace.command("ip").args(["address", "add", &address, "dev", "eth0"])).map(drop)
-    }
-
-    /// Removes `address` from `eth0`, as a boot does with what a kernel held before.
-    ///
-    /// # Errors
-    /// When `ip` fails.
-    pub fn flush(&self, address: Ipv4Addr) -> Result<()> {
-        let address = format!("{address}/32");
-        let mut command = self.namespace.command("ip");
-        output_of(command.args(["address", "flush", "dev", "eth0", "to", &address])).map(drop)
+    /// As [`Lab::capture`].
+    pub fn capture_without(&self, host: &Host, silent: &Host) -> Result<Capture> {
+        let capture = Capture::start_without(&host.name, &host.namespace, silent.mac)?;
+        self.captures.borrow_mut().push(capture.clone());
+        Ok(capture)
     }
 }
 
@@ -347,6 +321,10 @@ impl Drop for Lab {
         }
         leftovers::sweep(&self.prefix);
     }
+}
+
+fn lan_port(host: &Host) -> String {
+    format!("{LAN}-{}", host.name)
 }
 
 fn ports_of(host: &Host) -> String {

@@ -7,6 +7,7 @@
 //! [`ping_prober`]), and each host's kernel ([`Lab::holders`]). Waits are [`eventually()`]: until seen, or a
 //! bound, never a sleep and a look.
 
+mod answers;
 mod api;
 mod arp_prober;
 pub mod binaries;
@@ -17,6 +18,7 @@ mod eventually;
 mod evidence;
 mod forgery;
 pub mod frame;
+mod host;
 pub mod http_prober;
 mod interrupt;
 mod lab;
@@ -28,19 +30,26 @@ mod peer;
 pub mod ping_prober;
 mod probes;
 mod process;
+mod realtime;
 mod server;
 mod site;
+mod timeline;
+mod udp_echo;
+mod udp_prober;
+mod unit;
 mod web;
 mod wire;
 
+pub use answers::{Answers, Observer};
 pub use api::{Api, Reply};
 pub use arp_prober::ArpProber;
 pub use clock::Moment;
 pub use command::output_of;
 pub use eventually::{always, eventually};
 pub use forgery::Forgery;
+pub use host::Host;
 pub use interrupt::stand_aside;
-pub use lab::{Host, Lab, Ports, Subnets};
+pub use lab::{Lab, Ports, Subnets};
 pub use leftovers::prefix_owned_by;
 pub use namespace::Namespace;
 pub use node::Node;
@@ -50,4 +59,8 @@ pub use probes::{Answer, Outage, Probe, Prober, Probes};
 pub use process::{Process, is_alive};
 pub use server::Server;
 pub use site::{BOUND, Site, VIP, VRID};
+pub use timeline::{Gap, Timeline};
+pub use udp_echo::UdpEcho;
+pub use udp_prober::UdpProber;
+pub use unit::Unit;
 pub use web::Haproxy;

@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use crate::binaries;
 use crate::command::output_of;
 use crate::eventually::eventually;
-use crate::lab::Host;
+use crate::host::Host;
 use crate::process::{Process, is_alive};
 
 const TIME_TO_STOP: Duration = Duration::from_secs(15);
@@ -27,6 +27,8 @@ pub struct Node {
     pub host: Host,
     program: PathBuf,
     configuration: PathBuf,
+    /// What every agent's configuration says.
+    basic: String,
     agent: RefCell<Option<Process>>,
 }
 
@@ -39,17 +41,26 @@ impl Node {
         let directory = &host.directory;
         let (configuration, token) = (directory.join("agent.toml"), directory.join("join-token"));
         fs::write(&token, join_token)?;
-        let text = format!(
+        let basic = format!(
             "state_dir = {:?}\nsocket = {:?}\n\n\
              [server]\nurl = \"{server_url}\"\njoin_token_file = {token:?}\n",
             directory.join("state"),
             directory.join("agent.sock"),
         );
-        fs::write(&configuration, text)?;
         let agent = RefCell::default();
-        let node = Self { host: host.clone(), program: program.to_owned(), configuration, agent };
+        let node = Self { host: host.clone(), program: program.to_owned(), configuration, basic, agent };
+        node.configure("")?;
         node.restart()?;
         Ok(node)
+    }
+
+    /// Adds `sections` to its configuration, in place of what was added before. The agent reads it at its next
+    /// start.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn configure(&self, sections: &str) -> Result<()> {
+        fs::write(&self.configuration, format!("{}\n{sections}", self.basic)).context("cannot configure")
     }
 
     /// Its name.
@@ -110,6 +121,29 @@ impl Node {
         kill(self.worker()?, Signal::SIGKILL).context("cannot kill the worker")
     }
 
+    /// Sends a signal to the worker, and only to it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn signal_worker(&self, signal: Signal) -> Result<()> {
+        kill(self.worker()?, signal).with_context(|| format!("cannot send {signal} to the worker"))
+    }
+
+    /// Sends a signal to the parent, and only to it.
+    ///
+    /// # Errors
+    /// When no agent runs.
+    pub fn signal_parent(&self, signal: Signal) -> Result<()> {
+        kill(self.parent()?, signal).with_context(|| format!("cannot send {signal} to the parent"))
+    }
+
+    /// Sends a signal to every process on the host, the parent first.
+    pub fn signal_all(&self, signal: Signal) {
+        for pid in self.host.namespace.processes() {
+            let _ended_meanwhile = kill(pid, signal);
+        }
+    }
+
     /// Kills the parent, and only it.
     ///
     /// # Errors
@@ -120,13 +154,20 @@ impl Node {
         Ok(())
     }
 
+    /// The process id of the parent.
+    ///
+    /// # Errors
+    /// When no agent runs.
+    pub fn parent(&self) -> Result<Pid> {
+        self.agent.borrow().as_ref().map(Process::pid).context("no agent runs")
+    }
+
     /// The process id of the worker.
     ///
     /// # Errors
     /// When no agent runs, or there is no worker now.
     pub fn worker(&self) -> Result<Pid> {
-        let parent = self.agent.borrow().as_ref().map(Process::pid).context("no agent runs")?;
-        self.worker_of(parent)
+        self.worker_of(self.parent()?)
     }
 
     fn worker_of(&self, parent: Pid) -> Result<Pid> {

@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use crate::binaries;
 use crate::command::output_of;
-use crate::lab::{Host, Lab, Ports};
+use crate::host::Host;
+use crate::lab::{Lab, Ports};
 use crate::server::Server;
 
 /// See the module.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use crate::lab::Host;
+use crate::host::Host;
 use crate::process::Process;
 
 /// What a keepalived takes part in.

@@ -10,8 +10,8 @@ use anyhow::{Context, Result};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::clock::Moment;
+use crate::host::Host;
 use crate::interrupt::stand_aside;
-use crate::lab::Host;
 use crate::probes::{Answer, Probe, Prober, Probes};
 
 /// An answer later than this counts as lost. A lost packet is never answered, so that waiting hides nothing,

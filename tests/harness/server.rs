@@ -12,7 +12,8 @@ use nix::unistd::Pid;
 use crate::api::Api;
 use crate::binaries;
 use crate::eventually::eventually;
-use crate::lab::{Host, Lab, Ports};
+use crate::host::Host;
+use crate::lab::{Lab, Ports};
 use crate::process::Process;
 
 const PORT: u16 = 8443;

@@ -18,7 +18,8 @@ use crate::capture::Capture;
 use crate::clock::Moment;
 use crate::eventually::eventually;
 use crate::frame::Advert;
-use crate::lab::{Host, Lab, Ports};
+use crate::host::Host;
+use crate::lab::{Lab, Ports};
 use crate::node::Node;
 use crate::server::Server;
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::{Result, anyhow};
 
 use crate::eventually::eventually;
+use crate::host::Host;
 use crate::http_prober::SERVED_BY;
-use crate::lab::Host;
 use crate::process::Process;
 
 const COMMON: &str = "

@@ -11,8 +11,10 @@ use nix::sys::socket::{
     sendmsg, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
+use socket2::{SockFilter, SockRef};
 
 use crate::clock::Moment;
+use crate::frame::Mac;
 
 /// The `sll_pkttype` of a frame that this host sends itself.
 const PACKET_OUTGOING: u8 = 4;
@@ -20,6 +22,47 @@ const LONGEST_FRAME: usize = 2048;
 /// A wait for a frame ends after this, so that a reader can notice that it shall stop.
 const PATIENCE_US: i64 = 50_000;
 const RECEIVE_BUFFER: usize = 8 << 20;
+
+/// Which frames are received.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filter {
+    Everything,
+    ArpReplies,
+    NotFrom(Mac),
+    /// For those who only send.
+    Nothing,
+}
+
+// Instructions of classic BPF (Linux, `networking/filter`); the last says how much of a frame is received.
+const LOAD_WORD: u16 = 0x20;
+const LOAD_HALF: u16 = 0x28;
+const JUMP_IF_EQUAL: u16 = 0x15;
+const RETURN: u16 = 0x06;
+
+/// Of Ethernet's ARP the replies, whole, and nothing else.
+fn arp_replies() -> [SockFilter; 6] {
+    [
+        SockFilter::new(LOAD_HALF, 0, 0, 12),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 3, 0x0806),
+        SockFilter::new(LOAD_HALF, 0, 0, 20),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 1, 2),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
+
+/// Everything but what comes from `sender`.
+fn all_but(Mac([a, b, c, d, e, f]): Mac) -> [SockFilter; 6] {
+    let (high, low) = (u32::from(u16::from_be_bytes([a, b])), u32::from_be_bytes([c, d, e, f]));
+    [
+        SockFilter::new(LOAD_HALF, 0, 0, 6),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 2, high),
+        SockFilter::new(LOAD_WORD, 0, 0, 8),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, low),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(RETURN, 0, 0, 0),
+    ]
+}
 
 /// See the module.
 #[derive(Debug)]
@@ -34,6 +77,14 @@ impl Wire {
     /// # Errors
     /// When there is no such interface in the namespace, or without root.
     pub(crate) fn open(interface: &str) -> Result<Self> {
+        Self::open_for(interface, Filter::Everything)
+    }
+
+    /// [`Wire::open`] for some of the frames only, so that the others cost nothing.
+    ///
+    /// # Errors
+    /// As [`Wire::open`].
+    pub(crate) fn open_for(interface: &str, filter: Filter) -> Result<Self> {
         let interface = getifaddrs()?
             .filter(|address| address.interface_name == interface)
             .find_map(|address| address.address?.as_link_addr().copied())
@@ -41,6 +92,13 @@ impl Wire {
         let socket =
             socket(AddressFamily::Packet, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::EthAll)
                 .context("cannot open a packet socket")?;
+        match filter {
+            Filter::Everything => Ok(()),
+            Filter::NotFrom(sender) => SockRef::from(&socket).attach_filter(&all_but(sender)),
+            Filter::ArpReplies => SockRef::from(&socket).attach_filter(&arp_replies()),
+            Filter::Nothing => SockRef::from(&socket).attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)]),
+        }
+        .context("cannot filter")?;
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
         setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(0, PATIENCE_US))?;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use e2e::{
-    ArpProber, Haproxy, Keepalived, Lab, Moment, Namespace, Ports, Subnets, VrrpInstance, eventually,
-    http_prober, ping_prober,
+    ArpProber, Haproxy, Keepalived, Lab, Moment, Namespace, Observer, Ports, Subnets, UdpEcho, UdpProber,
+    VrrpInstance, eventually, http_prober, output_of, ping_prober,
 };
 
 const BOUND: Duration = Duration::from_secs(15);
@@ -54,6 +54,58 @@ fn a_dead_keepalived_is_seen_by_every_witness() -> Result<()> {
 
         lab.heal(&n1)?;
         eventually("n1 holds it alone", BOUND, || lab.only_holder(vip, "n1"))
+    })
+}
+
+#[test]
+fn probes_that_a_cut_lan_drops_are_lost_and_make_a_gap() -> Result<()> {
+    const CUT: Duration = Duration::from_millis(200);
+    Lab::run(|lab| {
+        let (n1, client) = (lab.host("n1", 11, Ports::Lan)?, lab.host("client", 50, Ports::Lan)?);
+        let observer = lab.host("observer", 60, Ports::Lan)?;
+        n1.add_address(INSTANCE.address)?;
+        let _service = UdpEcho::start(&n1)?;
+        let addresses = [n1.lan, INSTANCE.address];
+        let prober = UdpProber::start(&client, &addresses, Duration::from_millis(1))?;
+        let asking = Observer::start(lab, &observer, &[&n1], &addresses, Duration::from_millis(5))?;
+        prober.warm_up(BOUND)?;
+
+        let cut = lab.cut_lan(&n1)?;
+        std::thread::sleep(CUT);
+        let healed = lab.heal_lan(&n1)?;
+        let lasted = healed - cut;
+        prober.warm_up(BOUND)?;
+        for (timeline, answers) in prober.finish()?.iter().zip(asking.finish()?) {
+            let (sent, lost) = timeline.lost(cut);
+            ensure!((100..sent).contains(&lost), "{lost} of {sent} lost");
+            let gap = timeline.worst_gap(cut).length;
+            ensure!(gap + timeline.worst_stall(cut) >= lasted, "{gap:?} of {lasted:?}");
+            ensure!(answers.none_since(cut) >= CUT / 2, "{:?}", answers.none_since(cut));
+            ensure!(answers.two(cut) == Duration::ZERO, "{:?}", answers.two(cut));
+        }
+        Ok(())
+    })
+}
+
+#[test]
+fn two_hosts_that_answer_are_two_also_with_one_mac_address() -> Result<()> {
+    Lab::run(|lab| {
+        let (n1, n2) = (lab.host("n1", 11, Ports::Lan)?, lab.host("n2", 12, Ports::Lan)?);
+        let observer = lab.host("observer", 60, Ports::Lan)?;
+        let mac = n1.mac.to_string();
+        let mut command = n2.namespace.command("ip");
+        output_of(command.args(["link", "set", "eth0", "address", &mac]))?;
+        for node in [&n1, &n2] {
+            node.add_address(INSTANCE.address)?;
+        }
+        let addresses = [INSTANCE.address, n2.lan];
+        let begun = Moment::now();
+        let asking = Observer::start(lab, &observer, &[&n1, &n2], &addresses, Duration::from_millis(5))?;
+        std::thread::sleep(Duration::from_millis(500));
+        let answers = asking.finish()?;
+        ensure!(answers[0].two(begun) >= Duration::from_millis(100), "{:?}", answers[0].two(begun));
+        ensure!(answers[1].two(begun) == Duration::ZERO, "only n2 has it: {:?}", answers[1].two(begun));
+        Ok(())
     })
 }
 

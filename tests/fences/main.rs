@@ -1,0 +1,194 @@
+//! `make fences`: every way in which addresses move or must not, judged by a client and an observer.
+//!
+//! A campaign consists of cells (scenario, interval, MAC mode). Each finished cell is kept, so that a campaign
+//! that was interrupted, or ran out of time, goes on where it ended; a cell that was judged on other sources is
+//! judged again.
+
+mod bench;
+mod cell;
+mod expected;
+mod measure;
+mod report;
+mod scenario;
+mod scenarios;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::Parser;
+use e2e::{Lab, Subnets, binaries};
+use nix::unistd::geteuid;
+
+use crate::bench::Bench;
+use crate::cell::{Cell, MacMode, Shape};
+use crate::expected::Bounds;
+use crate::scenario::{ALL, Scenario};
+
+/// Judges fences and planned moves from outside, in network namespaces (root).
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Where cells and the report are kept.
+    #[arg(long, value_name = "DIRECTORY", default_value_os_t = binaries::workspace().join("target/fences"))]
+    keep: PathBuf,
+    /// No cell begins after this many minutes; the longest takes eleven.
+    #[arg(long, default_value_t = 48)]
+    minutes: u64,
+    /// Only these scenarios.
+    #[arg(long, value_delimiter = ',', value_name = "NAME")]
+    scenarios: Vec<String>,
+    /// The intervals, in milliseconds.
+    #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1_000])]
+    intervals: Vec<u32>,
+    /// The MAC modes.
+    #[arg(long, value_delimiter = ',', default_values = ["interface", "virtual"])]
+    mac_modes: Vec<MacMode>,
+    /// How many groups a bench has.
+    #[arg(long, default_value_t = 20)]
+    groups: u8,
+    /// How many runs a cell shall have, in place of what its scenario says.
+    #[arg(long)]
+    runs: Option<usize>,
+    /// How exactly times are judged.
+    #[arg(long, default_value = "exact")]
+    bounds: Bounds,
+    /// What is judged; cells that were judged with another value are judged again.
+    #[arg(long, default_value = "")]
+    fingerprint: String,
+    /// A page to write the table to.
+    #[arg(long, value_name = "FILE")]
+    page: Option<PathBuf>,
+}
+
+fn main() -> ExitCode {
+    match campaign(&Arguments::parse()) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether every cell passes.
+fn campaign(arguments: &Arguments) -> Result<bool> {
+    ensure!(geteuid().is_root(), "run as root: the campaign makes network namespaces");
+    let chosen: Vec<Scenario> =
+        ALL.iter().filter(|one| is_chosen(one, &arguments.scenarios)).copied().collect();
+    ensure!(!chosen.is_empty(), "there is no such scenario");
+    let until = Instant::now() + Duration::from_secs(arguments.minutes * 60);
+    let kept_in = arguments.keep.join("cells");
+    let mut cells = Vec::new();
+    for shape in shapes(arguments, &chosen) {
+        let here = |one: &&Scenario| {
+            one.groups.unwrap_or(arguments.groups) == shape.groups
+                && one.only_at.is_none_or(|only| only == shape.interval_ms)
+        };
+        let mut bench_cells: Vec<(Cell, Scenario)> = chosen
+            .iter()
+            .filter(here)
+            .map(|scenario| {
+                let wanted = arguments.runs.unwrap_or(scenario.runs);
+                let empty = Cell::empty(scenario, shape, wanted, &arguments.fingerprint);
+                (empty.kept(&kept_in).unwrap_or(empty), *scenario)
+            })
+            .collect();
+        while let Some(next) = bench_cells.iter().position(|(cell, _)| is_open(cell)) {
+            if Instant::now() >= until {
+                break;
+            }
+            let failed_before = failures(&bench_cells);
+            if let Err(error) = on_one_bench(shape, &mut bench_cells, until, arguments) {
+                eprintln!("{error:#}");
+                // It was no scenario, but the bench.
+                if failures(&bench_cells) == failed_before {
+                    bench_cells[next].0.error = Some(format!("{error:#}"));
+                }
+            }
+        }
+        cells.extend(bench_cells);
+        report::write_json(&cells, arguments.bounds, &arguments.keep.join("report.json"))?;
+        if let Some(page) = &arguments.page {
+            let judged = &arguments.fingerprint;
+            fs::write(page, report::page(&cells, &chosen, judged, &machine(), arguments.bounds))?;
+        }
+    }
+    let table = report::table(&cells, arguments.bounds);
+    println!("{table}");
+    fs::write(arguments.keep.join("table.md"), &table)?;
+    Ok(cells.iter().all(|(cell, scenario)| cell.passes(scenario, arguments.bounds)))
+}
+
+/// The benches: first those that most scenarios share.
+fn shapes(arguments: &Arguments, chosen: &[Scenario]) -> Vec<Shape> {
+    let own = chosen.iter().filter_map(|scenario| scenario.groups);
+    let sizes: BTreeSet<u8> = own.chain([arguments.groups]).collect();
+    let mut shapes = Vec::new();
+    for groups in sizes {
+        for &interval_ms in &arguments.intervals {
+            for &mac_mode in &arguments.mac_modes {
+                shapes.push(Shape { interval_ms, mac_mode, groups });
+            }
+        }
+    }
+    shapes
+}
+
+fn is_chosen(scenario: &Scenario, names: &[String]) -> bool {
+    names.is_empty() || names.iter().any(|name| name == scenario.name)
+}
+
+const fn is_open(cell: &Cell) -> bool {
+    cell.runs.len() < cell.wanted && cell.error.is_none()
+}
+
+/// Runs what is open on a fresh bench. After an error the bench is not to be trusted any more.
+fn on_one_bench(
+    shape: Shape,
+    cells: &mut [(Cell, Scenario)],
+    until: Instant,
+    arguments: &Arguments,
+) -> Result<()> {
+    let (kept_in, bounds) = (arguments.keep.join("cells"), arguments.bounds);
+    Lab::run_on(Subnets::default(), |lab| {
+        let begun = Instant::now();
+        let bench = Bench::set_up(lab, shape)?;
+        println!("a bench stands after {:.1} s", begun.elapsed().as_secs_f64());
+        for (cell, scenario) in cells {
+            let begun = Instant::now();
+            while is_open(cell) && Instant::now() < until {
+                match scenario.run(&bench) {
+                    Ok(runs) => cell.runs.extend(runs),
+                    Err(error) => {
+                        cell.error = Some(format!("{error:#}"));
+                        cell.keep(&kept_in)?;
+                        return Err(error);
+                    }
+                }
+                if !is_open(cell) {
+                    cell.keep(&kept_in)?;
+                    let took = begun.elapsed().as_secs_f64();
+                    println!("{}: {} ({took:.1} s)", cell.name(), report::verdict(cell, scenario, bounds));
+                    for run in cell.failed(scenario, bounds).iter().take(2) {
+                        eprintln!("{run}");
+                    }
+                }
+            }
+        }
+        Ok(())
+    })
+}
+
+fn failures(cells: &[(Cell, Scenario)]) -> usize {
+    cells.iter().filter(|(cell, _)| cell.error.is_some()).count()
+}
+
+fn machine() -> String {
+    let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let processors = std::thread::available_parallelism().map_or(0, usize::from);
+    format!("Linux {}, {processors} processors", kernel.trim())
+}

@@ -1,0 +1,134 @@
+//! One measurement: the client's probes and the observer's questions from before a fault until all is quiet.
+
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::frame::{Content, Frame};
+use e2e::{Moment, Observer, UdpProber};
+use serde::{Deserialize, Serialize};
+
+use crate::bench::{BOUND, Bench, GroupPlan};
+
+/// How many frames around the first lost probe are kept of a run that failed.
+const EXCERPT: usize = 16;
+
+/// What one group's client and observer saw of one fault. Times are in milliseconds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Run {
+    pub(crate) group: u8,
+    /// How many probes were sent, and how many of them were not answered.
+    pub(crate) sent: usize,
+    pub(crate) lost: usize,
+    /// The longest time between two answers, less what the prober did not send.
+    pub(crate) gap_ms: f64,
+    /// The longest time with two answers to one question of the observer, and with none.
+    pub(crate) two_answers_ms: f64,
+    pub(crate) none_ms: f64,
+    /// How many advertisements another member than `n1` has sent.
+    pub(crate) others_adverts: usize,
+    /// Active_Down_Interval of the group's Backup.
+    pub(crate) active_down_ms: f64,
+    /// The longest pause of the prober itself.
+    pub(crate) stall_ms: f64,
+    /// The longest that a probe waited on a node for the service that answers, which is the ruler's own.
+    pub(crate) echo_delay_ms: f64,
+    /// What was on the wire around the first lost probe.
+    pub(crate) excerpt: Vec<String>,
+}
+
+/// A measurement under way.
+pub(crate) struct Trial {
+    prober: UdpProber,
+    observer: Observer,
+    since: Moment,
+}
+
+impl Trial {
+    /// Begins to probe and to ask, and waits until every address answers.
+    pub(crate) fn begin(bench: &Bench<'_>) -> Result<Self> {
+        let addresses = bench.addresses();
+        let prober = UdpProber::start(&bench.client, &addresses, bench.shape.probe_every())?;
+        let nodes = [&bench.n1.host, &bench.n2.host];
+        let observer =
+            Observer::start(bench.lab, &bench.observer, &nodes, &addresses, bench.shape.ask_every())?;
+        prober.warm_up(BOUND)?;
+        bench.echo_delay();
+        bench.marked();
+        Ok(Self { prober, observer, since: Moment::now() })
+    }
+
+    /// Ends it and tells what was seen since it had begun.
+    pub(crate) fn finish(self, bench: &Bench<'_>) -> Result<Vec<Run>> {
+        let answers = self.observer.finish()?;
+        let timelines = self.prober.finish()?;
+        let (mut runs, since) = (Vec::new(), bench.marked().unwrap_or(self.since));
+        let frames = bench.capture.frames();
+        let echo_delay_ms = milliseconds(bench.echo_delay());
+        for ((group, timeline), answers) in bench.groups.iter().zip(&timelines).zip(&answers) {
+            let (sent, lost) = timeline.lost(since);
+            let first_lost = timeline.unanswered(since).first().copied();
+            let gap = timeline.worst_gap(since);
+            runs.push(Run {
+                group: group.vrid,
+                sent,
+                lost,
+                gap_ms: milliseconds(gap.length),
+                two_answers_ms: milliseconds(answers.two(since)),
+                none_ms: milliseconds(answers.none_since(since)),
+                others_adverts: others_adverts(bench, &frames, group.vrid, since),
+                active_down_ms: milliseconds(group.active_down(bench.interval())),
+                stall_ms: milliseconds(timeline.worst_stall(since)),
+                echo_delay_ms,
+                excerpt: first_lost.or(gap.began).map(|at| excerpt(&frames, group, at)).unwrap_or_default(),
+            });
+        }
+        Ok(runs)
+    }
+}
+
+/// For people: what was seen, and what was on the wire around it.
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { group, sent, lost, gap_ms, two_answers_ms, none_ms, stall_ms, echo_delay_ms, .. } = self;
+        writeln!(
+            f,
+            "group {group}: {lost} of {sent} probes lost, a gap of {gap_ms} ms, two answers for \
+             {two_answers_ms} ms, none for {none_ms} ms; own delays: {stall_ms} and {echo_delay_ms} ms"
+        )?;
+        self.excerpt.iter().try_for_each(|line| writeln!(f, "    {line}"))
+    }
+}
+
+fn others_adverts(bench: &Bench<'_>, frames: &[Frame], vrid: u8, since: Moment) -> usize {
+    let others = |frame: &&Frame| match &frame.content {
+        Content::Advert(advert) => {
+            frame.at > since && advert.vrid == vrid && advert.from != bench.n1.host.lan
+        }
+        Content::Arp(_) => false,
+    };
+    frames.iter().filter(others).count()
+}
+
+/// What was said about a group just before and after `at`.
+fn excerpt(frames: &[Frame], group: &GroupPlan, at: Moment) -> Vec<String> {
+    let about = |frame: &&Frame| match &frame.content {
+        Content::Advert(advert) => advert.vrid == group.vrid,
+        Content::Arp(arp) => arp.sender == group.address || arp.target == group.address,
+    };
+    let frames: Vec<&Frame> = frames.iter().filter(about).collect();
+    let middle = frames.partition_point(|frame| frame.at < at);
+    let shown = &frames[middle.saturating_sub(EXCERPT / 2)..frames.len().min(middle + EXCERPT / 2)];
+    let mut lines = vec![format!("first lost probe or start of the gap: {at}")];
+    lines.extend(shown.iter().map(|frame| {
+        let mut line = String::new();
+        let after = if frame.at >= at { milliseconds(frame.at - at) } else { -milliseconds(at - frame.at) };
+        let _into_a_string = write!(line, "{after:+9.3} ms  {frame}");
+        line
+    }));
+    lines
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}

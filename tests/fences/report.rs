@@ -1,0 +1,120 @@
+//! What the campaign leaves: `report.json` for machines, a table for people, and the page in `docs/`.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde::Serialize;
+
+use crate::cell::{Cell, MacMode};
+use crate::expected::Bounds;
+use crate::scenario::Scenario;
+
+/// A line of `report.json`. Times are in milliseconds. A cell with fewer runs than it shall have does not pass.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    scenario: &'a str,
+    interval_ms: u32,
+    mac_mode: MacMode,
+    runs: usize,
+    worst_gap_ms: f64,
+    median_gap_ms: f64,
+    lost_probes_max: usize,
+    two_answers_ms_max: f64,
+    none_ms_max: f64,
+    pass: bool,
+}
+
+impl<'a> Line<'a> {
+    fn of(cell: &'a Cell, scenario: &Scenario, bounds: Bounds) -> Self {
+        Self {
+            scenario: &cell.scenario,
+            interval_ms: cell.interval_ms,
+            mac_mode: cell.mac_mode,
+            runs: cell.runs.len(),
+            worst_gap_ms: cell.worst(|run| run.gap_ms),
+            median_gap_ms: cell.median_gap(),
+            lost_probes_max: cell.lost_max(),
+            two_answers_ms_max: cell.worst(|run| run.two_answers_ms),
+            none_ms_max: cell.worst(|run| run.none_ms),
+            pass: cell.passes(scenario, bounds),
+        }
+    }
+}
+
+/// Writes the cells, each with its scenario, as JSON.
+pub(crate) fn write_json(cells: &[(Cell, Scenario)], bounds: Bounds, file: &Path) -> Result<()> {
+    let lines: Vec<Line<'_>> =
+        cells.iter().map(|(cell, scenario)| Line::of(cell, scenario, bounds)).collect();
+    fs::create_dir_all(file.parent().context("a report without a directory")?)?;
+    let new = file.with_extension("new");
+    fs::write(&new, format!("{}\n", serde_json::to_string_pretty(&lines)?))?;
+    fs::rename(&new, file).with_context(|| format!("cannot write {}", file.display()))
+}
+
+/// How a cell went, in a word or two.
+pub(crate) fn verdict(cell: &Cell, scenario: &Scenario, bounds: Bounds) -> String {
+    match (cell.passes(scenario, bounds), cell.failed(scenario, bounds).len()) {
+        (true, _) => "pass".to_owned(),
+        (false, 0) if cell.runs.is_empty() => "not run".to_owned(),
+        (false, 0) => format!("incomplete, {} of {}", cell.runs.len(), cell.wanted),
+        (false, failed) => format!("FAIL, {failed} of {}", cell.runs.len()),
+    }
+}
+
+/// The table as Markdown.
+pub(crate) fn table(cells: &[(Cell, Scenario)], bounds: Bounds) -> String {
+    let mut text = String::from(
+        "| Scenario | Interval | MAC mode | Runs | Worst gap | Median gap | Lost | Two answers | None | Verdict |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for (cell, scenario) in cells {
+        let line = Line::of(cell, scenario, bounds);
+        let _into_a_string = writeln!(
+            text,
+            "| {} | {} ms | {} | {} | {:.1} | {:.1} | {} | {:.1} | {:.1} | {} |",
+            line.scenario,
+            line.interval_ms,
+            line.mac_mode.as_str(),
+            line.runs,
+            line.worst_gap_ms,
+            line.median_gap_ms,
+            line.lost_probes_max,
+            line.two_answers_ms_max,
+            line.none_ms_max,
+            verdict(cell, scenario, bounds),
+        );
+    }
+    text
+}
+
+/// The page that is kept in the repository.
+pub(crate) fn page(
+    cells: &[(Cell, Scenario)],
+    scenarios: &[Scenario],
+    judged: &str,
+    machine: &str,
+    bounds: Bounds,
+) -> String {
+    let mut text = format!(
+        "# Fences, as seen from outside\n\n\
+         `make fences` writes this page: real agents and a real server in network namespaces, and a client and an\n\
+         observer that judge them. The client sends a UDP packet to each virtual address every millisecond through\n\
+         its kernel's own ARP cache and reads the kernel's time stamps; the observer, another host, asks for each\n\
+         address by ARP every 5 ms and sees at which ports of the switch answers come in. Each of many groups,\n\
+         whose advertisements fall at different times, is a run. All times are in milliseconds: the longest time\n\
+         between two answers to a client, the longest time in which two nodes answered the observer, or none did.\n\
+         Lost is the most probes that one run lost.\n\n\
+         Judged: `{judged}` (`scripts/fingerprint.sh fences`), on {machine}.\n\n"
+    );
+    text.push_str("| Scenario | What happens | Promised |\n|---|---|---|\n");
+    for scenario in scenarios {
+        let promised = scenario.expected.in_words();
+        let _into_a_string = writeln!(text, "| {} | {} | {promised} |", scenario.name, scenario.what);
+    }
+    let passed = cells.iter().filter(|(cell, scenario)| cell.passes(scenario, bounds)).count();
+    let _into_a_string =
+        write!(text, "\n{passed} of {} cells pass.\n\n{}", cells.len(), table(cells, bounds));
+    text
+}

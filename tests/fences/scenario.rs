@@ -1,0 +1,88 @@
+//! What a scenario is, and all of them.
+
+use anyhow::Result;
+
+use crate::bench::Bench;
+use crate::expected::Expected;
+use crate::measure::{Run, Trial};
+use crate::scenarios;
+
+/// A fault or a wish, and what shall come of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scenario {
+    /// Its name in the report.
+    pub(crate) name: &'static str,
+    /// What is done, in a sentence.
+    pub(crate) what: &'static str,
+    pub(crate) expected: Expected,
+    /// How many runs a cell shall have.
+    pub(crate) runs: usize,
+    /// Has a bench of its own, with so many groups and a client that asks less often.
+    pub(crate) groups: Option<u8>,
+    /// The only interval, in milliseconds, at which it is judged.
+    pub(crate) only_at: Option<u32>,
+    /// Done before anything is measured.
+    pub(crate) prepare: fn(&Bench<'_>) -> Result<()>,
+    /// Done while it is measured, until all is quiet again.
+    pub(crate) act: fn(&Bench<'_>) -> Result<()>,
+    /// Done afterwards, so that `n1` will hold everything again.
+    pub(crate) restore: fn(&Bench<'_>) -> Result<()>,
+}
+
+/// How many runs are enough for most.
+pub(crate) const RUNS: usize = 20;
+
+impl Scenario {
+    /// A scenario that needs neither preparation nor restoration.
+    pub(crate) const fn new(
+        name: &'static str,
+        what: &'static str,
+        expected: Expected,
+        act: fn(&Bench<'_>) -> Result<()>,
+    ) -> Self {
+        let (groups, only_at) = (None, None);
+        Self { name, what, expected, runs: RUNS, groups, only_at, prepare: nothing, act, restore: nothing }
+    }
+
+    /// Does it once on a bench that has settled, and leaves it settled.
+    pub(crate) fn run(&self, bench: &Bench<'_>) -> Result<Vec<Run>> {
+        (self.prepare)(bench)?;
+        let trial = Trial::begin(bench)?;
+        (self.act)(bench)?;
+        let runs = trial.finish(bench)?;
+        (self.restore)(bench)?;
+        bench.settle()?;
+        Ok(runs)
+    }
+}
+
+fn nothing(_: &Bench<'_>) -> Result<()> {
+    Ok(())
+}
+
+/// Every scenario, in the order of the report.
+pub(crate) const ALL: &[Scenario] = &[
+    scenarios::undisturbed::UNDISTURBED,
+    scenarios::stop::STOPPED,
+    scenarios::stop::RETURNS,
+    scenarios::restart::RESTARTED,
+    scenarios::restart::UPGRADED,
+    scenarios::priority::LOWERED,
+    scenarios::priority::RAISED,
+    scenarios::membership::MEMBER_REMOVED,
+    scenarios::membership::ADDRESS_REMOVED,
+    scenarios::crash::WORKER_KILLED,
+    scenarios::crash::PARENT_KILLED,
+    scenarios::crash::ALL_KILLED,
+    scenarios::hang::WORKER_STOPPED,
+    scenarios::hang::ALL_STOPPED,
+    scenarios::alone::GUARD,
+    scenarios::alone::NFTABLES_LEASE,
+    scenarios::alone::ADDRESS_LEASE,
+    scenarios::alone::SELF_CHECK,
+    scenarios::link::INTERFACE_DOWN,
+    scenarios::link::CARRIER_LOST,
+    scenarios::split::CUT_OFF,
+    scenarios::split::HEALED,
+    scenarios::saturated::SATURATED,
+];

@@ -1,0 +1,105 @@
+//! Each fence with all others off, against what it is for.
+
+use anyhow::Result;
+use nix::sys::signal::Signal;
+
+use crate::bench::Bench;
+use crate::expected::Expected;
+use crate::scenario::Scenario;
+
+pub(crate) const GUARD: Scenario = Scenario {
+    prepare: |bench| only(bench, "guard"),
+    restore: all,
+    ..Scenario::new(
+        "guard_alone",
+        "the holder's worker hangs (SIGSTOP); only the guard is on",
+        Expected::Failure,
+        |bench| {
+            std::thread::sleep(bench.random_phase());
+            bench.n1.signal_worker(Signal::SIGSTOP)?;
+            bench.wait_until_decided()?;
+            bench.tail();
+            Ok(())
+        },
+    )
+};
+
+pub(crate) const NFTABLES_LEASE: Scenario = Scenario {
+    prepare: |bench| only(bench, "nftables_lease"),
+    restore: all,
+    ..Scenario::new(
+        "nftables_lease_alone",
+        "every process of the holder's agent is killed; only the nftables lease is on",
+        Expected::Failure,
+        kill_all,
+    )
+};
+
+pub(crate) const ADDRESS_LEASE: Scenario = Scenario {
+    prepare: |bench| only(bench, "address_lease"),
+    restore: all,
+    ..Scenario::new(
+        "address_lease_alone",
+        "every process of the holder's agent is killed; only the kernel's address lease is on",
+        Expected::WholeSeconds,
+        |bench| {
+            kill_all(bench)?;
+            bench.wait_until_only(&bench.n2, &bench.n1)
+        },
+    )
+};
+
+pub(crate) const SELF_CHECK: Scenario = Scenario {
+    prepare: |bench| {
+        only(bench, "self_check")?;
+        bench.n1.signal_all(Signal::SIGSTOP);
+        moved(bench)
+    },
+    restore: all,
+    ..Scenario::new(
+        "self_check_alone",
+        "the holder's agent goes on (SIGCONT) after another has taken over; only the self-check is on",
+        Expected::Failure,
+        |bench| {
+            std::thread::sleep(bench.random_phase());
+            bench.n1.signal_all(Signal::SIGCONT);
+            bench.mark();
+            std::thread::sleep(bench.interval() * 4);
+            bench.wait_until_only(&bench.n1, &bench.n2)?;
+            bench.tail();
+            Ok(())
+        },
+    )
+};
+
+fn only(bench: &Bench<'_>, fence: &str) -> Result<()> {
+    let settings: Vec<String> = ["guard", "nftables_lease", "address_lease", "self_check"]
+        .map(|name| format!("{name} = {}", name == fence))
+        .into();
+    begin_anew(bench, &format!("[fences]\n{}\n", settings.join("\n")))?;
+    bench.settle()
+}
+
+fn all(bench: &Bench<'_>) -> Result<()> {
+    bench.n1.signal_all(Signal::SIGCONT);
+    begin_anew(bench, "")
+}
+
+fn begin_anew(bench: &Bench<'_>, settings: &str) -> Result<()> {
+    bench.n1.configure(settings)?;
+    bench.n1.kill()?;
+    bench.n1.restart()?;
+    bench.wait_until_connected()
+}
+
+fn kill_all(bench: &Bench<'_>) -> Result<()> {
+    std::thread::sleep(bench.random_phase());
+    bench.n1.kill()?;
+    moved(bench)
+}
+
+fn moved(bench: &Bench<'_>) -> Result<()> {
+    bench.wait_until_held_by(&bench.n2)?;
+    bench.tail();
+    Ok(())
+}

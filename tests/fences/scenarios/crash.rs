@@ -1,0 +1,81 @@
+//! Processes of the holder's agent are killed.
+
+use anyhow::{Result, ensure};
+use e2e::eventually;
+
+use crate::bench::{BOUND, Bench};
+use crate::expected::Expected;
+use crate::scenario::Scenario;
+
+pub(crate) const WORKER_KILLED: Scenario = Scenario {
+    restore: begin_anew,
+    ..Scenario::new(
+        "worker_killed",
+        "the holder's worker is killed: its parent starts another, which adopts",
+        Expected::Undisturbed,
+        kill_worker,
+    )
+};
+
+pub(crate) const PARENT_KILLED: Scenario = Scenario {
+    restore: |bench| {
+        bench.n1.kill()?;
+        bench.n1.restart()?;
+        bench.wait_until_connected()
+    },
+    ..Scenario::new(
+        "parent_killed",
+        "the holder's parent process is killed: its worker goes on",
+        Expected::Undisturbed,
+        |bench| {
+            std::thread::sleep(bench.random_phase());
+            bench.n1.kill_parent()?;
+            std::thread::sleep(bench.interval() * 4);
+            bench.tail();
+            Ok(())
+        },
+    )
+};
+
+pub(crate) const ALL_KILLED: Scenario = Scenario {
+    restore: |bench| {
+        bench.n1.restart()?;
+        bench.wait_until_connected()
+    },
+    ..Scenario::new(
+        "all_killed",
+        "every process of the holder's agent is killed; its host lives",
+        Expected::Failure,
+        kill_all,
+    )
+};
+
+fn kill_worker(bench: &Bench<'_>) -> Result<()> {
+    std::thread::sleep(bench.random_phase());
+    let killed = bench.n1.worker()?;
+    bench.n1.kill_worker()?;
+    eventually("another worker", BOUND, || {
+        let worker = bench.n1.worker()?;
+        ensure!(worker != killed, "{worker} lives");
+        Ok(())
+    })?;
+    std::thread::sleep(bench.interval() * 4);
+    bench.wait_until_only(&bench.n1, &bench.n2)?;
+    bench.tail();
+    Ok(())
+}
+
+/// A worker that dies a second time soon after is another scenario.
+fn begin_anew(bench: &Bench<'_>) -> Result<()> {
+    bench.n1.stop()?;
+    bench.n1.restart()?;
+    bench.wait_until_connected()
+}
+
+fn kill_all(bench: &Bench<'_>) -> Result<()> {
+    std::thread::sleep(bench.random_phase());
+    bench.n1.kill()?;
+    bench.wait_until_held_by(&bench.n2)?;
+    bench.tail();
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Every processor is busy for ten minutes, and nobody takes over from a holder that lives.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::bench::Bench;
+use crate::expected::Expected;
+use crate::scenario::Scenario;
+
+const LASTS: Duration = Duration::from_secs(600);
+const GROUPS: u8 = 50;
+
+pub(crate) const SATURATED: Scenario = Scenario {
+    runs: GROUPS as usize,
+    groups: Some(GROUPS),
+    only_at: Some(100),
+    ..Scenario::new(
+        "saturated",
+        "fifty groups while twice as many threads as processors are busy, for ten minutes",
+        Expected::NoFailover,
+        act,
+    )
+};
+
+fn act(_: &Bench<'_>) -> Result<()> {
+    let processors = thread::available_parallelism().map_or(2, usize::from);
+    let (end, done) = (Instant::now() + LASTS, AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..processors * 2 {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        thread::sleep(end.saturating_duration_since(Instant::now()));
+        done.store(true, Ordering::Relaxed);
+    });
+    Ok(())
+}
