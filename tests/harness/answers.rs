@@ -145,7 +145,7 @@ impl Answers {
 }
 
 fn ask(host: &Host, addresses: &[Ipv4Addr], every: Duration, stop: &AtomicBool) -> Result<Vec<Moment>> {
-    go_first(REALTIME)?;
+    go_first(REALTIME);
     let wire = Wire::open_for("eth0", Filter::Nothing)?;
     let requests: Vec<Vec<u8>> =
         addresses.iter().map(|address| Arp::request(host.mac, host.lan, *address)).collect();
@@ -170,7 +170,7 @@ fn watch(
     stop: &AtomicBool,
 ) -> Result<Replies> {
     let mut replies = vec![Vec::new(); numbers.len()];
-    go_first(BEHIND)?;
+    go_first(BEHIND);
     loop {
         let is_over = stop.load(Ordering::Relaxed);
         let (at, octets) = match wire.receive() {

@@ -54,7 +54,8 @@ impl UdpEcho {
         let (stopped, latest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
         let (stop, late, name) = (Arc::clone(&stopped), Arc::clone(&latest), host.name.clone());
         thread::Builder::new().name(format!("echo {name}")).spawn(move || {
-            if let Err(error) = go_first(REALTIME).and_then(|()| serve(&socket, &stop, &late)) {
+            go_first(REALTIME);
+            if let Err(error) = serve(&socket, &stop, &late) {
                 stand_aside();
                 eprintln!("echo on {name}: {error:#}");
             }

@@ -114,9 +114,7 @@ fn open() -> Result<Socket> {
 }
 
 fn send(socket: &Socket, targets: &[SocketAddrV4], every: Duration, stop: &AtomicBool) -> Vec<Moment> {
-    if let Err(error) = go_first(REALTIME) {
-        eprintln!("the prober goes with everybody else: {error:#}");
-    }
+    go_first(REALTIME);
     let addresses: Vec<socket2::SockAddr> = targets.iter().map(|target| (*target).into()).collect();
     let (mut sent, mut next) = (Vec::new(), Instant::now());
     while !stop.load(Ordering::Relaxed) {
@@ -160,7 +158,7 @@ fn receive(
 ) -> Result<Vec<Vec<Option<Moment>>>> {
     let mut answers: Vec<Vec<Option<Moment>>> = vec![Vec::new(); targets.len()];
     let mut control = nix::cmsg_space!(TimeSpec);
-    go_first(BEHIND)?;
+    go_first(BEHIND);
     let mut deadline = None;
     loop {
         let is_over = stop.load(Ordering::Relaxed)
