@@ -27,11 +27,11 @@ const RENEW_EVERY: Duration = Duration::from_millis(450);
 /// How many IPv6 addresses the groups of a node may have for the kernel to lease them.
 pub(super) const MAX_IPV6: usize = 100;
 /// How much earlier than it says the kernel may remove an address, and then some.
-const EARLY: Duration = Duration::from_millis(50);
+const EARLY: Duration = Duration::from_millis(300);
 /// How much later it may.
 const LATE: Duration = Duration::from_millis(1_100);
 /// How often it is worth a look whether a lease has run out although nobody noticed a pause.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// How long the kernel keeps an address by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -229,8 +229,8 @@ mod tests {
             }
             ledger.run_out(start + Duration::from_millis(milliseconds))
         };
-        assert_eq!(run_out(1_900, false), []);
-        assert_eq!(run_out(2_000, false), [(1, RunOut::Perhaps)]);
+        assert_eq!(run_out(1_600, false), []);
+        assert_eq!(run_out(1_800, false), [(1, RunOut::Perhaps)]);
         assert_eq!(run_out(3_200, false), [(1, RunOut::Surely)]);
         assert_eq!(run_out(3_200, true), []);
     }
