@@ -186,9 +186,7 @@ impl Driver {
                     return Ok(released);
                 }
             }
-            let deadline = self.next_deadline();
-            self.parts.timer.arm(Some(deadline))?;
-            let wake = self.wake().await?;
+            let wake = self.next_wake().await?;
             self.let_go_first().await;
             match wake {
                 Wake::Packets | Wake::Timer | Wake::Outbox => {}
@@ -207,6 +205,20 @@ impl Driver {
     /// Whether another worker finds everything as shared memory says.
     fn is_at_rest(&self) -> bool {
         self.parts.binder.is_at_rest() && self.instances.iter().all(|(_, group)| group.departure().is_none())
+    }
+
+    /// The next thing that wants a turn. That the guard wants to hear of the dataplane does not.
+    async fn next_wake(&mut self) -> io::Result<Wake> {
+        let deadline = self.next_deadline();
+        loop {
+            let beat_at = self.parts.slots.next_beat().unwrap_or(deadline);
+            self.parts.timer.arm(Some(deadline.min(beat_at)))?;
+            let wake = self.wake().await?;
+            if !matches!(wake, Wake::Timer) || deadline <= clock::boottime() {
+                return Ok(wake);
+            }
+            self.beat();
+        }
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
@@ -277,7 +289,6 @@ impl Driver {
             self.instances.carrier_deadline(),
             self.announcements.next_deadline(),
             self.parts.predecessor.adopt_until(),
-            self.parts.slots.next_beat(),
             Some(self.snapshot_at),
         ];
         deadlines.into_iter().flatten().min().unwrap_or(self.snapshot_at)
