@@ -48,7 +48,7 @@ impl Renewer {
     /// When the kernel gives it no thread.
     pub(super) fn start(table: TableName) -> io::Result<Self> {
         let (orders, queue) = sync_channel(ROUNDS);
-        std::thread::Builder::new().name("leases".to_owned()).spawn(move || work(&table, &queue))?;
+        std::thread::Builder::new().name("nft renewals".to_owned()).spawn(move || work(&table, &queue))?;
         Ok(Self { orders })
     }
 
