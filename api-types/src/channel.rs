@@ -19,6 +19,7 @@ use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
 use crate::assist::{Assist, RelayedAssist};
 use crate::boost::Boost;
+use crate::convergence::Convergence;
 use crate::counters::{GroupCounters, InterfaceCounters};
 use crate::fences::Fences;
 use crate::group::Checksum;
@@ -91,6 +92,8 @@ pub enum AgentMessage {
     Status(AgentStatus),
     /// The node has let go of addresses and could not say so on the LAN. Only to a server that passes it on.
     Assist(Assist),
+    /// The LAN has followed another member's takeover. Only to a server that records it.
+    Converged(Convergence),
 }
 
 /// The first message of a session.

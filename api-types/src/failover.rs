@@ -36,6 +36,17 @@ pub struct Failover {
     pub gap_ms: Option<f64>,
     /// How `gap_ms` was measured.
     pub gap_method: GapMethod,
+    /// How long it took until another member had verified that the LAN follows, in milliseconds: on that member's
+    /// `CLOCK_BOOTTIME`, from the first advertisement of the new holder that it accepted, until of all that answer
+    /// its ARP probes or neighbour solicitations for the first three virtual addresses each is the new holder's
+    /// MAC address, and an announcement of each has come through (an external holder need not be heard to
+    /// announce). The longest, where several members have; `null` while none has, or none could.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(minimum = 0.0))]
+    pub convergence_ms: Option<f64>,
+    /// The member that measured `convergence_ms`.
+    #[serde(default)]
+    pub convergence_checked_by: Option<String>,
     /// When the server concluded the record: up to a second after the first report of the move, so that what
     /// both members report is in it. Reports that come later still correct it.
     #[cfg_attr(feature = "openapi", schema(value_type = String, format = DateTime))]

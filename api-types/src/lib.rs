@@ -17,6 +17,7 @@ pub mod auth;
 pub mod boost;
 pub mod channel;
 pub mod condition;
+pub mod convergence;
 pub mod counters;
 pub mod drain;
 pub mod enrolment;

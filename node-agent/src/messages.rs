@@ -64,6 +64,8 @@ pub enum Report {
     Transition(ObservedTransition),
     /// The addresses of these groups were let go of without a word on the LAN, and are gone.
     LetGo(Vec<LetGo>),
+    /// The LAN has followed another member's takeover. Never dropped.
+    Converged(ObservedConvergence),
     /// How things stand; sent on change and about once a second. May be dropped when the channel is full.
     Snapshot(Snapshot),
     /// Something that people should read in the log. The dataplane writes no log itself, since standard error may
@@ -104,6 +106,21 @@ pub struct ObservedTransition {
     pub announced_at_boottime_ns: Option<u64>,
     /// When the addresses were unbound, for a transition away from Active.
     pub released_at_boottime_ns: Option<u64>,
+}
+
+/// What a member has seen that waits behind a new holder: the LAN has followed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObservedConvergence {
+    /// The group.
+    pub group_id: Uuid,
+    /// Its name.
+    pub group: String,
+    /// Where the new holder's advertisements come from.
+    pub holder: IpAddr,
+    /// When the first of them was accepted, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub heard_at_boottime_ns: u64,
+    /// How long after that the holder alone had answered for the addresses, and announced them.
+    pub took: Duration,
 }
 
 /// How the dataplane stands.

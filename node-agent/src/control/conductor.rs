@@ -17,6 +17,7 @@ use tokio::sync::{broadcast, mpsc, watch};
 
 use super::boosts::Boosts;
 use super::desired_state::{Assignment, Label};
+use super::findings::Findings;
 use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
@@ -85,6 +86,7 @@ pub(crate) struct Conductor {
     /// What this node has let go of, for whoever can tell the others now.
     pub(crate) let_go: broadcast::Sender<Vec<LetGo>>,
     pub(crate) journal: Journal,
+    pub(crate) findings: Findings,
     pub(crate) overview: watch::Sender<Overview>,
     /// The state that runs, to be stored.
     pub(crate) to_store: watch::Sender<Option<Assignment>>,
@@ -299,6 +301,15 @@ impl Conductor {
             Report::LetGo(let_go) => {
                 // Without a session nobody listens, and later it would be too late.
                 let _ = self.let_go.send(let_go);
+            }
+            Report::Converged(observed) => {
+                tracing::info!(
+                    group = observed.group,
+                    holder = %observed.holder,
+                    took_us = observed.took.as_micros(),
+                    "the LAN follows the new holder"
+                );
+                self.findings.push(&observed);
             }
             Report::Snapshot(snapshot) => {
                 self.overview.send_modify(|overview| overview.take(snapshot));

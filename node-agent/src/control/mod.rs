@@ -22,6 +22,7 @@ mod dial;
 mod durable_file;
 pub mod enrolment;
 mod error_chain;
+mod findings;
 pub mod identity;
 pub mod join_token;
 pub mod journal;
@@ -54,6 +55,7 @@ pub use self::conductor::Ending;
 use self::conductor::{Conductor, Course, DataplaneGone};
 use self::desired_state::{Assignment, DesiredStateStore};
 use self::error_chain::chain;
+use self::findings::Findings;
 use self::identity::Identity;
 use self::journal::Journal;
 use self::link::Link;
@@ -134,6 +136,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         let _sent = commands.try_send(Command::Remember(spoken.spoken().clone()));
     }
     let course = Course::restored(restored, &commands);
+    let findings = Findings::default();
     let journal = Journal::open(&config.state_dir.join("journal"), boot_id).map_err(ControlError::Journal)?;
 
     let (overview, _) = watch::channel(Overview { desired: course.newest(), ..Overview::default() });
@@ -153,6 +156,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     let context = SessionContext {
         boot_id,
         journal: journal.clone(),
+        findings: findings.clone(),
         overview: overview.clone(),
         offers: offers_in,
         orders: orders_in,
@@ -170,6 +174,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         answers,
         let_go,
         journal: journal.clone(),
+        findings: findings.clone(),
         overview: overview.clone(),
         to_store,
         course,

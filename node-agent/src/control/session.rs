@@ -11,6 +11,7 @@ use api_types::boost;
 use api_types::channel::{
     Acknowledged, AgentMessage, DRAIN_CAPABILITY, Hello, MAX_MESSAGE_OCTETS, ServerMessage, Welcome,
 };
+use api_types::convergence;
 use api_types::node::{Rejection, RejectionReason};
 use futures_util::{SinkExt, StreamExt};
 use thiserror::Error;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 use super::conductor::{Answer, Order, Outcome};
 use super::desired_state::Assignment;
+use super::findings::Findings;
 use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
@@ -79,6 +81,7 @@ impl From<tungstenite::Error> for SessionError {
 pub(crate) struct SessionContext {
     pub(crate) boot_id: Uuid,
     pub(crate) journal: Journal,
+    pub(crate) findings: Findings,
     pub(crate) overview: watch::Sender<Overview>,
     pub(crate) offers: mpsc::Sender<Assignment>,
     pub(crate) orders: mpsc::Sender<Order>,
@@ -105,6 +108,8 @@ pub(crate) struct Session<S> {
     told: Told,
     /// Whether the server tells others what this node has let go of.
     passes_on: bool,
+    /// Whether the server records what this node finds out about takeovers.
+    records: bool,
     in_flight: Option<(Batch, Instant)>,
     last_heard: Instant,
 }
@@ -125,6 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             resend,
             told: Told::default(),
             passes_on: false,
+            records: false,
             in_flight: None,
             last_heard: Instant::now(),
         };
@@ -135,6 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         session.passes_on = welcome.capabilities.iter().any(|word| word == assist::CAPABILITY);
         session.context.journal.align(&welcome.acknowledged);
         session.resend = Resend::new(&welcome.acknowledged);
+        session.records = welcome.capabilities.iter().any(|word| word == convergence::CAPABILITY);
         Ok((session, welcome))
     }
 
@@ -171,6 +178,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
         let mut let_go = self.passes_on.then(|| self.context.let_go.subscribe());
         let mut overview = self.context.overview.subscribe();
         let mut sendable = self.context.journal.watch_sendable();
+        let findings = self.context.findings.clone();
+        let records = self.records;
         let [mut ping, mut refresh, mut glance, mut check] =
             [PING, REFRESH, GLANCE, CHECK].map(|period| interval_at(Instant::now() + period, period));
         for timer in [&mut ping, &mut refresh, &mut glance, &mut check] {
@@ -212,6 +221,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                     }
                 }
                 Ok(()) = sendable.changed() => {}
+                found = findings.next(), if records => self.send(&AgentMessage::Converged(found)).await?,
                 _ = ping.tick() => self.transmit(Message::Ping(Vec::new().into())).await?,
                 _ = check.tick() => self.check()?,
                 () = told_to_finish(finish) => return Err(SessionError::Stopping),

@@ -61,18 +61,21 @@ struct Schedule {
     announced: usize,
     /// It is to be announced from the beginning, once this time is over.
     again: Option<(Instant, Scope)>,
+    /// Somebody asked for it: it is announced once more then, whatever was planned.
+    asked: Option<Instant>,
 }
 
 impl Schedule {
     const fn new(scope: Scope, first: Instant) -> Self {
-        Self { scope, first, done: 0, announced: 0, again: None }
+        Self { scope, first, done: 0, announced: 0, again: None, asked: None }
     }
 
     fn due_at(&self) -> Option<Instant> {
-        match self.done {
+        let planned = match self.done {
             0 => Some(self.first),
             done => REPEATS.get(done - 1).map(|after| self.first + *after),
-        }
+        };
+        [planned, self.asked].into_iter().flatten().min()
     }
 
     /// What comes next, if that is to be a time and all of it was announced just now. A repetition that has
@@ -81,7 +84,7 @@ impl Schedule {
         if let Some((first, scope)) = self.again {
             return Some(Self::new(scope, first));
         }
-        self.announced = 0;
+        (self.announced, self.asked) = (0, None);
         while self.due_at().is_some_and(|due_at| due_at <= now) {
             self.done += 1;
         }
@@ -126,6 +129,17 @@ impl Announcements {
                 self.insert(group, Schedule::new(scope, now));
             }
         }
+    }
+
+    /// Announces the group once more now, besides what is planned. What is under way will do.
+    pub(super) fn repeat(&mut self, group: GroupHandle, scope: Scope, now: Instant) {
+        let planned = self.schedules.get(&group).copied();
+        if planned.is_some_and(|schedule| schedule.announced > 0 || schedule.done == 0) {
+            return;
+        }
+        let over = Schedule { done: REPEATS.len() + 1, ..Schedule::new(scope, now) };
+        self.cancel(group);
+        self.insert(group, Schedule { asked: Some(now), ..planned.unwrap_or(over) });
     }
 
     /// The group holds no longer.
@@ -241,6 +255,20 @@ mod tests {
         announcements.cancel(7);
         assert_eq!(announcements.next_deadline(), None);
         assert!(announcements.take_portion(at(10)).is_empty());
+    }
+
+    #[test]
+    fn who_is_asked_announces_once_more_and_goes_on_as_planned() {
+        let mut announcements = Announcements::default();
+        announcements.begin(7, scope(1, 1), at(0));
+        let mut seen = Vec::new();
+        for asked in [0, 30, 600, 2_000] {
+            seen.extend(follow(&mut announcements, at(asked)).into_iter().map(|(when, _)| when));
+            announcements.repeat(7, scope(1, 1), at(asked));
+        }
+        seen.extend(follow(&mut announcements, at(9_000)).into_iter().map(|(when, _)| when));
+        let expected = [0, 10, 30, 50, 200, 600, 1_000, 2_000].map(at);
+        assert_eq!(seen, expected, "once at the beginning, for it is under way then");
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod desired;
 mod kernel;
 mod leases;
 mod letting_go;
+mod probing;
 mod sending;
 mod upkeep;
 
@@ -37,6 +38,7 @@ use super::lateness::Lateness;
 use super::lease::Leases;
 use super::link_monitor::{Change, LinkMonitor};
 use super::outbox::Outbox;
+use super::probe::Probes;
 use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
@@ -74,6 +76,7 @@ pub(super) struct Parts {
     pub(super) gate: AcceptGate,
     pub(super) leases: Leases,
     pub(super) announcer: Box<dyn Announcer>,
+    pub(super) probes: Probes,
     pub(super) slots: Slots,
     pub(super) predecessor: Predecessor,
     pub(super) commands: Receiver<Command>,
@@ -121,6 +124,7 @@ enum Wake {
     Links,
     Gate,
     Leases,
+    Neighbours,
 }
 
 impl Driver {
@@ -194,6 +198,7 @@ impl Driver {
                 Wake::Links => self.follow_links(),
                 Wake::Gate => self.follow_gate(),
                 Wake::Leases => self.follow_leases(),
+                Wake::Neighbours => self.hear_neighbours()?,
                 Wake::Kernel(change) => self.follow_kernel(change),
                 Wake::Command(Some(command)) => self.obey(command),
                 // Control has ended without asking for a stop: the groups go on.
@@ -222,7 +227,7 @@ impl Driver {
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
-        let Parts { receiver, timer, monitor, binder, links, gate, leases, commands, outbox, .. } =
+        let Parts { receiver, timer, monitor, binder, links, gate, leases, probes, commands, outbox, .. } =
             &mut self.parts;
         tokio::select! {
             biased;
@@ -235,6 +240,7 @@ impl Driver {
             () = links.done() => Ok(Wake::Links),
             () = gate.done() => Ok(Wake::Gate),
             () = leases.done() => Ok(Wake::Leases),
+            outcome = probes.readable() => outcome.map(|()| Wake::Neighbours),
         }
     }
 
@@ -266,6 +272,7 @@ impl Driver {
         }
         self.carry_out(now);
         self.beat();
+        self.probe(now);
         self.tell(now);
         if std::mem::take(&mut self.upkeep_due) {
             self.keep_up();
@@ -288,6 +295,7 @@ impl Driver {
             self.instances.next_deadline(),
             self.instances.carrier_deadline(),
             self.announcements.next_deadline(),
+            self.parts.probes.next_deadline(),
             self.parts.predecessor.adopt_until(),
             Some(self.snapshot_at),
         ];
@@ -315,6 +323,7 @@ impl Driver {
                         now,
                         &mut self.effects,
                     );
+                    self.check_new_holders(packet.mac);
                     heard.err().map(|cause| (cause, about))
                 }
                 Err(Dropped { cause, vrid, source }) => {

@@ -3,6 +3,7 @@
 //! Pure: a group is told what happened and when, and leaves what is to be done in [`Effects`].
 
 mod course;
+mod holder;
 mod let_go;
 mod outside;
 mod status;
@@ -74,6 +75,8 @@ pub(super) struct Effects {
     pub(super) announcements: Vec<GroupHandle>,
     /// What was let go of without a word on the LAN.
     pub(super) let_go: Vec<LetGo>,
+    /// Groups that heard another router hold the addresses than before, and when.
+    pub(super) new_holders: Vec<(GroupHandle, Instant)>,
     /// Groups of which shared memory is to say something else.
     pub(super) touched: BTreeSet<GroupHandle>,
     /// Whether control is to hear how things stand.
@@ -108,6 +111,8 @@ pub(super) struct Group {
     peers: Option<Vec<IpAddr>>,
     /// The other members, as far as their addresses are known.
     members: Vec<IpAddr>,
+    /// Who held the addresses last, as far as it knows.
+    holder: Option<IpAddr>,
     heard: Heard,
     oddities: Oddities,
     /// The form of the checksum that it sends.
@@ -127,6 +132,7 @@ impl Group {
             handle,
             peers: translate::unicast_peers(&desired),
             members: translate::members(&desired),
+            holder: None,
             heard: Heard::default(),
             oddities: Oddities::default(),
             checksum: translate::checksum_form(&desired, &[], &Heard::default()),
@@ -219,6 +225,7 @@ impl Group {
         }
         self.drain(now, effects);
         self.try_to_boost_again(now, effects);
+        self.note_holder(advertisement.source, now, effects);
         if self.waits_without_failing(now) {
             self.end_bind_fault(now, effects);
         }
@@ -366,7 +373,10 @@ impl Group {
             return;
         }
         (self.state, self.since) = (to, now);
-        self.counters.active_transitions += u64::from(to == State::Active);
+        if to == State::Active {
+            self.counters.active_transitions += 1;
+            self.note_own_hold();
+        }
         let bound_at = self.bound_at.filter(|_| to == State::Active);
         let transition = ObservedTransition {
             group_id: self.desired.id,

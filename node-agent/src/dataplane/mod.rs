@@ -52,6 +52,7 @@ mod nft_table;
 mod oddities;
 mod outbox;
 mod policy;
+mod probe;
 pub mod receive;
 mod slots;
 mod snapshot;

@@ -21,6 +21,7 @@ use super::lease::Leases;
 use super::link_monitor::LinkMonitor;
 use super::link_table::NetlinkLinks;
 use super::outbox::Outbox;
+use super::probe::Probes;
 use super::slots::Slots;
 use super::virtual_links::VirtualLinks;
 use crate::config::FenceSettings;
@@ -132,6 +133,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         }
         let background =
             |name| Background::start(name).map_err(open("a thread for what the kernel is slow at"));
+        let closing = background("sockets")?;
         let links = Arc::new(
             NetlinkLinks::connect(background("macvlans")?)
                 .map_err(open("the netlink connection that changes macvlans"))?,
@@ -164,6 +166,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             leases,
             monitor,
             announcer: seams.announcer,
+            probes: Probes::new(closing),
             predecessor: Predecessor::read(&memory, clock::boottime()),
             slots: Slots::new(Arc::clone(&memory), agent),
             commands,

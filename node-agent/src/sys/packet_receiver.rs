@@ -45,6 +45,8 @@ pub(crate) struct ReceivedPacket {
     pub(crate) family: Family,
     /// The interface it came in on.
     pub(crate) ifindex: u32,
+    /// The MAC address that it came from, where the interface is one of Ethernet.
+    pub(crate) mac: Option<[u8; 6]>,
     /// How many octets of the buffer it fills.
     pub(crate) length: usize,
 }
@@ -109,18 +111,29 @@ pub(super) fn open(family: Family) -> io::Result<Socket> {
         Family::Ipv4 => IPV4_PROTOCOL,
         Family::Ipv6 => IPV6_NEXT_HEADER,
     };
-    // Without a protocol the socket hears nothing until it is bound, so nothing can slip in before the filter.
-    let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking().cloexec(), None)?;
-    socket.attach_filter(&untagged_vrrp(protocol_offset))?;
-    set_option(&socket, libc::PACKET_IGNORE_OUTGOING, &c_int::from(true))?;
+    let socket = filtered(&untagged_vrrp(protocol_offset))?;
     if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
         socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS)?;
     }
     Ok(socket)
 }
 
+/// A socket for what `filter` lets through and this host has not sent, that hears nothing until it is bound.
+pub(super) fn filtered(filter: &[SockFilter]) -> io::Result<Socket> {
+    // Without a protocol the socket hears nothing until it is bound, so nothing can slip in before the filter.
+    let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking().cloexec(), None)?;
+    socket.attach_filter(filter)?;
+    set_option(&socket, libc::PACKET_IGNORE_OUTGOING, &c_int::from(true))?;
+    Ok(socket)
+}
+
 fn registered(socket: Socket, family: Family) -> io::Result<AsyncFd<Socket>> {
     bind(&socket, family)?;
+    register(socket)
+}
+
+/// Has the runtime watch a socket.
+pub(super) fn register(socket: Socket) -> io::Result<AsyncFd<Socket>> {
     // SAFETY: the `AsyncFd` owns the socket, which keeps its descriptor open until it is dropped.
     unsafe { AsyncFd::register_with_interest(socket, Interest::READABLE) }.map_err(Into::into)
 }
@@ -143,7 +156,7 @@ pub(super) fn receive_from(
         match recvfrom::<LinkAddr>(socket.as_raw_fd(), buffer) {
             Ok((length, Some(from))) if from.pkttype() != libc::PACKET_OTHERHOST => {
                 let Ok(ifindex) = u32::try_from(from.ifindex()) else { continue };
-                return Ok(Some(ReceivedPacket { family, ifindex, length }));
+                return Ok(Some(ReceivedPacket { family, ifindex, mac: from.addr(), length }));
             }
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(nix::errno::Errno::EAGAIN) => return Ok(None),
@@ -207,6 +220,11 @@ pub(super) fn bind(socket: &Socket, family: Family) -> io::Result<()> {
         Family::Ipv4 => ETHERTYPE_IPV4,
         Family::Ipv6 => ETHERTYPE_IPV6,
     };
+    bind_to(socket, ethertype)
+}
+
+/// Has the socket hear packets of this EtherType on every interface.
+pub(super) fn bind_to(socket: &Socket, ethertype: u16) -> io::Result<()> {
     let address = link_layer(0, ethertype);
     // SAFETY: `address` is a complete `sockaddr_ll`, it outlives the call, and the length is its own.
     let outcome = unsafe {

@@ -106,6 +106,7 @@ pub(crate) fn transitions_of(message: api_types::channel::AgentMessage) -> Optio
         | api_types::channel::AgentMessage::Applied { .. }
         | api_types::channel::AgentMessage::Rejected { .. }
         | api_types::channel::AgentMessage::Status(_)
-        | api_types::channel::AgentMessage::Assist(_) => None,
+        | api_types::channel::AgentMessage::Assist(_)
+        | api_types::channel::AgentMessage::Converged(_) => None,
     }
 }

@@ -12,6 +12,7 @@ mod announcements;
 mod asker;
 mod assist;
 mod checksums;
+mod convergence;
 mod eventually;
 mod faults;
 mod forwarding;

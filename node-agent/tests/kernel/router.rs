@@ -10,7 +10,9 @@ use api_types::group::Checksum;
 use api_types::transition::State;
 use baton_agent::config::FenceSettings;
 use baton_agent::dataplane::{AgentNumber, Dataplane, DataplaneError, Seams, Settings};
-use baton_agent::messages::{Command, GroupSnapshot, ObservedTransition, Report, Snapshot};
+use baton_agent::messages::{
+    Command, GroupSnapshot, ObservedConvergence, ObservedTransition, Report, Snapshot,
+};
 use baton_agent::shared_memory::SharedMemory;
 use tokio::sync::mpsc;
 use uuid::Uuid;
@@ -74,6 +76,7 @@ struct Seen {
     snapshot: Snapshot,
     notices: Vec<String>,
     let_go: Vec<LetGo>,
+    convergences: Vec<ObservedConvergence>,
 }
 
 impl Router {
@@ -201,6 +204,11 @@ impl Router {
         self.dataplane.take().map_or(Ok(()), Dataplane::join)
     }
 
+    /// What it has found out about the takeovers of others.
+    pub(crate) fn convergences(&self) -> Vec<ObservedConvergence> {
+        self.look(|seen| seen.convergences.clone())
+    }
+
     /// What people are to read in the log.
     pub(crate) fn notices(&self) -> Vec<String> {
         self.look(|seen| seen.notices.clone())
@@ -219,6 +227,7 @@ impl Router {
         while let Ok(report) = self.reports.borrow_mut().try_recv() {
             match report {
                 Report::Transition(transition) => seen.transitions.push(transition),
+                Report::Converged(convergence) => seen.convergences.push(convergence),
                 Report::Snapshot(snapshot) => seen.snapshot = snapshot,
                 Report::Notice(text) => seen.notices.push(text),
                 Report::LetGo(groups) => seen.let_go.extend(groups),

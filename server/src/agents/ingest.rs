@@ -127,7 +127,8 @@ fn contradiction_entry(
     Entry::refused(agent(node), origin.clone(), "transition", target, reported).before(&stored.record)
 }
 
-fn change_entry(change: &Change) -> Entry {
+/// What is recorded of a failover that came to be seen in another light.
+pub(super) fn change_entry(change: &Change) -> Entry {
     match change {
         Change::Corrected { before, after } => {
             failover_entry("failover.correct", after).before(before).after(after)

@@ -14,6 +14,7 @@
 
 pub mod assists;
 mod boosts;
+pub mod convergence;
 pub mod hub;
 pub mod ingest;
 mod limits;

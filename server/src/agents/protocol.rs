@@ -14,6 +14,9 @@ const MAX_ITEMS: usize = 10_000;
 /// The longest text of one field, in octets.
 const MAX_TEXT_OCTETS: usize = 4_096;
 
+/// The longest that a member looks whether the LAN follows a takeover, with room for agents to come, in microseconds.
+const MAX_CONVERGENCE_US: u64 = 60_000_000;
+
 /// The most routers that one member tells of, with room for agents to come.
 const MAX_HEARD: usize = 64;
 /// The most words of one kind about one thing, with room for agents to come.
@@ -73,6 +76,7 @@ impl Conversation {
             AgentMessage::Rejected { reasons, .. } => check_reasons(reasons)?,
             AgentMessage::Transitions { transitions } => check_batch(transitions)?,
             AgentMessage::Assist(assist) => check_count("groups", assist.groups.len())?,
+            AgentMessage::Converged(found) => check_duration("took_us", found.took_us)?,
             AgentMessage::Status(status) => {
                 check_interfaces(&status.interfaces)?;
                 check_count("groups", status.groups.len())?;
@@ -183,6 +187,13 @@ fn check_number(field: &'static str, number: u64) -> Result<(), Violation> {
         Ok(_) => Ok(()),
         Err(_) => Err(Violation::Field { field, detail: format!("{number}: at most {}", i64::MAX) }),
     }
+}
+
+fn check_duration(field: &'static str, microseconds: u64) -> Result<(), Violation> {
+    if microseconds <= MAX_CONVERGENCE_US {
+        return Ok(());
+    }
+    Err(Violation::Field { field, detail: format!("{microseconds}: at most {MAX_CONVERGENCE_US}") })
 }
 
 fn check_count(field: &'static str, count: usize) -> Result<(), Violation> {

@@ -121,7 +121,8 @@ async fn greet(socket: &mut WebSocket, conversation: &mut Conversation, app: &Ap
             | AgentMessage::Rejected { .. }
             | AgentMessage::Transitions { .. }
             | AgentMessage::Status(_)
-            | AgentMessage::Assist(_) => Err(Violation::NotGreeted.into()),
+            | AgentMessage::Assist(_)
+            | AgentMessage::Converged(_) => Err(Violation::NotGreeted.into()),
         },
         None => Err(Violation::NotGreeted.into()),
     }

@@ -82,6 +82,15 @@ impl Addresses {
         self.routers.entry(address).or_default().insert(0, Router::External(name.to_owned()));
     }
 
+    /// The name of whom a node hears from this address, if that is known.
+    #[must_use]
+    pub fn name_heard_by(&self, node: Uuid, address: IpAddr) -> Option<&str> {
+        match self.heard_by(node, address)? {
+            Router::Node(id) => self.names.get(id).map(String::as_str),
+            Router::External(name) => Some(name),
+        }
+    }
+
     /// Whom a node hears from this address: nobody hears itself.
     fn heard_by(&self, node: Uuid, address: IpAddr) -> Option<&Router> {
         self.routers.get(&address)?.iter().find(|router| **router != Router::Node(node))
@@ -149,7 +158,7 @@ const LONGEST_ACTIVE_DOWN_S: i64 = 164;
 
 /// How far the wall clocks of two nodes may be apart before an external holder that one of them heard is
 /// thought to have come after a takeover of the other, in seconds.
-const CLOCK_DOUBT_S: i64 = 5;
+pub const CLOCK_DOUBT_S: i64 = 5;
 
 /// The moves of one group that `transitions` show, in order.
 ///

@@ -30,7 +30,7 @@ pub async fn list(
     sqlx::query_as!(
         FailoverRow,
         "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, transitions, recorded_at
+                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at
          FROM failovers
          WHERE concluded AND ($1::text IS NULL OR group_name = $1)
            AND ($2::text IS NULL OR from_member = $2 OR to_member = $2)
@@ -57,7 +57,7 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Failover>,
     sqlx::query_as!(
         FailoverRow,
         "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, transitions, recorded_at
+                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at
          FROM failovers WHERE id = $1 AND concluded",
         id
     )
@@ -79,6 +79,8 @@ pub(super) struct FailoverRow {
     pub(super) announced_at: Option<DateTime<Utc>>,
     pub(super) gap_ms: Option<f64>,
     pub(super) gap_method: String,
+    pub(super) convergence_ms: Option<f64>,
+    pub(super) convergence_checked_by: Option<String>,
     pub(super) transitions: Vec<Uuid>,
     pub(super) recorded_at: DateTime<Utc>,
 }
@@ -106,6 +108,8 @@ impl TryFrom<FailoverRow> for Failover {
                 .into_iter()
                 .find(|method| method.as_str() == row.gap_method)
                 .ok_or_else(|| wrong("gap_method"))?,
+            convergence_ms: row.convergence_ms,
+            convergence_checked_by: row.convergence_checked_by,
             recorded_at: row.recorded_at.into(),
             transitions: row.transitions,
         })

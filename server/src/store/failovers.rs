@@ -15,7 +15,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::failover_records::FailoverRow;
-use super::{StoreError, transitions};
+use super::{StoreError, convergences, transitions};
 use crate::domain::failover::{self, Addresses, Evidence, Move};
 
 /// How joining the transitions of a group anew changed what was concluded before.
@@ -24,7 +24,7 @@ pub enum Change {
     /// A failover that late transitions show in another light.
     Corrected {
         /// As it was recorded.
-        before: Failover,
+        before: Box<Failover>,
         /// As it is now.
         after: Failover,
     },
@@ -50,7 +50,8 @@ pub async fn conclude_due(conn: &mut PgConnection, now: Timestamp) -> Result<Vec
          WHERE id IN (SELECT id FROM failovers WHERE NOT concluded AND recorded_at <= $2
                       ORDER BY id FOR UPDATE SKIP LOCKED)
          RETURNING id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                   announced_at, gap_ms, gap_method, transitions, recorded_at",
+                   announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions,
+                   recorded_at",
         now.as_datetime(),
         now.as_datetime() - HOLD_BACK,
     )
@@ -71,8 +72,7 @@ pub async fn rejoin(
     earliest: Timestamp,
     now: Timestamp,
 ) -> Result<Vec<Change>, StoreError> {
-    let key = format!("failovers/{group}");
-    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key).execute(&mut *conn).await?;
+    lock(conn, group).await?;
     let since = Timestamp::from(earliest.as_datetime() - REACHES_BACK);
     let history = transitions::history(conn, group, since).await?;
     let addresses = addresses(conn, group, since).await?;
@@ -87,10 +87,15 @@ pub async fn rejoin(
         match recorded.remove(&(shown.transition, shown.evidence)) {
             None => insert(conn, &shown, now).await?,
             Some(Known { failover: before, concluded }) => {
-                let after = as_failover(&shown, before.id, before.recorded_at);
+                let mut after = as_failover(&shown, before.id, before.recorded_at);
+                if after.to == before.to {
+                    after.convergence_ms = before.convergence_ms;
+                    after.convergence_checked_by.clone_from(&before.convergence_checked_by);
+                }
                 if after != before {
                     update(conn, &shown, before.id).await?;
-                    changes.extend(concluded.then_some(Change::Corrected { before, after }));
+                    changes
+                        .extend(concluded.then_some(Change::Corrected { before: Box::new(before), after }));
                 }
             }
         }
@@ -99,12 +104,24 @@ pub async fn rejoin(
         sqlx::query!("DELETE FROM failovers WHERE id = $1", failover.id).execute(&mut *conn).await?;
         changes.extend(concluded.then_some(Change::Withdrawn(failover)));
     }
+    changes.extend(convergences::complete(conn, group).await?);
     Ok(changes)
+}
+
+/// Lets nobody else join what happened in the group until the transaction ends.
+pub(super) async fn lock(conn: &mut PgConnection, group: Uuid) -> Result<(), StoreError> {
+    let key = format!("failovers/{group}");
+    sqlx::query!("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", key).execute(conn).await?;
+    Ok(())
 }
 
 /// Who advertises from which address in the group: its members, and the nodes whose transitions are looked at.
 /// Where an address had several owners, the last one that reported it counts.
-async fn addresses(conn: &mut PgConnection, group: Uuid, since: Timestamp) -> Result<Addresses, StoreError> {
+pub(super) async fn addresses(
+    conn: &mut PgConnection,
+    group: Uuid,
+    since: Timestamp,
+) -> Result<Addresses, StoreError> {
     let mut addresses = Addresses::default();
     let externals = sqlx::query!(
         r#"SELECT external_name AS "name!", external_address AS "address!: IpNet" FROM members
@@ -156,7 +173,7 @@ async fn recorded_since(
     let rows = sqlx::query_as!(
         FailoverRow,
         "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, transitions, recorded_at
+                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at
          FROM failovers WHERE id = ANY($1)",
         &ids
     )
@@ -213,7 +230,9 @@ async fn update(conn: &mut PgConnection, shown: &Move, id: Uuid) -> Result<(), S
     sqlx::query!(
         "UPDATE failovers
          SET group_name = $2, at = $3, from_member = $4, to_member = $5, cause = $6, last_advertisement_at = $7,
-             bound_at = $8, announced_at = $9, gap_ms = $10, gap_method = $11, transitions = $12
+             bound_at = $8, announced_at = $9, gap_ms = $10, gap_method = $11, transitions = $12,
+             convergence_ms = CASE WHEN to_member = $5 THEN convergence_ms END,
+             convergence_checked_by = CASE WHEN to_member = $5 THEN convergence_checked_by END
          WHERE id = $1",
         id,
         shown.group,
@@ -246,6 +265,8 @@ fn as_failover(shown: &Move, id: Uuid, recorded_at: Timestamp) -> Failover {
         announced_at: shown.announced_at,
         gap_ms: shown.gap_ms,
         gap_method: shown.gap_method,
+        convergence_ms: None,
+        convergence_checked_by: None,
         recorded_at,
         transitions: shown.transitions.clone(),
     }

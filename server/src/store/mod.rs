@@ -5,6 +5,7 @@ pub mod assists;
 pub mod audit;
 pub mod audit_events;
 pub mod conditions;
+pub mod convergences;
 pub mod database;
 pub mod desired;
 pub mod drains;

@@ -77,7 +77,7 @@ async fn waiting(server: &Server) -> i64 {
 }
 
 /// What is recorded once everything is concluded, the oldest first.
-async fn failovers(server: &Server) -> Vec<Value> {
+pub(crate) async fn failovers(server: &Server) -> Vec<Value> {
     conclude(server).await;
     let page = server.get("/api/v1/failovers?group=web").await;
     let mut items = page["items"].as_array().unwrap().clone();

@@ -13,6 +13,7 @@ mod assists;
 mod audit;
 mod auth;
 mod bad_input;
+mod convergence;
 mod desired_state;
 mod drains;
 mod embedded_postgres;

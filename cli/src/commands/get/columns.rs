@@ -152,6 +152,8 @@ impl Named for Failover {
         Column::new("GAP", |failover, _| Cell::maybe(failover.gap_ms.map(span))),
         Column::wide("GAP MS", |failover, _| Cell::maybe(failover.gap_ms)),
         Column::wide("MEASURED", |failover, _| Cell::plain(failover.gap_method.as_str())),
+        Column::wide("CONVERGENCE MS", |failover, _| Cell::maybe(failover.convergence_ms)),
+        Column::wide("CHECKED BY", |failover, _| Cell::maybe(failover.convergence_checked_by.as_ref())),
         Column::wide("LAST ADVERTISEMENT", |failover, _| {
             Cell::maybe(failover.last_advertisement_at.map(moment))
         }),

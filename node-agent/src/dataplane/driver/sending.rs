@@ -26,6 +26,7 @@ impl Driver {
         self.parts.leases.renew();
         for group in effects.hushes {
             self.announcements.cancel(group);
+            self.parts.probes.let_go(group);
             self.parts.binder.hush(group);
         }
         for (group, wish) in effects.wishes {
@@ -37,6 +38,7 @@ impl Driver {
                 None => {
                     self.announcements.cancel(group);
                     self.leases.forget(group);
+                    self.parts.probes.let_go(group);
                     self.parts.binder.release(group);
                 }
             }
@@ -148,6 +150,7 @@ impl Driver {
         if let Some((footing, addresses)) = self.instances.get(handle).and_then(Group::announcement) {
             let scope = Scope { ifindex: footing.ifindex, addresses: addresses.len() };
             self.announcements.begin(handle, scope, now);
+            self.heed_questions(handle, now);
         }
     }
 

@@ -5,6 +5,7 @@ use api_types::channel::{
     AgentMessage, AgentStatus, DRAIN_CAPABILITY, DesiredGroup, DesiredState, Hello, MAX_MESSAGE_OCTETS,
     Revision, ServerMessage, Welcome,
 };
+use api_types::convergence::{self, Convergence};
 use api_types::node::{Rejection, RejectionReason};
 use api_types::transition::TransitionRecord;
 use axum::extract::ws::Message;
@@ -86,7 +87,7 @@ impl Clerk<'_> {
             node: self.node.name.clone(),
             server_time: self.app.clock.now(),
             acknowledged,
-            capabilities: vec![assist::CAPABILITY.to_owned()],
+            capabilities: [assist::CAPABILITY, convergence::CAPABILITY].map(str::to_owned).into(),
         };
         self.voice.say(&ServerMessage::Welcome(welcome)).await
     }
@@ -139,6 +140,7 @@ impl Clerk<'_> {
             }
             AgentMessage::Transitions { transitions } => self.store_transitions(&transitions).await,
             AgentMessage::Status(status) => self.store_status(&status).await,
+            AgentMessage::Converged(found) => self.store_convergence(&found).await,
             // The ear has passed it on.
             AgentMessage::Assist(_) => Ok(()),
         }
@@ -182,6 +184,14 @@ impl Clerk<'_> {
         let mut groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
         groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
         member_reports::judge_groups(&mut tx, &groups, now).await?;
+        commit(tx).await
+    }
+
+    async fn store_convergence(&self, found: &Convergence) -> Result<(), End> {
+        let now = self.app.clock.now();
+        let _turn = self.app.agents.turn().await;
+        let mut tx = self.transaction().await?;
+        crate::agents::convergence::record(&mut tx, &self.node, found, now).await?;
         commit(tx).await
     }
 
