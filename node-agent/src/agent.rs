@@ -14,6 +14,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Parser;
 use thiserror::Error;
@@ -21,20 +22,29 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
-use crate::commands::{self, AgentCommand, Arguments, WorkerArguments};
+use crate::commands::{self, AgentCommand, Arguments, RunArguments, WorkerArguments};
 use crate::config::Config;
-use crate::control::{self, ControlError, Ending, logging};
+use crate::control::{self, ControlError, logging};
 use crate::dataplane::{self, AgentNumber, Dataplane, DataplaneError, Seams};
 use crate::guard::lifeline;
-use crate::parent::{self, EXIT_HANDED_OVER, EXIT_STILL_HELD, EXIT_USAGE};
+use crate::messages::Ending;
+use crate::parent::upgrade::Inheritance;
+use crate::parent::{self, EXIT_HANDED_OVER, EXIT_STILL_HELD, EXIT_USAGE, Worker};
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
+use crate::succession;
 use crate::sys::inherited;
 use crate::sys::pidfd::PidFd;
+use crate::sys::realtime;
 
 /// How many commands may wait: control sends one and waits for its answer.
 const COMMANDS: usize = 16;
 /// How many reports may wait before the dataplane keeps them itself.
 const REPORTS: usize = 1024;
+
+/// How long a worker hurries at most.
+const HURRY: Duration = Duration::from_secs(2);
+/// How often to look whether it still needs to.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// Why a worker ended.
 #[derive(Debug, Error)]
@@ -73,7 +83,8 @@ pub fn main(seams: fn() -> Seams) -> ExitCode {
         Err(error) => return fail(error.as_ref(), ExitCode::from(EXIT_USAGE)),
     };
     let outcome = match arguments.command {
-        Some(AgentCommand::Run) => run(&arguments.config, &config),
+        Some(AgentCommand::Run(inheritance)) => run(&arguments.config, &config, &inheritance),
+        Some(AgentCommand::TakesUp(arguments)) => commands::takes_up::run(&config, &arguments),
         Some(AgentCommand::Worker(descriptors)) => match worker(config, &descriptors, seams()) {
             Ok(Ending::HandOver) => return ExitCode::from(EXIT_HANDED_OVER),
             outcome => outcome.map(drop).map_err(Into::into),
@@ -96,10 +107,27 @@ fn status_of(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-fn run(path: &Path, config: &Config) -> anyhow::Result<()> {
+fn run(path: &Path, config: &Config, arguments: &RunArguments) -> anyhow::Result<()> {
     logging::init(config.log_format);
-    parent::run(path, &config.to_toml()?, &config.state_dir, config.fences.guard)?;
+    let inheritance = inheritance(arguments)?;
+    parent::run(path, &config.to_toml()?, &config.state_dir, config.fences.guard, inheritance)?;
     Ok(())
+}
+
+/// What the program before this one in the same process has left.
+fn inheritance(arguments: &RunArguments) -> Result<Option<Inheritance>, WorkerError> {
+    let RunArguments {
+        memory_fd: Some(memory),
+        lock_fd: Some(lock),
+        lifeline_fd: Some(lifeline),
+        worker_pid: Some(id),
+    } = *arguments
+    else {
+        return Ok(None);
+    };
+    // The next worker inherits the first two again.
+    let (memory, lock) = (inherit_further(memory)?, inherit_further(lock)?);
+    Ok(Some(Inheritance { memory, lock, worker: Worker { id, lifeline: inherit(lifeline)? } }))
 }
 
 /// The configuration that the parent of a worker started with, whatever the file `path` holds by now.
@@ -113,6 +141,10 @@ fn handed_down(path: &Path, descriptors: &WorkerArguments) -> anyhow::Result<Con
     Ok(Config::from_sources(path, &text, |_| None)?)
 }
 
+fn inherit_further(number: i32) -> Result<OwnedFd, WorkerError> {
+    inherited::take_further(number).map_err(|source| WorkerError::Inherit { number, source })
+}
+
 fn inherit(number: i32) -> Result<OwnedFd, WorkerError> {
     inherited::take(number).map_err(|source| WorkerError::Inherit { number, source })
 }
@@ -124,6 +156,7 @@ fn enrol(config: &Config, arguments: &commands::EnrolArguments) -> anyhow::Resul
 
 /// Runs both halves until a signal or the parent says stop and the dataplane has stopped.
 fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result<Ending, WorkerError> {
+    realtime::hasten();
     let memory = inherit(descriptors.memory_fd)?;
     // Held open, and with it locked, for as long as this process lives.
     let _lock = inherit(descriptors.lock_fd)?;
@@ -142,6 +175,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         fences: config.fences,
         commands,
         reports: reports_in,
+        predecessor: descriptors.predecessor_pid,
     })?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
@@ -152,6 +186,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
     let outcome = runtime.block_on(async {
         let end = end_on_signal().map_err(WorkerError::Start)?;
         let parent_gone = watch_parent(descriptors.parent_pid, Arc::clone(&memory));
+        tokio::spawn(rest_once_settled(Arc::clone(&memory)));
         if !dataplane.ready().await {
             return Ok(Ending::Stop);
         }
@@ -163,6 +198,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
             commands: commands_in,
             end,
             parent_gone,
+            predecessor: descriptors.predecessor_pid,
         };
         control::run(start).await.map_err(WorkerError::Control)
     });
@@ -183,6 +219,17 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
     }
 }
 
+/// A worker hurries until it has taken up what the one before it held, or that is too late.
+async fn rest_once_settled(memory: Arc<SharedMemory>) {
+    let settled = async {
+        while !memory.has_adopted() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    let _too_late = tokio::time::timeout(HURRY, settled).await;
+    realtime::rest();
+}
+
 /// The memory shared with the parent, or, if it cannot be understood, memory of this worker's own: then nothing is
 /// adopted, and what a worker before this one has bound is removed.
 fn open_memory(descriptor: OwnedFd) -> Result<SharedMemory, SharedMemoryError> {
@@ -196,7 +243,7 @@ fn open_memory(descriptor: OwnedFd) -> Result<SharedMemory, SharedMemoryError> {
 fn end_on_signal() -> std::io::Result<oneshot::Receiver<Ending>> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hand_over = signal(SignalKind::from_raw(parent::HAND_OVER as i32))?;
+    let mut hand_over = signal(SignalKind::from_raw(succession::HAND_OVER as i32))?;
     // The parent starts its workers with both blocked, so that none is lost before this point.
     parent::stop_signals().thread_unblock()?;
     let (end, told) = oneshot::channel();

@@ -10,4 +10,5 @@ pub mod messages;
 pub mod parent;
 pub mod shared_memory;
 pub mod state_lock;
+mod succession;
 mod sys;

@@ -43,6 +43,24 @@ pub enum Command {
     HandOver,
 }
 
+/// How a worker ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// The agent stops: everything is resigned and released.
+    Stop,
+    /// Another worker goes on with everything as it is.
+    HandOver,
+}
+
+impl From<Ending> for Command {
+    fn from(ending: Ending) -> Self {
+        match ending {
+            Ending::Stop => Self::Stop,
+            Ending::HandOver => Self::HandOver,
+        }
+    }
+}
+
 /// The form of the checksum that other members spoke last, by group and by the address of the member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SpokenChecksums(pub BTreeMap<Uuid, BTreeMap<IpAddr, Checksum>>);

@@ -14,27 +14,31 @@
 //! its dataplane, before it obeys any command. If parent and worker are killed, the next start does the same.
 
 mod attention;
+mod child;
+mod replacing;
+pub(crate) mod upgrade;
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus};
+use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
-use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::time::TimeSpec;
-use nix::unistd::Pid;
 use sd_notify::NotifyState;
 use thiserror::Error;
 use uuid::Uuid;
 use vrrp::Instant;
 
 use self::attention::End;
+pub(crate) use self::child::Worker;
+use self::upgrade::{Bequest, Candidate, Inheritance, Place, Unfit};
 use crate::guard::{Guard, Verdict, lifeline};
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::state_lock::{self, StateLockError};
@@ -55,8 +59,6 @@ pub const EXIT_USAGE: u8 = 2;
 
 /// The exit status of a worker that has left everything as it was for another to go on with.
 pub const EXIT_HANDED_OVER: u8 = 4;
-/// Tells a worker to do so. Only its parent sends it.
-pub(crate) const HAND_OVER: Signal = Signal::SIGUSR1;
 
 /// Why the agent cannot run.
 #[derive(Debug, Error)]
@@ -89,19 +91,30 @@ pub enum ParentError {
 
 /// Runs an agent until it is told to stop and has stopped. `config` is the configuration file that its workers name
 /// on their command lines, `settings` what was in effect when it was read, as TOML. `guards` says whether a guard is
-/// wanted.
+/// wanted. With an `inheritance` it goes on where the parent before it stopped.
 ///
 /// # Errors
 /// [`ParentError`] when it cannot begin, or a worker cannot.
-pub fn run(config: &Path, settings: &str, state_dir: &Path, guards: bool) -> Result<(), ParentError> {
+pub(crate) fn run(
+    config: &Path,
+    settings: &str,
+    state_dir: &Path,
+    guards: bool,
+    inheritance: Option<Inheritance>,
+) -> Result<(), ParentError> {
     let kernel = |what| move |source: io::Error| ParentError::Kernel { what, source };
-    let lock = state_lock::take(state_dir)?;
+    let place = Place::of_this_process().map_err(kernel("see where its program is"))?;
     let settings = hand_down(settings).map_err(kernel("hand down the configuration"))?;
-    let memory = SharedMemory::create(Uuid::new_v4())?;
-    let stop_signals = stop_signals();
+    let (lock, memory, predecessor) = match inheritance {
+        None => (state_lock::take(state_dir)?, SharedMemory::create(Uuid::new_v4())?, None),
+        Some(Inheritance { memory, lock, worker }) => {
+            (File::from(lock), SharedMemory::open(memory)?, Some(worker))
+        }
+    };
+    let taken: SigSet = [Signal::SIGHUP].into_iter().chain(&stop_signals()).collect();
     // The worker inherits the blocked signals, so that none is lost before it can take them.
-    stop_signals.thread_block().map_err(|errno| kernel("block signals")(errno.into()))?;
-    let signals = SignalFd::with_flags(&stop_signals, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
+    taken.thread_block().map_err(|errno| kernel("block signals")(errno.into()))?;
+    let signals = SignalFd::with_flags(&taken, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC)
         .map_err(|errno| kernel("take signals")(errno.into()))?;
     let granted = realtime::request(realtime::Thread::Parent);
     tracing::debug!(?granted, "the parent runs");
@@ -116,11 +129,14 @@ pub fn run(config: &Path, settings: &str, state_dir: &Path, guards: bool) -> Res
         stopping: false,
         deaths: 0,
         deaths_over_stop: 0,
-        announced: false,
+        announced: predecessor.is_some(),
         guard,
         started_at: clock::boottime(),
+        place,
+        state_dir,
+        candidate: None,
     };
-    watch.go_on()
+    watch.go_on(predecessor)
 }
 
 /// The signals on which an agent stops.
@@ -148,16 +164,24 @@ struct Watch<'a> {
     guard: Option<Guard>,
     /// When the worker was started.
     started_at: Instant,
+    /// Where the program is that may take the place of this one.
+    place: Place,
+    state_dir: &'a Path,
+    /// The program that was asked whether it can.
+    candidate: Option<Candidate>,
 }
 
 impl Watch<'_> {
-    fn go_on(&mut self) -> Result<(), ParentError> {
+    fn go_on(&mut self, mut predecessor: Option<Worker>) -> Result<(), ParentError> {
         let kernel = |what| move |source: io::Error| ParentError::Kernel { what, source };
         loop {
-            let started = self.start().map_err(kernel("start the worker"));
-            let (mut worker, lifeline) = started.map_err(|error| self.give_up(error))?;
+            let started = match predecessor.take() {
+                Some(worker) => self.replace(worker),
+                None => self.start(None),
+            };
+            let mut worker = started.map_err(|error| self.give_up(kernel("start the worker")(error)))?;
             // A worker that cannot be watched lives on.
-            let end = self.attend(&mut worker, &lifeline).map_err(kernel("watch the worker"))?;
+            let end = self.attend(&mut worker).map_err(kernel("watch the worker"))?;
             match self.next_step(end).map_err(|error| self.give_up(error))? {
                 Step::Exit => return Ok(()),
                 Step::StartAgain(delay) => {
@@ -173,8 +197,8 @@ impl Watch<'_> {
         error
     }
 
-    /// The worker, and the end of its lifeline.
-    fn start(&mut self) -> io::Result<(Child, OwnedFd)> {
+    /// A worker, to which the one before, if it lives, is to hand over.
+    fn start(&mut self, predecessor: Option<&Worker>) -> io::Result<Worker> {
         let (lifeline, workers_end) = lifeline::open()?;
         self.started_at = clock::boottime();
         self.memory.count_worker_start();
@@ -183,8 +207,11 @@ impl Watch<'_> {
         if let Some(name) = std::env::args_os().next() {
             command.arg0(name);
         }
+        command.arg("worker");
+        if let Some(worker) = predecessor {
+            command.args(["--predecessor-pid", &worker.id.to_string()]);
+        }
         let worker = command
-            .arg("worker")
             .arg("--config")
             .arg(self.config)
             .args(["--memory-fd", &self.memory.descriptor().to_string()])
@@ -195,7 +222,7 @@ impl Watch<'_> {
             // Only the parent speaks to systemd: it is the main process of the service.
             .env_remove("NOTIFY_SOCKET")
             .spawn()?;
-        Ok((worker, lifeline))
+        Ok(Worker::new(&worker, lifeline))
     }
 
     /// What to do after a worker has ended.
@@ -264,12 +291,13 @@ impl Watch<'_> {
 
     fn take_signal(&mut self) -> io::Result<Option<Signal>> {
         let Some(info) = self.signals.read_signal()? else { return Ok(None) };
-        if !self.stopping {
+        let number = i32::try_from(info.ssi_signo).map_err(io::Error::other)?;
+        let signal = Signal::try_from(number)?;
+        if signal != Signal::SIGHUP && !self.stopping {
             self.stopping = true;
             notify(&[NotifyState::Stopping]);
         }
-        let number = i32::try_from(info.ssi_signo).map_err(io::Error::other)?;
-        Ok(Some(Signal::try_from(number)?))
+        Ok(Some(signal))
     }
 
     /// Tells systemd once that the dataplane runs.
@@ -286,12 +314,6 @@ fn hand_down(settings: &str) -> io::Result<File> {
     let mut file = File::from(memfd_create(c"baton-agent-settings", MFdFlags::empty())?);
     file.write_all(settings.as_bytes())?;
     Ok(file)
-}
-
-fn forward(signal: Signal, worker: &Child) -> io::Result<()> {
-    let pid = i32::try_from(worker.id()).map_err(io::Error::other)?;
-    // It has not been waited for, so the number is still its own.
-    Ok(kill(Pid::from_raw(pid), signal)?)
 }
 
 fn notify(states: &[NotifyState<'_>]) {

@@ -21,6 +21,7 @@
 //! | 8 | dataplane thread | where the fence plan lies |
 //! | 9 | state of the guard | fenced at |
 //! | 10 | groups fenced | released by the guard at |
+//! | 11 | the worker that has handed over | |
 //! | 16 to 31 | why the guard is not armed | |
 //!
 //! Times are nanoseconds of `CLOCK_BOOTTIME`.
@@ -47,7 +48,7 @@ use crate::sys::shared_words::SharedWords;
 pub const MAX_GROUPS: usize = 4096;
 
 /// "BATON", then the version of this layout.
-const LAYOUT: u64 = 0x42_4154_4f4e_0002;
+pub(crate) const LAYOUT: u64 = 0x42_4154_4f4e_0002;
 const WORDS_PER_SLOT: usize = 12;
 const HEADER_WORDS: usize = 32;
 /// Where the fence plans begin.
@@ -129,6 +130,17 @@ impl SharedMemory {
     /// Whether the worker has said so.
     pub(crate) fn is_finished(&self) -> bool {
         self.header(5).load(Ordering::Acquire) != 0
+    }
+
+    /// Says that the dataplane of the worker `process` has ended and left everything as it was, for another to go on
+    /// with at once, while its process still has things to do.
+    pub(crate) fn hand_over(&self, process: u32) {
+        self.header(11).store(process.into(), Ordering::Release);
+    }
+
+    /// Whether that worker has said so.
+    pub(crate) fn has_handed_over(&self, process: u32) -> bool {
+        self.header(11).load(Ordering::Acquire) == u64::from(process)
     }
 
     /// Says that the dataplane thread was alive at `now`.

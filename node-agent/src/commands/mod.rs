@@ -3,6 +3,7 @@
 pub mod check_config;
 pub mod enrol;
 pub mod status;
+pub mod takes_up;
 
 use std::path::PathBuf;
 
@@ -28,8 +29,12 @@ pub struct Arguments {
 /// What `baton-agent` can do.
 #[derive(Debug, Subcommand)]
 pub enum AgentCommand {
-    /// Run the agent until SIGTERM or SIGINT.
-    Run,
+    /// Run the agent until SIGTERM or SIGINT. On SIGHUP the program and the configuration that are there by then
+    /// go on in its place, and no address moves.
+    Run(RunArguments),
+    /// Whether this program can go on with what runs; asked by the agent on SIGHUP.
+    #[command(hide = true)]
+    TakesUp(TakesUpArguments),
     /// The process that does the work; started by `run`.
     #[command(hide = true)]
     Worker(WorkerArguments),
@@ -37,6 +42,34 @@ pub enum AgentCommand {
     Status(StatusArguments),
     /// Get an identity from the server for a join token.
     Enrol(EnrolArguments),
+}
+
+/// What an agent leaves to the program that takes its place in the same process; nothing at an ordinary start.
+#[derive(Debug, Clone, Args)]
+pub struct RunArguments {
+    /// The file descriptor of the memory that it shares with its worker.
+    #[arg(long, value_name = "FD", hide = true, requires_all = ["lock_fd", "lifeline_fd", "worker_pid"])]
+    pub memory_fd: Option<i32>,
+    /// The file descriptor of the locked file in the state directory.
+    #[arg(long, value_name = "FD", hide = true, requires = "memory_fd")]
+    pub lock_fd: Option<i32>,
+    /// The file descriptor of the worker's lifeline.
+    #[arg(long, value_name = "FD", hide = true, requires = "memory_fd")]
+    pub lifeline_fd: Option<i32>,
+    /// Its worker.
+    #[arg(long, value_name = "PID", hide = true, requires = "memory_fd")]
+    pub worker_pid: Option<u32>,
+}
+
+/// What there is to go on with.
+#[derive(Debug, Clone, Args)]
+pub struct TakesUpArguments {
+    /// The layout of the memory that parent and worker share.
+    #[arg(long)]
+    pub layout: u64,
+    /// The state directory that is locked.
+    #[arg(long, value_name = "DIRECTORY")]
+    pub state_dir: PathBuf,
 }
 
 /// What the parent tells the worker.
@@ -57,6 +90,9 @@ pub struct WorkerArguments {
     /// The process that has started this one and watches it.
     #[arg(long, value_name = "PID")]
     pub parent_pid: u32,
+    /// The worker that lives, and that is to hand over to this one.
+    #[arg(long, value_name = "PID")]
+    pub predecessor_pid: Option<u32>,
 }
 
 /// How to show the status.

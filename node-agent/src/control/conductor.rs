@@ -21,7 +21,7 @@ use super::findings::Findings;
 use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
-use crate::messages::{Command, Report};
+use crate::messages::{Command, Ending, Report};
 
 /// How often a command is offered again to a dataplane whose channel was full.
 const OFFER_AGAIN: Duration = Duration::from_millis(20);
@@ -40,24 +40,6 @@ pub(crate) enum Outcome {
     Applied { revision: Revision, digest: String },
     /// It does not.
     Rejected(Rejection),
-}
-
-/// How a worker ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// The agent stops: everything is resigned and released.
-    Stop,
-    /// Another worker goes on with everything as it is.
-    HandOver,
-}
-
-impl From<Ending> for Command {
-    fn from(ending: Ending) -> Self {
-        match ending {
-            Ending::Stop => Self::Stop,
-            Ending::HandOver => Self::HandOver,
-        }
-    }
 }
 
 /// What a server wants now, beside the desired state.

@@ -51,9 +51,8 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::boosts::Boosts;
-pub use self::conductor::Ending;
 use self::conductor::{Conductor, Course, DataplaneGone};
-use self::desired_state::{Assignment, DesiredStateStore};
+use self::desired_state::{Assignment, DesiredStateStore, Label};
 use self::error_chain::chain;
 use self::findings::Findings;
 use self::identity::Identity;
@@ -63,7 +62,8 @@ use self::overview::{Fixed, Overview};
 use self::session::SessionContext;
 use self::spoken_checksums::SpokenChecksumsFile;
 use crate::config::Config;
-use crate::messages::{Command, Report};
+use crate::messages::{Command, Ending, Report};
+use crate::succession;
 
 /// How long the last transitions may take to reach the server when the agent stops.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -87,6 +87,8 @@ pub struct Start {
     pub commands: mpsc::Sender<Command>,
     /// Sent when the worker shall end; dropped, when the agent shall stop.
     pub end: oneshot::Receiver<Ending>,
+    /// The process of a worker that lives, and that is to hand over once this one is ready.
+    pub predecessor: Option<u32>,
     /// Sent when the parent process has ended.
     pub parent_gone: oneshot::Receiver<()>,
 }
@@ -119,7 +121,7 @@ pub enum ControlError {
 /// # Errors
 /// When it could not begin, or the dataplane ended by itself.
 pub async fn run(start: Start) -> Result<Ending, ControlError> {
-    let Start { config, boot_id, worker_starts, reports, commands, end, parent_gone } = start;
+    let Start { config, boot_id, worker_starts, reports, commands, end, predecessor, parent_gone } = start;
     let end = end.map(|told| told.unwrap_or(Ending::Stop)).shared();
     let state_dir = config.state_dir.clone();
     let mut reading = tokio::task::spawn_blocking(move || read_state(&state_dir));
@@ -135,14 +137,25 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         // Nothing was sent yet, so there is room.
         let _sent = commands.try_send(Command::Remember(spoken.spoken().clone()));
     }
+    let read = restored.as_ref().map(Assignment::label);
     let course = Course::restored(restored, &commands);
     let findings = Findings::default();
+    let mut stored_since = None;
+    if let Some(process) = predecessor {
+        // Everything that the dataplane needs is on its way to it. The journal is the other's until that has ended.
+        tokio::select! {
+            newer = succeed(process, read.as_ref(), config.state_dir.clone()) => stored_since = newer,
+            _ = end.clone() => {}
+        }
+    }
     let journal = Journal::open(&config.state_dir.join("journal"), boot_id).map_err(ControlError::Journal)?;
 
     let (overview, _) = watch::channel(Overview { desired: course.newest(), ..Overview::default() });
     let (to_store, stored) = watch::channel(None);
     let (offers_in, offers) = mpsc::channel(4);
     let (orders_in, orders) = mpsc::channel(16);
+    // Nothing was offered yet, so there is room.
+    stored_since.into_iter().for_each(|assignment| drop(offers_in.try_send(assignment)));
     let (answers, _) = broadcast::channel(16);
     let (let_go, _) = broadcast::channel(16);
     let (finish, finished) = watch::channel(false);
@@ -252,6 +265,16 @@ fn read_state(state_dir: &Path) -> Result<StateOnDisk, ControlError> {
         assignment.origin = Identity::load(state_dir).ok().flatten().map(|identity| identity.origin());
     }
     Ok(StateOnDisk { store, restored, spoken: SpokenChecksumsFile::load(state_dir) })
+}
+
+/// Has the worker before hand over, and waits until it has ended. What it has stored since its state was read, if it has.
+async fn succeed(process: u32, read: Option<&Label>, state_dir: PathBuf) -> Option<Assignment> {
+    if let Err(error) = succession::succeed(process).await {
+        tracing::debug!(%error, "the worker before has ended already");
+    }
+    let again = tokio::task::spawn_blocking(move || read_state(&state_dir));
+    let stored = again.await.ok()?.ok()?.restored?;
+    (Some(&stored.label()) != read).then_some(stored)
 }
 
 /// Ends a dataplane that was not told to run anything yet: a stop releases what an earlier worker left.

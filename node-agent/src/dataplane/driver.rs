@@ -43,7 +43,7 @@ use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
 use super::virtual_links::VirtualLinks;
-use crate::messages::{Command, Report};
+use crate::messages::{Command, Ending, Report};
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
 use crate::sys::packet_receiver::PacketReceiver;
@@ -158,9 +158,12 @@ impl Driver {
     /// # Errors
     /// When the kernel fails it: there is no way on without sockets, timers or netlink. Or when it does not remove
     /// what is bound, long after the stop.
-    pub(super) async fn run(mut self) -> Result<(), DataplaneError> {
+    pub(super) async fn run(mut self) -> Result<Ending, DataplaneError> {
         let outcome = self.drive().await;
-        self.parts.slots.end();
+        let ending = if self.hand_over_by.is_some() { Ending::HandOver } else { Ending::Stop };
+        if ending == Ending::Stop || outcome.is_err() {
+            self.parts.slots.end();
+        }
         if !outcome.map_err(DataplaneError::Run)? {
             let held = self.parts.binder.bound();
             let addresses: Vec<_> = held.into_iter().map(|address| self.name(address)).collect();
@@ -171,7 +174,7 @@ impl Driver {
             self.parts.outbox.writable().await;
             self.parts.outbox.flush();
         }
-        Ok(())
+        Ok(ending)
     }
 
     /// Whether nothing was left bound that should not be when it ended.

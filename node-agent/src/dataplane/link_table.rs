@@ -218,7 +218,7 @@ where
     let connect = |source| LinkError::Refused { step: "give a netlink connection".to_owned(), source };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build().map_err(connect)?;
-    runtime.block_on(async { work(Netlink::connect().map_err(connect)?).await })
+    runtime.block_on(async { work(Netlink::connect_here().map_err(connect)?).await })
 }
 
 async fn make(netlink: &Netlink, blueprint: &Blueprint) -> Result<(), LinkError> {

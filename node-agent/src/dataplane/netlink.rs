@@ -3,6 +3,11 @@
 //! A request that the kernel does not answer, or whose connection has broken, is made once more over a new
 //! connection. So whatever is asked must be such that asking twice does no harm: what is there already, or
 //! gone already, is no error to whoever asks. A refusal is an answer, and is not asked again.
+//!
+//! The kernel does what it is asked within the system call that asks, and one lock of it (`rtnl_lock`) serves every
+//! network namespace of the host: whoever asks may wait tens of milliseconds for a container that comes or goes.
+//! Advertisements must not wait with it, so the system calls are made on a thread that does nothing else, with
+//! the dataplane's scheduling.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,6 +19,8 @@ use rtnetlink::Handle;
 use rtnetlink::packet_core::{ErrorMessage, NLM_F_ACK, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use thiserror::Error;
+
+use crate::sys::realtime;
 
 /// How long the kernel may take to answer. It answers within the request, so nothing comes that has not come
 /// by then.
@@ -61,6 +68,16 @@ impl From<NetlinkError> for io::Error {
 /// Asks the kernel.
 pub(super) struct Netlink {
     connection: Mutex<Connection>,
+    carrier: Carrier,
+}
+
+/// Which thread makes the system calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Carrier {
+    /// One of its own.
+    OwnThread,
+    /// The caller's.
+    Caller,
 }
 
 #[derive(Clone)]
@@ -71,12 +88,26 @@ struct Connection {
 }
 
 impl Netlink {
-    /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
+    /// Connects to the kernel from a thread of its own, in the network namespace of the caller. That thread ends with the
+    /// connection. Needs a tokio runtime with a clock.
+    ///
+    /// # Errors
+    /// When the kernel gives no netlink socket or no thread.
+    pub(super) fn connect() -> io::Result<Self> {
+        Self::connect_from(Carrier::OwnThread)
+    }
+
+    /// Connects to the kernel from the caller's thread, whose tokio runtime then carries the connection: for who has no
+    /// advertisements to send.
     ///
     /// # Errors
     /// When the kernel gives no netlink socket.
-    pub(super) fn connect() -> io::Result<Self> {
-        Ok(Self { connection: Mutex::new(Connection::open()?) })
+    pub(super) fn connect_here() -> io::Result<Self> {
+        Self::connect_from(Carrier::Caller)
+    }
+
+    fn connect_from(carrier: Carrier) -> io::Result<Self> {
+        Ok(Self { connection: Mutex::new(Connection::open(carrier)?), carrier })
     }
 
     /// What the kernel answers to the request that `make` makes.
@@ -122,21 +153,49 @@ impl Netlink {
     fn replacement(&self, broken: &Connection) -> Result<Connection, NetlinkError> {
         let mut current = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
         if Arc::ptr_eq(&current.has_ended, &broken.has_ended) {
-            *current = Connection::open().map_err(|error| NetlinkError::Broken(error.to_string()))?;
+            *current =
+                Connection::open(self.carrier).map_err(|error| NetlinkError::Broken(error.to_string()))?;
         }
         Ok(current.clone())
     }
 }
 
 impl Connection {
-    fn open() -> io::Result<Self> {
-        let (connection, handle, _messages) = rtnetlink::new_connection()?;
+    fn open(carrier: Carrier) -> io::Result<Self> {
         let has_ended = Arc::new(AtomicBool::new(false));
         let ended = Arc::clone(&has_ended);
-        tokio::spawn(async move {
+        let carry = |connection: rtnetlink::proto::Connection<RouteNetlinkMessage>| async move {
             connection.await;
             ended.store(true, Ordering::Relaxed);
-        });
+        };
+        let handle = match carrier {
+            Carrier::Caller => {
+                let (connection, handle, _messages) = rtnetlink::new_connection()?;
+                tokio::spawn(carry(connection));
+                handle
+            }
+            Carrier::OwnThread => {
+                let (tell, told) = std::sync::mpsc::sync_channel(1);
+                std::thread::Builder::new().name("netlink".to_owned()).spawn(move || {
+                    let _as_granted = realtime::request(realtime::Thread::Dataplane);
+                    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build();
+                    let connected = runtime.and_then(|runtime| {
+                        let _context = runtime.enter();
+                        let (connection, handle, _messages) = rtnetlink::new_connection()?;
+                        Ok((runtime, connection, handle))
+                    });
+                    match connected {
+                        Ok((runtime, connection, handle)) => {
+                            // Whoever asked may be gone, and its end of the connection with it.
+                            let _unheard = tell.send(Ok(handle));
+                            runtime.block_on(carry(connection));
+                        }
+                        Err(error) => drop(tell.send(Err(error))),
+                    }
+                })?;
+                told.recv().map_err(|_| io::Error::other("the thread has ended"))??
+            }
+        };
         Ok(Self { handle, has_ended })
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use nix::unistd::gettid;
 use thiserror::Error;
@@ -25,14 +26,18 @@ use super::probe::Probes;
 use super::slots::Slots;
 use super::virtual_links::VirtualLinks;
 use crate::config::FenceSettings;
-use crate::messages::{Command, Report};
+use crate::messages::{Command, Ending, Report};
 use crate::shared_memory::SharedMemory;
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
 use crate::sys::packet_receiver::PacketReceiver;
 use crate::sys::packet_sender::PacketSender;
+use crate::sys::pidfd::PidFd;
 use crate::sys::realtime;
 use crate::sys::timer::BoottimeTimer;
+
+/// How often to look whether the worker before has handed over.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What the dataplane starts with.
 pub struct Settings {
@@ -48,6 +53,8 @@ pub struct Settings {
     pub commands: mpsc::Receiver<Command>,
     /// What control gets to know.
     pub reports: mpsc::Sender<Report>,
+    /// The process of a worker that lives, and hands over once this one's control has told it to.
+    pub predecessor: Option<u32>,
 }
 
 /// The dataplane thread has ended before it was told to.
@@ -99,7 +106,8 @@ impl Dataplane {
         Ok(Self { thread, ready })
     }
 
-    /// Returns true once it listens and obeys commands, false when it has ended without ever doing so.
+    /// Returns true once it listens and obeys commands, or waits for a predecessor to hand over; false when it has ended
+    /// without ever doing so.
     pub async fn ready(&mut self) -> bool {
         (&mut self.ready).await.is_ok()
     }
@@ -114,14 +122,20 @@ impl Dataplane {
 }
 
 fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), DataplaneError> {
-    let realtime = realtime::request(realtime::Thread::Dataplane);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         .build()
         .map_err(DataplaneError::Start)?;
     runtime.block_on(async {
-        let Settings { agent, memory, seams, fences, commands, reports } = settings;
+        let Settings { agent, memory, seams, fences, commands, reports, predecessor } = settings;
+        let mut tell_ready = Some(tell_ready);
+        if let Some(process) = predecessor {
+            ready(&mut tell_ready);
+            wait_for(process, &memory).await;
+        }
+        // Not before: whoever waited long was taken for one that needs no hurry.
+        let realtime = realtime::request(realtime::Thread::Dataplane);
         memory.set_dataplane_thread(gettid().as_raw().unsigned_abs());
         let open = |what| move |source| DataplaneError::Open { what, source };
         let monitor = LinkMonitor::open(agent).await.map_err(open("the netlink connection that listens"))?;
@@ -172,10 +186,38 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             commands,
             outbox,
             realtime,
-            fencing: Fencing::new(fences, memory),
+            fencing: Fencing::new(fences, Arc::clone(&memory)),
         };
-        // Nobody may have waited for it.
-        let _unheard = tell_ready.send(());
-        Driver::new(parts).run().await
+        ready(&mut tell_ready);
+        let ending = Driver::new(parts).run().await?;
+        if ending == Ending::HandOver {
+            memory.hand_over(std::process::id());
+        }
+        Ok(())
     })
+}
+
+fn ready(tell: &mut Option<oneshot::Sender<()>>) {
+    // Nobody may have waited for it.
+    let _unheard = tell.take().map(|tell| tell.send(()));
+}
+
+/// Returns once the worker before has left everything to this one, or has ended.
+async fn wait_for(process: u32, memory: &SharedMemory) {
+    let ended = async {
+        match PidFd::open(process) {
+            Ok(handle) => handle.ended().await,
+            // It has ended, and was waited for.
+            Err(_) => Ok(()),
+        }
+    };
+    let handed_over = async {
+        while !memory.has_handed_over(process) {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        () = handed_over => {}
+        Ok(()) = ended => {}
+    }
 }

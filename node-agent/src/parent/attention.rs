@@ -1,15 +1,15 @@
 //! Watches one worker until it has ended, and ends it when the guard finds that something is wrong with it.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::process::{Child, ExitStatus};
+use std::os::fd::AsFd;
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::Signal;
 use nix::sys::time::TimeSpec;
 
-use super::{Watch, forward, retry_interrupted};
+use super::{Watch, Worker, retry_interrupted};
 use crate::guard::{Guard, Verdict};
 use crate::sys::clock;
 use crate::sys::pidfd::PidFd;
@@ -18,6 +18,8 @@ use crate::sys::pidfd::PidFd;
 const WATCH_START: Duration = Duration::from_millis(10);
 /// How often a worker that was told to stop is looked at.
 const WATCH_STOP: Duration = Duration::from_millis(100);
+/// How often a program that may take the place of this one is looked at.
+const WATCH_CANDIDATE: Duration = Duration::from_millis(10);
 /// How often a worker that was killed is looked at.
 const WATCH_DEATH: Duration = Duration::from_millis(100);
 /// How long a worker may take to end after it has released everything. One whose thread waits for a disk that hangs
@@ -36,10 +38,10 @@ pub(super) enum End {
 
 impl Watch<'_> {
     /// Returns when the worker has ended. Its lifeline breaks a while before.
-    pub(super) fn attend(&mut self, worker: &mut Child, lifeline: &OwnedFd) -> io::Result<End> {
-        let pidfd = PidFd::open(worker.id())?;
+    pub(super) fn attend(&mut self, worker: &mut Worker) -> io::Result<End> {
+        let pidfd = PidFd::open(worker.id)?;
         if self.stopping {
-            forward(Signal::SIGTERM, worker)?;
+            worker.tell(Signal::SIGTERM)?;
         }
         let mut finished_at = None;
         let mut put_down = None;
@@ -49,15 +51,17 @@ impl Watch<'_> {
             let mut fds = [
                 PollFd::new(pidfd.as_fd(), PollFlags::POLLIN),
                 PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-                PollFd::new(lifeline.as_fd(), PollFlags::POLLIN),
+                PollFd::new(worker.lifeline.as_fd(), PollFlags::POLLIN),
             ];
             // Once broken it would end every wait.
             let watched = if is_dead { &mut fds[..2] } else { &mut fds[..] };
             retry_interrupted(|| ppoll(watched, timeout, None))?;
             let [ended, _, broken] = fds.map(|fd| fd.any().unwrap_or(false));
             self.announce_start();
-            if let Some(signal) = self.take_signal()? {
-                forward(signal, worker)?;
+            match self.take_signal()? {
+                Some(Signal::SIGHUP) => self.look_for_another_program(),
+                Some(signal) => worker.tell(signal)?,
+                None => {}
             }
             if (broken || ended) && !is_dead {
                 is_dead = true;
@@ -74,15 +78,18 @@ impl Watch<'_> {
                     return Ok(End::Stuck);
                 }
             }
+            if !is_dead && put_down.is_none() {
+                self.follow_candidate(worker);
+            }
             let Some(guard) = self.guard.as_mut().filter(|_| !is_dead) else { continue };
             if put_down.is_some() {
                 // One of its threads is in the kernel and cannot be killed. The one that matters is dead.
-                if Guard::is_harmless(worker.id(), &self.memory) {
+                if Guard::is_harmless(worker.id, &self.memory) {
                     is_dead = true;
                     guard.follow_death(&self.memory, true);
                 }
-            } else if let Some(verdict) = guard.judge(worker.id(), &self.memory) {
-                forward(Signal::SIGKILL, worker)?;
+            } else if let Some(verdict) = guard.judge(worker.id, &self.memory) {
+                worker.tell(Signal::SIGKILL)?;
                 put_down = Some(verdict);
             }
         }
@@ -91,6 +98,7 @@ impl Watch<'_> {
     /// How long the worker may be left alone.
     fn next_look(&self, is_dying: bool) -> Option<TimeSpec> {
         let routine = match (self.announced, self.stopping) {
+            _ if self.candidate.is_some() => Some(WATCH_CANDIDATE),
             (false, _) => Some(WATCH_START),
             (true, true) => Some(WATCH_STOP),
             (true, false) => None,

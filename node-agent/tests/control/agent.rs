@@ -8,8 +8,8 @@ use api_types::enrolment::Enrolment;
 use api_types::transition::{State, TransitionReason};
 use baton_agent::config::Config;
 use baton_agent::control::identity::{AgentKey, Identity};
-use baton_agent::control::{self, ControlError, Ending, Start};
-use baton_agent::messages::{Command, ObservedTransition, Report, Snapshot};
+use baton_agent::control::{self, ControlError, Start};
+use baton_agent::messages::{Command, Ending, ObservedTransition, Report, Snapshot};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -73,6 +73,7 @@ impl Agent {
             commands: commands_out,
             end: told,
             parent_gone: oneshot::channel().1,
+            predecessor: None,
         }));
         Self { boot_id, commands, reports, end, task }
     }

@@ -42,6 +42,7 @@ mod self_check;
 mod silence;
 mod switchover;
 mod unicast;
+mod upgrade;
 mod version_2;
 mod virtual_mac;
 mod virtual_mac_ipv6;

@@ -30,6 +30,25 @@ fn locked_kib(process: u32) -> u64 {
     line.trim().trim_end_matches(" kB").parse().expect("a number")
 }
 
+/// The process of a worker other than `before`, once it hurries no longer.
+fn only_the_dataplane_is_in_real_time(agent: &Agent, before: Option<u32>) -> u32 {
+    let worker = || agent.worker().and_then(|worker| u32::try_from(worker).ok());
+    let is_new = |worker: &Option<u32>| worker.is_some() && *worker != before;
+    let worker = eventually("a worker", worker, is_new).expect("a worker");
+    let settled = |policies: &Vec<(String, String)>| {
+        let is_as_it_should = |(name, policy): &(String, String)| {
+            (policy == FIFO) == ["dataplane", "nft renewals", "netlink"].contains(&name.as_str())
+        };
+        policies.len() > 1 && policies.iter().all(is_as_it_should)
+    };
+    eventually(
+        "only its dataplane and what changes the kernel for it are in real time",
+        || policies(worker),
+        settled,
+    );
+    worker
+}
+
 #[test]
 fn dataplane_and_parent_are_scheduled_in_real_time_with_locked_memory_and_control_is_not() {
     let lab = Lab::new(1);
@@ -42,17 +61,9 @@ fn dataplane_and_parent_are_scheduled_in_real_time_with_locked_memory_and_contro
     );
     assert_eq!(realtime["memory_locked"], true, "{realtime}");
 
-    let worker = u32::try_from(agent.worker().expect("a worker")).expect("a process id");
-    // What keeps the kernel from silencing addresses must not come late either.
-    let urgent = |name: &str| ["dataplane", "nft renewals"].contains(&name);
-    // Each thread asks for itself, once it runs.
-    let all_asked = |policies: &Vec<(String, _)>| {
-        policies.iter().filter(|(name, policy)| urgent(name) && *policy == FIFO).count() == 2
-    };
-    let seen = eventually("both are urgent", || policies(worker), all_asked);
-    for (name, policy) in seen {
-        assert_eq!(policy == FIFO, urgent(&name), "{name} of the worker has policy {policy}");
-    }
+    let worker = only_the_dataplane_is_in_real_time(&agent, None);
+    agent.kill_worker();
+    let worker = only_the_dataplane_is_in_real_time(&agent, Some(worker));
     let parent = agent.parent.id();
     assert!(policies(parent).iter().all(|(_, policy)| policy == FIFO), "{:?}", policies(parent));
     for process in [worker, parent] {

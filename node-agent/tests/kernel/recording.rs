@@ -4,12 +4,13 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
+use crate::eventually::eventually;
 use crate::lab::Lab;
 
 /// A running `tcpdump` that writes to a file.
@@ -45,6 +46,8 @@ impl Recording {
                 "65536",
                 "-Z",
                 "root",
+                // What has come is in the file, and does not wait for more.
+                "-U",
             ])
             .arg("-w")
             .arg(directory.path().join("frames"))
@@ -61,11 +64,18 @@ impl Recording {
         Self { tcpdump, messages, directory }
     }
 
-    /// Ends it and returns what came, in order.
+    /// Ends it and returns what came, in order. What has come by now is recorded when more has come: whoever records
+    /// sees something at least once in a while.
     ///
     /// # Panics
     /// When frames were lost.
     pub(crate) fn finish(mut self) -> Vec<Recorded> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock that is set");
+        let last = || {
+            let file = fs::read(self.directory.path().join("frames")).expect("readable");
+            parse(&file).last().map(|frame| frame.at)
+        };
+        eventually("a frame that has come since", last, |last| last.is_some_and(|last| last >= now));
         let tcpdump = Pid::from_raw(i32::try_from(self.tcpdump.id()).expect("a pid"));
         kill(tcpdump, Signal::SIGINT).expect("it runs");
         self.tcpdump.wait().expect("it ends");
@@ -85,12 +95,16 @@ impl Drop for Recording {
 /// The frames of a file in the format of `pcap-savefile(5)`.
 fn parse(file: &[u8]) -> Vec<Recorded> {
     let word = |octets: &[u8]| u32::from_ne_bytes(octets[..4].try_into().expect("four octets"));
-    assert_eq!(word(file), 0xa1b2_c3d4, "microseconds, in this host's byte order");
     let mut frames = Vec::new();
-    let mut rest = &file[24..];
-    while !rest.is_empty() {
+    let Some(mut rest) = file.get(24..) else { return frames };
+    assert_eq!(word(file), 0xa1b2_c3d4, "microseconds, in this host's byte order");
+    while rest.len() >= 16 {
         let at = Duration::new(word(rest).into(), word(&rest[4..]) * 1_000);
         let length = usize::try_from(word(&rest[8..])).expect("short");
+        if rest.len() < 16 + length {
+            // It is being written.
+            break;
+        }
         frames.push(Recorded { at, octets: rest[16..16 + length].to_vec() });
         rest = &rest[16 + length..];
     }

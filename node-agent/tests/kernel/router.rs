@@ -102,6 +102,7 @@ impl Router {
             fences,
             commands: commands_out,
             reports: reports_in,
+            predecessor: None,
         };
         let dataplane = lab.inside(host, || Dataplane::start(settings)).expect("the dataplane starts");
         let (reports, seen) = (RefCell::new(reports), RefCell::default());

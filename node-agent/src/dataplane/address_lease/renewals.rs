@@ -57,7 +57,7 @@ impl Renewals {
         let shared = Arc::new(Shared::default());
         let (theirs, socket) = (Arc::clone(&shared), BatchSocket::open()?);
         std::thread::Builder::new()
-            .name("leases".to_owned())
+            .name("address leases".to_owned())
             .spawn(move || write_all(&theirs, socket, &woken, &spell))?;
         Ok(Self { shared, wake })
     }
