@@ -103,7 +103,7 @@ async fn boosts(channel: &mut Channel) -> Vec<Boost> {
         match channel.hear().await {
             ServerMessage::Boosts { boosts } => return boosts,
             ServerMessage::DesiredState(_) | ServerMessage::Ack(_) => {}
-            other => panic!("{other:?}"),
+            other @ (ServerMessage::Welcome(_) | ServerMessage::Assist(_)) => panic!("{other:?}"),
         }
     }
 }
