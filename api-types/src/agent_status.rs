@@ -11,6 +11,7 @@ use crate::channel::Revision;
 use crate::fences::Fences;
 use crate::group::Checksum;
 use crate::node::{Interface, Rejection};
+use crate::timing::Timing;
 use crate::transition::{State, TransitionReason};
 use crate::{Timestamp, VirtualAddress};
 
@@ -45,6 +46,9 @@ pub struct LocalStatus {
     /// How the fences stand.
     #[serde(default)]
     pub fences: Fences,
+    /// How punctual the dataplane is; `null` before it has said.
+    #[serde(default)]
+    pub timing: Option<Timing>,
     /// The interfaces of the node.
     pub interfaces: Vec<Interface>,
     /// The groups that run, by name.

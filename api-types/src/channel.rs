@@ -26,6 +26,7 @@ use crate::group::Checksum;
 use crate::node::{Interface, RejectionReason};
 use crate::peer::Peer;
 use crate::protocol::ProtocolOptions;
+use crate::timing::Timing;
 use crate::transition::{State, TransitionRecord};
 use crate::{Name, Timestamp, VirtualAddress};
 
@@ -127,6 +128,9 @@ pub struct AgentStatus {
     /// How the fences stand; `null` for as before in this session, and always from an older agent.
     #[serde(default)]
     pub fences: Option<Fences>,
+    /// How punctual the dataplane is; `null` for as before in this session, and always from an older agent.
+    #[serde(default)]
+    pub timing: Option<Timing>,
 }
 
 /// How one group stands on a node.

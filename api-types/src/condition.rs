@@ -46,6 +46,8 @@ pub enum ConditionKind {
     AuthenticationInsecure,
     /// Members have priorities that are equal or nearly so: as backups both may take over.
     PrioritiesTooClose,
+    /// A group advertises more often than one of its nodes is punctual enough for.
+    IntervalTooShort,
     /// A node has a priority from 250 to 254, which are kept for moving the addresses on request.
     PriorityReserved,
     /// A router that is no member speaks for the virtual router.
@@ -78,7 +80,7 @@ impl<'de> Deserialize<'de> for ConditionKind {
 
 impl ConditionKind {
     /// Those that a server finds.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::NoHolder,
         Self::TwoHolders,
         Self::MemberFault,
@@ -90,6 +92,7 @@ impl ConditionKind {
         Self::PeerAddressUnknown,
         Self::AuthenticationInsecure,
         Self::PrioritiesTooClose,
+        Self::IntervalTooShort,
         Self::PriorityReserved,
         Self::ForeignRouter,
         Self::AddressListMismatch,
@@ -116,6 +119,7 @@ impl ConditionKind {
             Self::PeerAddressUnknown => "peer_address_unknown",
             Self::AuthenticationInsecure => "authentication_insecure",
             Self::PrioritiesTooClose => "priorities_too_close",
+            Self::IntervalTooShort => "interval_too_short",
             Self::PriorityReserved => "priority_reserved",
             Self::ForeignRouter => "foreign_router",
             Self::AddressListMismatch => "address_list_mismatch",
@@ -136,6 +140,7 @@ impl ConditionKind {
             self,
             Self::AuthenticationInsecure
                 | Self::PrioritiesTooClose
+                | Self::IntervalTooShort
                 | Self::PriorityReserved
                 | Self::SwitchoverInEffect
                 | Self::Drained

@@ -36,6 +36,7 @@ pub mod schema;
 pub mod segment;
 pub mod switchover;
 mod timestamp;
+pub mod timing;
 pub mod transition;
 mod virtual_address;
 

@@ -11,6 +11,7 @@ use crate::condition::Condition;
 use crate::counters::InterfaceCounters;
 use crate::drain::Drain;
 use crate::fences::Fences;
+use crate::timing::Timing;
 use crate::{Name, Timestamp};
 
 /// A node as an operator writes it.
@@ -86,6 +87,10 @@ pub struct NodeStatus {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub fences: Option<Fences>,
+    /// How punctual the node's dataplane is; `null` before the agent has said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub timing: Option<Timing>,
     /// The revision of the desired state that the server wants on the node.
     pub desired_revision: Revision,
     /// The revision that the agent runs.

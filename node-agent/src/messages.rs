@@ -15,6 +15,7 @@ use api_types::channel::{DesiredGroup, Revision};
 use api_types::fences::Fences;
 use api_types::group::Checksum;
 use api_types::node::{Interface, RejectionReason};
+use api_types::timing::Timing;
 use api_types::transition::{AdvertisementHeard, State, TransitionReason};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -152,6 +153,8 @@ pub struct Snapshot {
     pub realtime: Option<RealtimeStatus>,
     /// How the fences stand.
     pub fences: Fences,
+    /// How punctual the dataplane is.
+    pub timing: Option<Timing>,
     /// Packets that were dropped, by interface and cause.
     pub dropped_packets: Vec<DroppedPackets>,
 }

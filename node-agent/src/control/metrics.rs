@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use api_types::agent_status::JournalStatus;
 use api_types::fences::FenceState;
+use api_types::timing::Timing;
 use api_types::transition::State;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -135,6 +136,11 @@ fn agent(overview: &Overview, journal: &JournalStatus) {
         gauge!("baton_agent_realtime").set(truth(realtime.scheduling == "fifo"));
         gauge!("baton_agent_memory_locked").set(truth(realtime.memory_locked));
     }
+    if let Some(Timing { lag, .. }) = overview.snapshot.timing {
+        let seconds = |microseconds| Duration::from_micros(microseconds).as_secs_f64();
+        gauge!("baton_agent_timer_lag_p99_seconds").set(seconds(lag.p99_us));
+        gauge!("baton_agent_timer_lag_max_seconds").set(seconds(lag.max_us));
+    }
     for (name, fence) in overview.snapshot.fences.each() {
         gauge!("baton_agent_fence_armed", "fence" => name).set(truth(fence.state == FenceState::Armed));
         counter!("baton_agent_fence_acted_total", "fence" => name).absolute(fence.acted);
@@ -222,6 +228,7 @@ fn signed(value: i64) -> f64 {
 mod tests {
     use api_types::channel::Revision;
     use api_types::fences::{FenceStatus, Fences};
+    use api_types::timing::TimerLag;
     use api_types::transition::{AdvertisementHeard, TransitionReason};
     use vrrp::{DropCause, Family, Vrid};
 
@@ -247,6 +254,7 @@ mod tests {
                 cause: DropCause::Ttl,
                 count: 3,
             }],
+            timing: Some(Timing { realtime: true, lag: TimerLag { samples: 9, p99_us: 250, max_us: 3_000 } }),
             fences: Fences {
                 self_check: FenceStatus { acted: 2, ..FenceStatus::armed() },
                 ..Fences::default()
@@ -285,6 +293,8 @@ mod tests {
             format!("baton_vrrp_active_down_interval_seconds{{{labels}}} 0.30625"),
             "baton_vrrp_invalid_packets_total{interface=\"eth0\",reason=\"ttl\"} 3".to_owned(),
             "baton_agent_connected 1".to_owned(),
+            "baton_agent_timer_lag_p99_seconds 0.00025".to_owned(),
+            "baton_agent_timer_lag_max_seconds 0.003".to_owned(),
             "baton_agent_fence_armed{fence=\"self_check\"} 1".to_owned(),
             "baton_agent_fence_armed{fence=\"guard\"} 0".to_owned(),
             "baton_agent_fence_acted_total{fence=\"self_check\"} 2".to_owned(),

@@ -114,6 +114,7 @@ impl Overview {
     pub(crate) fn significant(&self) -> Snapshot {
         let mut snapshot = self.snapshot.clone();
         snapshot.dropped_packets.clear();
+        snapshot.timing = None;
         for group in &mut snapshot.groups {
             group.counters = GroupCounters::default();
             group.last_heard_boottime_ns = None;
@@ -141,6 +142,7 @@ impl Overview {
             groups: self.snapshot.groups.iter().map(group).collect(),
             interface_counters: Some(details::of_interfaces(&self.snapshot.dropped_packets)),
             fences: self.snapshot_seen.then(|| self.snapshot.fences.clone()),
+            timing: self.snapshot.timing,
         }
     }
 
@@ -189,6 +191,7 @@ impl Overview {
             journal,
             realtime: self.snapshot.realtime.clone().unwrap_or_else(not_known_yet),
             fences: self.snapshot.fences.clone(),
+            timing: self.snapshot.timing,
             interfaces: self.snapshot.interfaces.clone(),
             groups: self.snapshot.groups.iter().map(group).collect(),
             dropped_packets: dropped,

@@ -59,7 +59,7 @@ impl Told {
 
     fn reduce_to(&mut self, status: &mut AgentStatus, depth: Depth, mut room: usize) {
         if depth == Depth::News {
-            status.interface_counters = None;
+            (status.interface_counters, status.timing) = (None, None);
         }
         let mut details: Vec<_> = status
             .groups
@@ -126,6 +126,7 @@ mod tests {
             groups,
             interface_counters: Some(Vec::new()),
             fences: None,
+            timing: None,
         };
         told.reduce_to(&mut status, depth, room);
         assert_eq!(status.interface_counters.is_some(), depth == Depth::Everything);

@@ -18,6 +18,7 @@ use std::io;
 use std::time::Duration;
 
 use api_types::agent_status::RealtimeStatus;
+use api_types::timing::Timing;
 use futures_util::FutureExt;
 use tokio::sync::mpsc::Receiver;
 use vrrp::{Family, Instant};
@@ -34,6 +35,7 @@ use super::fences::Fencing;
 use super::group::Effects;
 use super::handover::Predecessor;
 use super::instances::Instances;
+use super::lag::Lag;
 use super::lateness::Lateness;
 use super::lease::Leases;
 use super::link_monitor::{Change, LinkMonitor};
@@ -43,7 +45,7 @@ use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
 use super::virtual_links::VirtualLinks;
-use crate::messages::{Command, Ending, Report};
+use crate::messages::{Command, Ending, Report, Snapshot};
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
 use crate::sys::packet_receiver::PacketReceiver;
@@ -107,6 +109,7 @@ pub(super) struct Driver {
     /// For how many turns in a row packets have come faster than they were taken.
     turns_behind: u32,
     lateness: Lateness,
+    lag: Lag,
     leases: Ledger,
     /// The interfaces through which the last advertisement could not leave.
     mute: BTreeSet<u32>,
@@ -146,6 +149,7 @@ impl Driver {
             hand_over_by: None,
             turns_behind: 0,
             lateness: Lateness::new(),
+            lag: Lag::new(),
             leases: Ledger::default(),
             mute: BTreeSet::new(),
             snapshot_at: Instant::ORIGIN,
@@ -223,9 +227,19 @@ impl Driver {
             self.parts.timer.arm(Some(deadline.min(beat_at)))?;
             let wake = self.wake().await?;
             if !matches!(wake, Wake::Timer) || deadline <= clock::boottime() {
+                self.measure_lag(deadline);
                 return Ok(wake);
             }
             self.beat();
+        }
+    }
+
+    /// What was due at `deadline` is about to be acted on, if it has come.
+    fn measure_lag(&mut self, deadline: Instant) {
+        let now = clock::boottime();
+        // The origin stands for what is to be done at once.
+        if deadline != Instant::ORIGIN && deadline <= now {
+            self.lag.note(deadline, now);
         }
     }
 
@@ -376,7 +390,7 @@ impl Driver {
             }
             let Parts { monitor, binder, gate, leases, realtime, outbox, fencing, .. } = &mut self.parts;
             fencing.note_nftables_lease(leases.status());
-            outbox.offer(snapshot::take(
+            let snapshot = snapshot::take(
                 &self.instances,
                 monitor.interfaces(),
                 binder,
@@ -384,7 +398,9 @@ impl Driver {
                 realtime,
                 &self.drops,
                 fencing,
-            ));
+            );
+            let (lag, realtime) = (self.lag.summary(now), realtime.scheduling == "fifo");
+            outbox.offer(Snapshot { timing: Some(Timing { realtime, lag }), ..snapshot });
             self.snapshot_at = now + SNAPSHOT_EVERY;
         }
     }

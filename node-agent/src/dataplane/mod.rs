@@ -39,6 +39,7 @@ mod heard;
 mod host;
 mod instances;
 mod interfaces;
+mod lag;
 mod last_will;
 mod lateness;
 mod lease;

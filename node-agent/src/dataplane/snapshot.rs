@@ -44,6 +44,7 @@ pub(super) fn take(
         interfaces: interfaces.to_contract(&instances.virtual_addresses()),
         groups,
         realtime: Some(realtime.clone()),
+        timing: None,
         fences: fencing.status(&running, binder.renewal_failure()),
         dropped_packets: drops
             .counts()

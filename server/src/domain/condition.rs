@@ -73,6 +73,7 @@ pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     }
     findings.extend(redundancy::of_group(members, &holders));
     findings.extend(interface_unverified(members));
+    findings.extend(interval_too_short(members, interval));
     findings.extend(hearing::peer_address_unknown(members, group));
     findings.extend(hearing::of_group(members, group));
     findings.extend(group.is_authenticated.then(authentication_insecure));
@@ -121,6 +122,27 @@ fn interface_unverified(members: &[Observed]) -> Option<Finding> {
         .collect();
     let detail = || format!("not seen yet: interface {}; the node has not reported", unverified.join(", "));
     (!unverified.is_empty()).then(|| Finding::at_once(ConditionKind::InterfaceUnverified, detail()))
+}
+
+fn interval_too_short(members: &[Observed], interval: AdvertisementInterval) -> Option<Finding> {
+    let late: Vec<_> = members
+        .iter()
+        .filter_map(|member| match member {
+            Observed::Node(node) if node.connected => {
+                let keeps_to = node.keeps_to_ms?;
+                let is_short = interval.as_duration() < Duration::from_millis(keeps_to);
+                is_short.then(|| format!("{} keeps to {keeps_to} ms", node.name))
+            }
+            Observed::Node(_) | Observed::External { .. } => None,
+        })
+        .collect();
+    let detail = || {
+        format!(
+            "the group advertises every {interval}, and by the lag of its timers and its scheduling {}",
+            late.join(", ")
+        )
+    };
+    (!late.is_empty()).then(|| Finding::at_once(ConditionKind::IntervalTooShort, detail()))
 }
 
 fn authentication_insecure() -> Finding {
@@ -244,6 +266,27 @@ mod tests {
         let found = of_group(&[Observed::Node(silent)], &FACTS);
         assert_eq!(found[0].kind, ConditionKind::InterfaceUnverified);
         assert_eq!(found[0].detail, "not seen yet: interface eth0 of n1; the node has not reported");
+    }
+
+    #[test]
+    fn a_node_that_cannot_keep_to_the_interval_is_named_while_it_is_there_to_say_so() {
+        let found = |keeps_to_ms, connected| {
+            let mut late = obeying(2, [192, 0, 2, 1]);
+            (late.keeps_to_ms, late.connected) = (keeps_to_ms, connected);
+            let members = [node(1, HERE, Some(State::Active)), late].map(Observed::Node);
+            let found = of_group(&members, &FACTS).into_iter();
+            found.filter(|one| one.kind == ConditionKind::IntervalTooShort).map(|one| one.detail).next()
+        };
+        assert_eq!(found(Some(100), HERE), None);
+        assert_eq!(found(None, HERE), None);
+        assert_eq!(found(Some(101), GONE), None);
+        let detail = found(Some(101), HERE).unwrap();
+        assert!(
+            detail.ends_with(
+                "every 100 ms, and by the lag of its timers and its scheduling n2 keeps to 101 ms"
+            ),
+            "{detail}"
+        );
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub struct ObservedNode {
     pub interfaces_known: bool,
     /// How that interface stands, as last reported; `None` when the host has none of the name.
     pub link: Option<Link>,
+    /// The shortest advertisement interval that the node keeps to, in milliseconds, where it has said.
+    pub keeps_to_ms: Option<u64>,
     /// Where its advertisements come from, where that is known.
     pub address: Option<IpAddr>,
     /// Every address of that interface, as last reported.
@@ -191,6 +193,7 @@ pub(in crate::domain) mod tests {
             last_heard: Some(second(100)),
             interfaces_known: true,
             link: Some(Link { up: true, carrier: true }),
+            keeps_to_ms: None,
             address: Some(IpAddr::from([192, 0, 2, number])),
             addresses: vec![IpAddr::from([192, 0, 2, number])],
             details: None,

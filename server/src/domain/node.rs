@@ -49,6 +49,7 @@ mod tests {
                 interfaces: None,
                 interface_counters: None,
                 fences: None,
+                timing: None,
                 desired_revision: revision(desired),
                 applied_revision: applied.map(revision),
                 rejection: None,

@@ -2,6 +2,7 @@
 
 use api_types::counters::{GroupCounters, InterfaceCounters};
 use api_types::fences::{FenceStatus, Fences};
+use api_types::timing::{TimerLag, Timing};
 use serde_json::{Value, json};
 
 pub(super) fn segment_spec() -> Value {
@@ -48,6 +49,10 @@ pub(super) fn node() -> Value {
                 nftables_lease: FenceStatus::not_armed("there is no program nft on this host"),
                 address_lease: FenceStatus::armed(),
                 self_check: FenceStatus { acted: 1, ..FenceStatus::armed() },
+            },
+            "timing": Timing {
+                realtime: true,
+                lag: TimerLag { samples: 640, p99_us: 224, max_us: 4_310 },
             },
             "desired_revision": {"epoch": 1, "counter": 7},
             "applied_revision": {"epoch": 1, "counter": 7},

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use api_types::Timestamp;
 use api_types::channel::{GroupReport, MemberDetails};
 use api_types::node::{Interface, Rejection};
+use api_types::timing::Timing;
 use api_types::transition::{State, TransitionRecord};
 use chrono::{DateTime, TimeDelta, Utc};
 use ipnet::IpNet;
@@ -179,7 +180,7 @@ pub async fn observed(
                   n.interfaces AS "interfaces: Json<Vec<Interface>>",
                   n.last_seen_at AS "last_seen_at?", r.state AS "state?", r.since AS "since?",
                   r.heard_since AS "heard_since?", r.active_source AS "active_source: IpNet",
-                  r.details AS "details: Json<MemberDetails>"
+                  r.details AS "details: Json<MemberDetails>", n.timing AS "timing: Json<Timing>"
            FROM members m
            JOIN groups g ON g.id = m.group_id
            LEFT JOIN nodes n ON n.id = m.node_id
@@ -291,6 +292,7 @@ struct MemberRow {
     heard_since: Option<DateTime<Utc>>,
     active_source: Option<IpNet>,
     details: Option<Json<MemberDetails>>,
+    timing: Option<Json<Timing>>,
 }
 
 impl TryFrom<MemberRow> for Observed {
@@ -331,6 +333,7 @@ impl TryFrom<MemberRow> for Observed {
             last_heard: row.last_seen_at.map(Timestamp::from),
             interfaces_known: interfaces.is_some(),
             link,
+            keeps_to_ms: row.timing.map(|Json(timing)| timing.shortest_interval_ms()),
             address,
             addresses,
             report,

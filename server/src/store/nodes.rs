@@ -6,6 +6,7 @@ use api_types::counters::InterfaceCounters;
 use api_types::drain::Drain;
 use api_types::fences::Fences;
 use api_types::node::{Interface, Node, NodeSpec, NodeStatus, Rejection};
+use api_types::timing::Timing;
 use api_types::{Name, Timestamp};
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -35,6 +36,7 @@ struct NodeRow {
     interfaces: Option<Json<Vec<Interface>>>,
     interface_counters: Option<Json<Vec<InterfaceCounters>>>,
     fences: Option<Json<Fences>>,
+    timing: Option<Json<Timing>>,
     applied_epoch: Option<i64>,
     applied_counter: Option<i64>,
     rejection: Option<Json<Rejection>>,
@@ -67,6 +69,7 @@ impl NodeRow {
                 interfaces: self.interfaces.map(|Json(interfaces)| interfaces),
                 interface_counters: self.interface_counters.map(|Json(counters)| counters),
                 fences: self.fences.map(|Json(fences)| fences),
+                timing: self.timing.map(|Json(timing)| timing),
                 desired_revision: Revision { epoch: self.desired_epoch, counter: self.desired_counter },
                 applied_revision,
                 rejection: self.rejection.map(|Json(rejection)| rejection),
@@ -89,7 +92,7 @@ pub async fn find(conn: &mut PgConnection, key: &Key) -> Result<Option<Node>, St
                last_seen_at, agent_version, boot_id, capabilities,
                interfaces AS "interfaces: Json<Vec<Interface>>",
                interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
-               fences AS "fences: Json<Fences>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
+               fences AS "fences: Json<Fences>", timing AS "timing: Json<Timing>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
         WHERE id = $1 OR name = $2
         "#,
@@ -114,7 +117,7 @@ pub async fn list(conn: &mut PgConnection, after: Option<Uuid>, limit: i64) -> R
                last_seen_at, agent_version, boot_id, capabilities,
                interfaces AS "interfaces: Json<Vec<Interface>>",
                interface_counters AS "interface_counters: Json<Vec<InterfaceCounters>>",
-               fences AS "fences: Json<Fences>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
+               fences AS "fences: Json<Fences>", timing AS "timing: Json<Timing>", applied_epoch, applied_counter, rejection AS "rejection: Json<Rejection>"
         FROM nodes
         WHERE $1::uuid IS NULL OR id > $1
         ORDER BY id

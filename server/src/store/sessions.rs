@@ -5,6 +5,7 @@ use api_types::channel::{Acknowledged, Hello, Revision};
 use api_types::counters::InterfaceCounters;
 use api_types::fences::Fences;
 use api_types::node::{Interface, Rejection};
+use api_types::timing::Timing;
 use ipnet::IpNet;
 use sqlx::PgConnection;
 use sqlx::types::Json;
@@ -39,7 +40,7 @@ pub async fn begin(
     lock_with_peers(conn, key.node).await?;
     let done = sqlx::query!(
         "UPDATE nodes SET session_id = $2, session_server_id = $3, boot_id = $4, agent_version = $5,
-                          last_seen_at = $6, interface_counters = NULL, fences = NULL,
+                          last_seen_at = $6, interface_counters = NULL, fences = NULL, timing = NULL,
                           capabilities = $7, session_began_at = $6
          WHERE id = $1",
         key.node,
@@ -219,6 +220,31 @@ pub async fn report_fences(conn: &mut PgConnection, node: Uuid, fences: &Fences)
     )
     .execute(conn)
     .await?;
+    Ok(())
+}
+
+/// Stores how punctual the node is, and judges its groups anew if it keeps to other intervals than before.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn report_timing(
+    conn: &mut PgConnection,
+    node: Uuid,
+    timing: &Timing,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let before =
+        sqlx::query_scalar!(r#"SELECT timing AS "timing: Json<Timing>" FROM nodes WHERE id = $1"#, node)
+            .fetch_optional(&mut *conn)
+            .await?;
+    sqlx::query!("UPDATE nodes SET timing = $2 WHERE id = $1", node, Json(timing) as _)
+        .execute(&mut *conn)
+        .await?;
+    let before = before.flatten().map(|Json(timing)| timing.shortest_interval_ms());
+    if before != Some(timing.shortest_interval_ms()) {
+        let groups = member_reports::groups_of(conn, node).await?;
+        member_reports::judge_groups(conn, &groups, now).await?;
+    }
     Ok(())
 }
 

@@ -273,6 +273,7 @@ impl Channel {
             groups,
             interface_counters: None,
             fences: None,
+            timing: None,
         }))
         .await;
     }

@@ -5,6 +5,7 @@ use api_types::counters::{GroupCounters, InterfaceCounters};
 use api_types::fences::{FenceStatus, Fences};
 use api_types::group::Checksum;
 use api_types::peer::Peer;
+use api_types::timing::{TimerLag, Timing};
 use api_types::transition::State;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -185,6 +186,7 @@ async fn what_is_dropped_on_an_interface_is_shown_with_the_node() {
                 groups: Vec::new(),
                 interface_counters: told,
                 fences: None,
+                timing: None,
             }))
             .await;
         let counted = |node: &Value| node["status"]["interface_counters"][0]["vrid_errors"] == 3;
@@ -200,11 +202,15 @@ async fn how_the_fences_stand_is_shown_with_the_node_until_its_next_session() {
     assert_eq!(site.server.get("/api/v1/nodes/lb1").await["status"]["fences"], Value::Null);
     let fences = Fences { nftables_lease: FenceStatus::not_armed("there is no nft"), ..Fences::default() };
     let told = serde_json::to_value(&fences).unwrap();
+    let late = Timing { realtime: false, lag: TimerLag::default() };
     for fences in [Some(fences), None] {
+        let timing = fences.is_some().then_some(late);
         let (at, interfaces) = (site.server.now(), vec![eth0("192.0.2.1")]);
-        let status = AgentStatus { at, interfaces, groups: Vec::new(), interface_counters: None, fences };
+        let status =
+            AgentStatus { at, interfaces, groups: Vec::new(), interface_counters: None, fences, timing };
         site.channel.say(AgentMessage::Status(status)).await;
-        let shown = |node: &Value| node["status"]["fences"] == told;
+        let shown =
+            |node: &Value| node["status"]["fences"] == told && node["status"]["timing"]["realtime"] == false;
         eventually_shows(&site.server, "/api/v1/nodes/lb1", shown).await;
         site.says(None).await;
     }

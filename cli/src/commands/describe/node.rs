@@ -4,6 +4,7 @@ use api_types::counters::InterfaceCounters;
 use api_types::drain::Drain;
 use api_types::fences::{FenceState, FenceStatus, Fences};
 use api_types::node::{Interface, Node};
+use api_types::timing::Timing;
 
 use super::{facts, problems};
 use crate::commands::agent_link::AgentLink;
@@ -31,6 +32,7 @@ pub(super) fn sections(node: &Node, table: &Table) -> Vec<String> {
         ("drained", status.drain.as_ref().map(|drain| drained(drain, table)).unwrap_or_default()),
         ("version", status.agent_version.clone().unwrap_or_default()),
         ("revision", format!("{revision} runs, {} is desired", status.desired_revision)),
+        ("timers", status.timing.as_ref().map(Timing::summary).unwrap_or_default()),
         ("dropped elsewhere", elsewhere.map(dropped).unwrap_or_default()),
     ]);
     let fences: Vec<_> = status.fences.iter().flat_map(fences).collect();

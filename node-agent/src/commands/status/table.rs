@@ -32,6 +32,9 @@ pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>, boottime_ns: u64)
     facts.add_row(["revision", &revision]);
     facts.add_row(["journal", &format!("{} not acknowledged by a server", transitions(status))]);
     facts.add_row(["realtime", &realtime(status)]);
+    if let Some(timing) = &status.timing {
+        facts.add_row(["timers", &timing.summary()]);
+    }
     for (name, fence) in status.fences.each() {
         facts.add_row([&format!("fence {name}"), &fence_summary(fence)]);
     }
@@ -233,6 +236,7 @@ mod tests {
         "journal": {"unacknowledged": 3, "degraded": "disk full"},
         "realtime": {"scheduling": "fifo", "memory_locked": true, "detail": null}, "interfaces": [],
         "dropped_packets": {"checksum": 4, "ttl": 0},
+        "timing": {"realtime": true, "lag": {"samples": 800, "p99_us": 250, "max_us": 31000}},
         "fences": {"guard": {"state": "armed", "acted": 2, "lapsed": 1},
             "nftables_lease": {"state": "not_armed", "detail": "there is no nft"}},
         "groups": [{"id": "00000000-0000-0000-0000-000000000002", "name": "web", "interface": "eth0",
@@ -265,6 +269,7 @@ mod tests {
             "packets: 4 for checksum\n",
             "armed, acted 2 times, lapsed 1 times\n",
             "not armed (there is no nft)\n",
+            "99 of 100 at most 0.3 ms late in the last minute, the worst 31.0 ms\n",
         ] {
             assert!(text.contains(wanted), "{wanted} is not in:\n{text}");
         }

@@ -181,6 +181,9 @@ impl Clerk<'_> {
         if let Some(fences) = &status.fences {
             sessions::report_fences(&mut tx, self.key.node, fences).await?;
         }
+        if let Some(timing) = &status.timing {
+            sessions::report_timing(&mut tx, self.key.node, timing, now).await?;
+        }
         let mut groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
         groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
         member_reports::judge_groups(&mut tx, &groups, now).await?;
