@@ -236,7 +236,7 @@ mod tests {
         "journal": {"unacknowledged": 3, "degraded": "disk full"},
         "realtime": {"scheduling": "fifo", "memory_locked": true, "detail": null}, "interfaces": [],
         "dropped_packets": {"checksum": 4, "ttl": 0},
-        "timing": {"realtime": true, "lag": {"samples": 800, "p99_us": 250, "max_us": 31000}},
+        "timing": {"realtime": true, "lag": {"samples": 800, "p99_us": 300, "max_us": 31000}},
         "fences": {"guard": {"state": "armed", "acted": 2, "lapsed": 1},
             "nftables_lease": {"state": "not_armed", "detail": "there is no nft"}},
         "groups": [{"id": "00000000-0000-0000-0000-000000000002", "name": "web", "interface": "eth0",
