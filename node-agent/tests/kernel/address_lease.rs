@@ -9,7 +9,7 @@ use baton_agent::config::FenceSettings;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use uuid::Uuid;
-use vrrp::Vrid;
+use vrrp::{AdvertisementInterval, Version, Vrid};
 
 use crate::agent::Agent;
 use crate::eventually::{eventually, within};
@@ -102,7 +102,11 @@ fn the_kernel_removes_the_addresses_of_an_agent_that_is_killed_whole() {
 #[test]
 fn leases_go_on_with_the_next_worker_and_nothing_else_changes() {
     let lab = Lab::with_ipv6(1);
-    let agent = Agent::start_fenced(&lab, 1, groups(240), LEASE_ONLY, |_, _| {});
+    // Slow enough for a worker to come in time, however busy this host is.
+    let every_500_ms = AdvertisementInterval::from_millis(Version::V3, 500).expect("an interval");
+    let slow = |group| DesiredGroup { advertisement_interval_ms: every_500_ms, ..group };
+    let groups = groups(240).into_iter().map(slow).collect();
+    let agent = Agent::start_fenced(&lab, 1, groups, LEASE_ONLY, |_, _| {});
     let all = |lines: &Vec<String>| lines.len() == 4 && lines.iter().all(|line| line.contains("dynamic"));
     eventually("all are leased", || held(&lab, 1), all);
     let shown = || {
@@ -116,7 +120,7 @@ fn leases_go_on_with_the_next_worker_and_nothing_else_changes() {
     eventually("another worker", || agent.worker(), |worker| worker.is_some_and(|worker| worker != killed));
 
     // Longer than the kernel would keep them.
-    let until = Instant::now() + LONGEST + Duration::from_millis(200);
+    let until = Instant::now() + LONGEST + Duration::from_millis(1_200);
     while Instant::now() < until {
         let lines = held(&lab, 1);
         assert!(all(&lines), "{lines:#?}");
