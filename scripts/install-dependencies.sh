@@ -19,6 +19,7 @@ tcpdump tcpdump
 arping iputils-arping
 /usr/lib/postgresql/*/bin/postgres postgresql
 psql postgresql-client
+/lib/systemd/systemd systemd
 /etc/ssl/certs/ca-certificates.crt ca-certificates
 '
 

@@ -24,5 +24,6 @@ mod priority_edit;
 mod push;
 mod rejected_config;
 mod server_is_down;
+mod systemd;
 mod test_summary;
 mod virtual_mac_ipv6;

@@ -282,6 +282,15 @@ impl Lab {
         }
     }
 
+    /// The host of that name.
+    ///
+    /// # Errors
+    /// When none was plugged in.
+    pub fn plugged_in(&self, name: &str) -> Result<Host> {
+        let hosts = self.hosts.borrow();
+        hosts.iter().find(|host| host.name == name).cloned().with_context(|| format!("no host {name}"))
+    }
+
     /// Plugs in a stranger that records adverts and ARP on the LAN.
     ///
     /// # Errors

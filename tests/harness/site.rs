@@ -131,17 +131,17 @@ impl<'lab> Site<'lab> {
         let name = group["name"].as_str().context("a group without a name")?;
         let written: Group = self.api.put(&format!("groups/{name}"), group)?;
         eventually(&format!("{holder} holds {VIP} alone"), BOUND, || self.lab.only_holder(VIP, holder))?;
-        let holder = self.node(holder)?;
+        let lan = self.lab.plugged_in(holder)?.lan;
         eventually("only the holder advertises", BOUND, || {
             let adverts = self.capture.adverts(VRID, since);
             let last_three = adverts.iter().rev().take(3).map(|(_, advert)| advert.from);
-            let others = last_three.clone().filter(|from| *from != holder.host.lan).count();
+            let others = last_three.clone().filter(|from| *from != lan).count();
             ensure!(last_three.count() == 3 && others == 0, "{} adverts", adverts.len());
             Ok(())
         })?;
         eventually("the server names the holder", BOUND, || {
             let seen: Group = self.api.get(&format!("groups/{name}"))?;
-            ensure!(seen.status.active == [holder.name()], "{:?}", seen.status);
+            ensure!(seen.status.active == [holder], "{:?}", seen.status);
             Ok(())
         })?;
         Ok(written)
