@@ -69,6 +69,8 @@ use crate::succession;
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a session with the server waits for the journal to be read.
 const REPLAY: Duration = Duration::from_secs(5);
+/// How many groups may have let go before a session hears of it.
+const LETTING_GO: usize = 1_024;
 /// How often a desired state that could not be stored is tried again.
 const STORE_AGAIN: Duration = Duration::from_secs(5);
 
@@ -157,7 +159,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     // Nothing was offered yet, so there is room.
     stored_since.into_iter().for_each(|assignment| drop(offers_in.try_send(assignment)));
     let (answers, _) = broadcast::channel(16);
-    let (let_go, _) = broadcast::channel(16);
+    let (let_go, _) = broadcast::channel(LETTING_GO);
     let (finish, finished) = watch::channel(false);
 
     let fixed = Fixed {

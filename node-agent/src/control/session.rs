@@ -189,8 +189,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
         loop {
             // Ahead of all else: others wait for it, and it is worth less with every millisecond.
-            while let Some(groups) = let_go.as_mut().and_then(|let_go| let_go.try_recv().ok()) {
-                self.say_let_go(groups).await?;
+            let waiting = let_go.as_mut().map(waiting_let_go).unwrap_or_default();
+            if !waiting.is_empty() {
+                self.say_let_go(waiting).await?;
             }
             self.send_transitions().await?;
             tokio::select! {
@@ -359,13 +360,30 @@ async fn next_let_go(let_go: &mut Option<broadcast::Receiver<Vec<LetGo>>>) -> Ve
     if let Some(let_go) = let_go {
         loop {
             match let_go.recv().await {
-                Ok(groups) => return groups,
+                Ok(mut groups) => {
+                    groups.extend(waiting_let_go(let_go));
+                    return groups;
+                }
                 Err(broadcast::error::RecvError::Lagged(_)) => {}
                 Err(broadcast::error::RecvError::Closed) => break,
             }
         }
     }
     std::future::pending().await
+}
+
+/// What was let go of already: each group says so by itself, and the server takes only so many messages.
+fn waiting_let_go(let_go: &mut broadcast::Receiver<Vec<LetGo>>) -> Vec<LetGo> {
+    let mut waiting = Vec::new();
+    loop {
+        match let_go.try_recv() {
+            Ok(groups) => waiting.extend(groups),
+            Err(broadcast::error::TryRecvError::Lagged(_)) => {}
+            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
+                return waiting;
+            }
+        }
+    }
 }
 
 /// Returns when `finish` turns true, or can never change again.

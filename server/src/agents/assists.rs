@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::store::sessions::SessionKey;
 
 /// How many assists may wait for one session.
-const WAITING: usize = 16;
+const WAITING: usize = 256;
 
 /// The sessions of agents that understand assists.
 #[derive(Debug, Default)]

@@ -27,8 +27,9 @@ use crate::store::{StoreError, assists};
 
 /// How many messages are read ahead of the clerk.
 pub(super) const AHEAD: usize = 4;
-/// How many assists an agent may send in a second: whatever fails at once is in one.
-const ASSISTS_PER_SECOND: u32 = 10;
+/// How many assists an agent may send in a second. Groups that fail at once let go one after the other, and each
+/// says so when its addresses are gone.
+const ASSISTS_PER_SECOND: u32 = 100;
 
 /// What was heard from an agent.
 pub(super) enum Heard {
@@ -225,6 +226,7 @@ mod tests {
             let now = start + Duration::from_millis(after_ms);
             (0..50).filter(|_| allowance.take(now)).count()
         };
-        assert_eq!([taken(0), taken(999), taken(1_000), taken(1_500)], [10, 0, 10, 0]);
+        assert_eq!([taken(0), taken(1), taken(999)], [50, 50, 0]);
+        assert_eq!([taken(1_000), taken(1_500), taken(1_999)], [50, 50, 0]);
     }
 }
