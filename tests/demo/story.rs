@@ -1,6 +1,6 @@
 //! The story: who holds the address, who takes over when it loses power, and how it takes the address back.
 
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -132,7 +132,7 @@ fn lose_power<'scene>(
     progress.seen("the switch drops everything from and to its ports; every process on it is killed");
 
     let vrid = scene.example.vrid();
-    let source: Ipv4Addr = eventually("another node advertises", TIME_TO_TAKE_OVER, || {
+    let source: IpAddr = eventually("another node advertises", TIME_TO_TAKE_OVER, || {
         let adverts = scene.capture.adverts(vrid, died);
         let other = adverts.iter().rev().find(|(_, advert)| advert.from != holder.host.lan);
         other.map(|(_, advert)| advert.from).with_context(|| format!("{} adverts", adverts.len()))

@@ -18,7 +18,7 @@ fn the_highest_priority_holds_the_address_and_answers_for_it() -> Result<()> {
         let adverts = site.capture.adverts_from(VRID, n2.lan, begun);
         for (_, advert) in &adverts {
             ensure!((advert.version, advert.ttl, advert.priority) == (3, 255, 200), "{advert:?}");
-            ensure!((advert.interval_ms, advert.addresses.as_slice()) == (100, &[VIP][..]), "{advert:?}");
+            ensure!((advert.interval_ms, &advert.addresses[..]) == (100, &[VIP.into()][..]), "{advert:?}");
         }
         let (first, _) = adverts[0];
         let announced = site.capture.announcements(VIP, begun);

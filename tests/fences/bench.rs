@@ -6,7 +6,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -18,12 +18,22 @@ use e2e::capture::Capture;
 use e2e::{Api, Host, Lab, Moment, Node, Ports, Server, UdpEcho, Unit, binaries, eventually, output_of};
 use serde_json::{Value, json};
 
-use crate::cell::Shape;
+use crate::cell::{Family, Shape};
+use crate::expected::LEASE_FROM_MS;
+use crate::group::GroupPlan;
 
 /// The longest that anything may take that is not judged.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
 /// Looking costs the machine something, and it is the machine that is measured.
 const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
+
+/// Somebody is to hold the addresses of a group, from a moment on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Call {
+    pub(crate) at: Moment,
+    /// What it advertises from.
+    pub(crate) to: IpAddr,
+}
 
 /// See the module.
 pub(crate) struct Bench<'lab> {
@@ -44,46 +54,9 @@ pub(crate) struct Bench<'lab> {
     /// The groups whose specification is not that of the beginning.
     edited: RefCell<BTreeSet<usize>>,
     marked: Cell<Option<Moment>>,
+    calls: RefCell<Vec<Option<Call>>>,
     _server: Server,
     echoes: [UdpEcho; 2],
-}
-
-/// A group of the bench.
-#[derive(Debug, Clone)]
-pub(crate) struct GroupPlan {
-    pub(crate) vrid: u8,
-    pub(crate) address: Ipv4Addr,
-    /// The priorities of `n1` and `n2`.
-    pub(crate) priorities: [u8; 2],
-}
-
-impl GroupPlan {
-    fn number(number: u8, of: u8) -> Self {
-        // Skews from 0.06 to 0.5 and from 0.5 to 0.94 of an interval, in an order of their own.
-        let step = |number: u8| u8::try_from(u16::from(number) * 110 / u16::from(of)).unwrap_or(0);
-        let shuffled = u8::try_from(u16::from(number) * 7 % u16::from(of)).unwrap_or(0);
-        Self {
-            vrid: number + 1,
-            address: Ipv4Addr::new(10, 77, 0, 100 + number),
-            priorities: [240 - step(number), 125 - step(shuffled)],
-        }
-    }
-
-    pub(crate) fn name(&self) -> String {
-        format!("g{}", self.vrid)
-    }
-
-    /// An address that the group has in some scenarios besides.
-    pub(crate) fn second_address(&self) -> Ipv4Addr {
-        let [a, b, c, last] = self.address.octets();
-        Ipv4Addr::new(a, b, c, last + 50)
-    }
-
-    /// How long after the last advertisement of `n1` a Backup with the priority of `n2` takes over
-    /// (RFC 9568 §6.1).
-    pub(crate) fn active_down(&self, interval: Duration) -> Duration {
-        interval * 3 + interval * (256 - u32::from(self.priorities[1])) / 256
-    }
 }
 
 impl<'lab> Bench<'lab> {
@@ -91,20 +64,27 @@ impl<'lab> Bench<'lab> {
     pub(crate) fn set_up(lab: &'lab Lab, shape: Shape) -> Result<Self> {
         let server = Server::start(lab)?;
         let api = server.api()?;
-        let prefix = json!({"name": "lan", "prefixes": ["10.77.0.0/24"]});
+        let prefix = json!({"name": "lan", "prefixes": ["10.77.0.0/24", "2001:db8:77::/64"]});
         let _segment: Segment = api.create("segments", &prefix)?;
         let client = lab.host("client", 50, Ports::Lan)?;
         let asking = lab.host("observer", 60, Ports::Lan)?;
+        address(&client, shape.family)?;
+        address(&asking, shape.family)?;
         let witness = lab.host("witness", 61, Ports::Lan)?;
         let capture = lab.capture_without(&witness, &asking)?;
         let program = binaries::program("baton-agent")?;
         let node = |name: &str, last: u8| -> Result<Node> {
             let host = lab.host(name, last, Ports::Both)?;
+            address(&host, shape.family)?;
             let token: JoinToken = api.create("join-tokens", &json!({"node": name}))?;
             Node::start(&host, &program, &server.url(), &token.secret.context("no secret")?)
         };
         let (n1, n2) = (node("n1", 11)?, node("n2", 12)?);
-        let echoes = [UdpEcho::start(&n1.host)?, UdpEcho::start(&n2.host)?];
+        let anywhere: IpAddr = match shape.family {
+            Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
+            Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
+        };
+        let echoes = [UdpEcho::start(&n1.host, anywhere)?, UdpEcho::start(&n2.host, anywhere)?];
         let unit = Unit::read(&binaries::workspace().join("deploy/baton-agent.service"))?;
         let bench = Self {
             lab,
@@ -116,9 +96,10 @@ impl<'lab> Bench<'lab> {
             observer: asking,
             capture,
             unit,
-            groups: (0..shape.groups).map(|number| GroupPlan::number(number, shape.groups)).collect(),
+            groups: (0..shape.groups).map(|number| GroupPlan::number(number, shape)).collect(),
             edited: RefCell::default(),
             marked: Cell::default(),
+            calls: RefCell::default(),
             _server: server,
             echoes,
         };
@@ -142,7 +123,8 @@ impl<'lab> Bench<'lab> {
             "vrid": group.vrid,
             "advertisement_interval_ms": self.shape.interval_ms,
             "mac_mode": self.shape.mac_mode.as_str(),
-            "virtual_addresses": [format!("{}/24", group.address)],
+            "family": self.shape.family.as_str(),
+            "virtual_addresses": group.virtual_addresses(&[group.address]),
             "members": members.collect::<Vec<_>>(),
         })
     }
@@ -185,19 +167,51 @@ impl<'lab> Bench<'lab> {
         self.marked.take()
     }
 
-    pub(crate) fn addresses(&self) -> Vec<Ipv4Addr> {
+    /// Has it measured how long after `at` it was until `to` advertised for a group.
+    pub(crate) fn call_since(&self, number: usize, to: &Node, at: Moment) {
+        let mut calls = self.calls.borrow_mut();
+        calls.resize(self.groups.len(), None);
+        calls[number] = Some(Call { at, to: self.address_of(to) });
+    }
+
+    /// Takes the calls of each group.
+    pub(crate) fn calls(&self) -> Vec<Option<Call>> {
+        let mut calls = self.calls.take();
+        calls.resize(self.groups.len(), None);
+        calls
+    }
+
+    /// What a node advertises from.
+    pub(crate) fn address_of(&self, node: &Node) -> IpAddr {
+        match self.shape.family {
+            Family::Ipv4 => node.host.lan.into(),
+            Family::Ipv6 => node.host.link_local().into(),
+        }
+    }
+
+    /// Gives a host its addresses again after its interface was down, which takes IPv6 ones away.
+    pub(crate) fn address_again(&self, node: &Node) -> Result<()> {
+        address(&node.host, self.shape.family)
+    }
+
+    pub(crate) fn addresses(&self) -> Vec<IpAddr> {
         self.groups.iter().map(|group| group.address).collect()
     }
 
     /// How many of the groups' addresses the kernel of a node has.
     pub(crate) fn held_by(&self, node: &Node) -> Result<usize> {
-        let shown = output_of(node.host.namespace.command("ip").args(["-o", "-4", "address"]))?;
-        let held: BTreeSet<&str> = shown
+        self.held_of(&self.addresses(), node)
+    }
+
+    /// How many of these addresses the kernel of a node has.
+    pub(crate) fn held_of(&self, addresses: &[IpAddr], node: &Node) -> Result<usize> {
+        let shown = output_of(node.host.namespace.command("ip").args(["-o", "address"]))?;
+        let held: BTreeSet<IpAddr> = shown
             .lines()
-            .filter_map(|line| line.split_whitespace().skip_while(|word| *word != "inet").nth(1))
-            .filter_map(|address| address.split('/').next())
+            .filter_map(|line| line.split_whitespace().skip_while(|word| !word.starts_with("inet")).nth(1))
+            .filter_map(|address| address.split('/').next()?.parse().ok())
             .collect();
-        Ok(self.groups.iter().filter(|group| held.contains(group.address.to_string().as_str())).count())
+        Ok(addresses.iter().filter(|address| held.contains(address)).count())
     }
 
     /// The longest that a probe has waited for the service on a node since the last call.
@@ -225,6 +239,15 @@ impl<'lab> Bench<'lab> {
             ensure!(second == all || (first == all && second == 0), "{first} and {second} of {all}");
             Ok(())
         })
+    }
+
+    /// Waits until `n2` has every address, and until `n1`, of which nothing runs, answers for none: its kernel's
+    /// nftables lease keeps quiet what it still has; without one its addresses must be gone.
+    pub(crate) fn wait_until_silent(&self) -> Result<()> {
+        if self.shape.interval_ms < LEASE_FROM_MS {
+            return self.wait_until_only(&self.n2, &self.n1);
+        }
+        self.wait_until_held_by(&self.n2)
     }
 
     /// Waits until `holder` has every address and the other one none.
@@ -259,4 +282,13 @@ impl<'lab> Bench<'lab> {
         self.capture.forget();
         Ok(())
     }
+}
+
+/// IPv4 addresses come with the laboratory.
+fn address(host: &Host, family: Family) -> Result<()> {
+    if family == Family::Ipv4 {
+        return Ok(());
+    }
+    host.speak_ipv6()?;
+    host.add_ipv6_address(Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, host.lan.octets()[3].into()))
 }

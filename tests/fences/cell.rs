@@ -1,4 +1,4 @@
-//! A cell of the campaign: one scenario at one interval in one MAC mode, and what came of it.
+//! A cell of the campaign: one scenario at one interval in one MAC mode over IPv4 or IPv6, and what came of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,23 @@ impl MacMode {
     }
 }
 
+/// Whose addresses the groups of a bench have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Family {
+    Ipv4,
+    Ipv6,
+}
+
+impl Family {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ipv4 => "ipv4",
+            Self::Ipv6 => "ipv6",
+        }
+    }
+}
+
 /// With more groups than this the client would be the load that is judged.
 const MANY: u8 = 25;
 
@@ -36,6 +53,7 @@ const MANY: u8 = 25;
 pub(crate) struct Shape {
     pub(crate) interval_ms: u32,
     pub(crate) mac_mode: MacMode,
+    pub(crate) family: Family,
     pub(crate) groups: u8,
 }
 
@@ -57,6 +75,7 @@ pub(crate) struct Cell {
     pub(crate) scenario: String,
     pub(crate) interval_ms: u32,
     pub(crate) mac_mode: MacMode,
+    pub(crate) family: Family,
     /// What was judged: the same sources give the same value.
     pub(crate) fingerprint: String,
     /// How many runs it shall have.
@@ -72,6 +91,7 @@ impl Cell {
             scenario: scenario.name.to_owned(),
             interval_ms: shape.interval_ms,
             mac_mode: shape.mac_mode,
+            family: shape.family,
             fingerprint: fingerprint.to_owned(),
             wanted,
             runs: Vec::new(),
@@ -99,7 +119,8 @@ impl Cell {
     }
 
     pub(crate) fn name(&self) -> String {
-        format!("{}.{}.{}", self.scenario, self.interval_ms, self.mac_mode.as_str())
+        let Self { scenario, interval_ms, .. } = self;
+        format!("{scenario}.{interval_ms}.{}.{}", self.mac_mode.as_str(), self.family.as_str())
     }
 
     fn file(&self, within: &Path) -> PathBuf {
@@ -114,6 +135,11 @@ impl Cell {
         let mut gaps: Vec<f64> = self.runs.iter().map(|run| run.gap_ms).collect();
         gaps.sort_unstable_by(f64::total_cmp);
         gaps.get(gaps.len() / 2).copied().unwrap_or_default()
+    }
+
+    /// The longest that somebody who was to take over took to say so; `None` where that is not judged.
+    pub(crate) fn held_after_max(&self) -> Option<f64> {
+        self.runs.iter().filter_map(|run| run.held_after_ms).reduce(f64::max)
     }
 
     pub(crate) fn lost_max(&self) -> usize {

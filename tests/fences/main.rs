@@ -1,12 +1,13 @@
 //! `make fences`: every way in which addresses move or must not, judged by a client and an observer.
 //!
-//! A campaign consists of cells (scenario, interval, MAC mode). Each finished cell is kept, so that a campaign
+//! A campaign consists of cells (scenario, interval, MAC mode, family). Each finished cell is kept, so that a campaign
 //! that was interrupted, or ran out of time, goes on where it ended; a cell that was judged on other sources is
 //! judged again.
 
 mod bench;
 mod cell;
 mod expected;
+mod group;
 mod measure;
 mod report;
 mod scenario;
@@ -24,9 +25,12 @@ use e2e::{Lab, Subnets, binaries};
 use nix::unistd::geteuid;
 
 use crate::bench::Bench;
-use crate::cell::{Cell, MacMode, Shape};
+use crate::cell::{Cell, Family, MacMode, Shape};
 use crate::expected::Bounds;
 use crate::scenario::{ALL, Scenario};
+
+/// IPv6 differs in how addresses are bound, asked for and silenced, which takes as long at any interval.
+const IPV6_AT_MS: u32 = 100;
 
 /// Judges fences and planned moves from outside, in network namespaces (root).
 #[derive(Debug, Parser)]
@@ -46,6 +50,9 @@ struct Arguments {
     /// The MAC modes.
     #[arg(long, value_delimiter = ',', default_values = ["interface", "virtual"])]
     mac_modes: Vec<MacMode>,
+    /// The families; IPv6 is judged at 100 ms only, unless it is the only one.
+    #[arg(long, value_delimiter = ',', default_values = ["ipv4", "ipv6"])]
+    families: Vec<Family>,
     /// How many groups a bench has.
     #[arg(long, default_value_t = 20)]
     groups: u8,
@@ -87,6 +94,7 @@ fn campaign(arguments: &Arguments) -> Result<bool> {
         let here = |one: &&Scenario| {
             one.groups.unwrap_or(arguments.groups) == shape.groups
                 && one.only_at.is_none_or(|only| only == shape.interval_ms)
+                && one.from_interval_ms <= shape.interval_ms
         };
         let mut bench_cells: Vec<(Cell, Scenario)> = chosen
             .iter()
@@ -129,12 +137,18 @@ fn shapes(arguments: &Arguments, chosen: &[Scenario]) -> Vec<Shape> {
     let sizes: BTreeSet<u8> = own.chain([arguments.groups]).collect();
     let mut shapes = Vec::new();
     for groups in sizes {
-        for &interval_ms in &arguments.intervals {
-            for &mac_mode in &arguments.mac_modes {
-                shapes.push(Shape { interval_ms, mac_mode, groups });
+        for &family in &arguments.families {
+            for &interval_ms in &arguments.intervals {
+                for &mac_mode in &arguments.mac_modes {
+                    shapes.push(Shape { interval_ms, mac_mode, family, groups });
+                }
             }
         }
     }
+    let is_wanted = |shape: &Shape| {
+        shape.family == Family::Ipv4 || shape.interval_ms == IPV6_AT_MS || arguments.families.len() == 1
+    };
+    shapes.retain(is_wanted);
     shapes
 }
 

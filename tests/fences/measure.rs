@@ -8,7 +8,8 @@ use e2e::frame::{Content, Frame};
 use e2e::{Moment, Observer, UdpProber};
 use serde::{Deserialize, Serialize};
 
-use crate::bench::{BOUND, Bench, GroupPlan};
+use crate::bench::{BOUND, Bench, Call};
+use crate::group::GroupPlan;
 
 /// How many frames around the first lost probe are kept of a run that failed.
 const EXCERPT: usize = 16;
@@ -25,6 +26,8 @@ pub(crate) struct Run {
     /// The longest time with two answers to one question of the observer, and with none.
     pub(crate) two_answers_ms: f64,
     pub(crate) none_ms: f64,
+    /// From when a member was to hold the addresses until its first advertisement.
+    pub(crate) held_after_ms: Option<f64>,
     /// How many advertisements another member than `n1` has sent.
     pub(crate) others_adverts: usize,
     /// Active_Down_Interval of the group's Backup.
@@ -55,6 +58,7 @@ impl Trial {
         prober.warm_up(BOUND)?;
         bench.echo_delay();
         bench.marked();
+        bench.calls();
         Ok(Self { prober, observer, since: Moment::now() })
     }
 
@@ -65,7 +69,8 @@ impl Trial {
         let (mut runs, since) = (Vec::new(), bench.marked().unwrap_or(self.since));
         let frames = bench.capture.frames();
         let echo_delay_ms = milliseconds(bench.echo_delay());
-        for ((group, timeline), answers) in bench.groups.iter().zip(&timelines).zip(&answers) {
+        let seen = bench.groups.iter().zip(&timelines).zip(&answers);
+        for (((group, timeline), answers), call) in seen.zip(bench.calls()) {
             let (sent, lost) = timeline.lost(since);
             let first_lost = timeline.unanswered(since).first().copied();
             let gap = timeline.worst_gap(since);
@@ -76,6 +81,7 @@ impl Trial {
                 gap_ms: milliseconds(gap.length),
                 two_answers_ms: milliseconds(answers.two(since)),
                 none_ms: milliseconds(answers.none_since(since)),
+                held_after_ms: call.and_then(|call| held_after(&frames, group.vrid, call)),
                 others_adverts: others_adverts(bench, &frames, group.vrid, since),
                 active_down_ms: milliseconds(group.active_down(bench.interval())),
                 stall_ms: milliseconds(timeline.worst_stall(since)),
@@ -91,6 +97,9 @@ impl Trial {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { group, sent, lost, gap_ms, two_answers_ms, none_ms, stall_ms, echo_delay_ms, .. } = self;
+        if let Some(held_after_ms) = self.held_after_ms {
+            write!(f, "held after {held_after_ms} ms; ")?;
+        }
         writeln!(
             f,
             "group {group}: {lost} of {sent} probes lost, a gap of {gap_ms} ms, two answers for \
@@ -103,18 +112,30 @@ impl fmt::Display for Run {
 fn others_adverts(bench: &Bench<'_>, frames: &[Frame], vrid: u8, since: Moment) -> usize {
     let others = |frame: &&Frame| match &frame.content {
         Content::Advert(advert) => {
-            frame.at > since && advert.vrid == vrid && advert.from != bench.n1.host.lan
+            frame.at > since && advert.vrid == vrid && advert.from != bench.address_of(&bench.n1)
         }
-        Content::Arp(_) => false,
+        Content::Arp(_) | Content::Neighbour(_) => false,
     };
     frames.iter().filter(others).count()
+}
+
+/// How long after a call the called one advertised, as the witness saw it.
+fn held_after(frames: &[Frame], vrid: u8, call: Call) -> Option<f64> {
+    let by_the_called = |frame: &&Frame| match &frame.content {
+        Content::Advert(advert) => {
+            frame.at > call.at && advert.vrid == vrid && advert.from == call.to && advert.priority > 0
+        }
+        Content::Arp(_) | Content::Neighbour(_) => false,
+    };
+    frames.iter().find(by_the_called).map(|frame| milliseconds(frame.at - call.at))
 }
 
 /// What was said about a group just before and after `at`.
 fn excerpt(frames: &[Frame], group: &GroupPlan, at: Moment) -> Vec<String> {
     let about = |frame: &&Frame| match &frame.content {
         Content::Advert(advert) => advert.vrid == group.vrid,
-        Content::Arp(arp) => arp.sender == group.address || arp.target == group.address,
+        Content::Arp(arp) => group.address == arp.sender || group.address == arp.target,
+        Content::Neighbour(neighbour) => group.address == neighbour.target,
     };
     let frames: Vec<&Frame> = frames.iter().filter(about).collect();
     let middle = frames.partition_point(|frame| frame.at < at);

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use crate::cell::{Cell, MacMode};
+use crate::cell::{Cell, Family, MacMode};
 use crate::expected::Bounds;
 use crate::scenario::Scenario;
 
@@ -17,12 +17,15 @@ struct Line<'a> {
     scenario: &'a str,
     interval_ms: u32,
     mac_mode: MacMode,
+    family: Family,
     runs: usize,
     worst_gap_ms: f64,
     median_gap_ms: f64,
     lost_probes_max: usize,
     two_answers_ms_max: f64,
     none_ms_max: f64,
+    /// How long at most whoever was to take over took to advertise; `null` where nobody was called.
+    held_after_ms_max: Option<f64>,
     pass: bool,
 }
 
@@ -32,12 +35,14 @@ impl<'a> Line<'a> {
             scenario: &cell.scenario,
             interval_ms: cell.interval_ms,
             mac_mode: cell.mac_mode,
+            family: cell.family,
             runs: cell.runs.len(),
             worst_gap_ms: cell.worst(|run| run.gap_ms),
             median_gap_ms: cell.median_gap(),
             lost_probes_max: cell.lost_max(),
             two_answers_ms_max: cell.worst(|run| run.two_answers_ms),
             none_ms_max: cell.worst(|run| run.none_ms),
+            held_after_ms_max: cell.held_after_max(),
             pass: cell.passes(scenario, bounds),
         }
     }
@@ -66,17 +71,19 @@ pub(crate) fn verdict(cell: &Cell, scenario: &Scenario, bounds: Bounds) -> Strin
 /// The table as Markdown.
 pub(crate) fn table(cells: &[(Cell, Scenario)], bounds: Bounds) -> String {
     let mut text = String::from(
-        "| Scenario | Interval | MAC mode | Runs | Worst gap | Median gap | Lost | Two answers | None | Verdict |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+        "| Scenario | Interval | MAC mode | Family | Runs | Worst gap | Median gap | Lost | Two answers | None | Held after \
+         | Verdict |\n|---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for (cell, scenario) in cells {
         let line = Line::of(cell, scenario, bounds);
+        let held_after = line.held_after_ms_max.map(|after| format!("{after:.1}")).unwrap_or_default();
         let _into_a_string = writeln!(
             text,
-            "| {} | {} ms | {} | {} | {:.1} | {:.1} | {} | {:.1} | {:.1} | {} |",
+            "| {} | {} ms | {} | {} | {} | {:.1} | {:.1} | {} | {:.1} | {:.1} | {held_after} | {} |",
             line.scenario,
             line.interval_ms,
             line.mac_mode.as_str(),
+            line.family.as_str(),
             line.runs,
             line.worst_gap_ms,
             line.median_gap_ms,
@@ -101,11 +108,13 @@ pub(crate) fn page(
         "# Fences, as seen from outside\n\n\
          `make fences` writes this page: real agents and a real server in network namespaces, and a client and an\n\
          observer that judge them. The client sends a UDP packet to each virtual address every millisecond through\n\
-         its kernel's own ARP cache and reads the kernel's time stamps; the observer, another host, asks for each\n\
-         address by ARP every 5 ms and sees at which ports of the switch answers come in. Each of many groups,\n\
-         whose advertisements fall at different times, is a run. All times are in milliseconds: the longest time\n\
-         between two answers to a client, the longest time in which two nodes answered the observer, or none did.\n\
-         Lost is the most probes that one run lost.\n\n\
+         its kernel's own neighbour cache and reads the kernel's time stamps; the observer, another host, asks for\n\
+         each address every 5 ms, by ARP or by neighbour solicitations, and sees at which ports of the switch\n\
+         answers come in. Each of many groups, whose advertisements fall at different times, is a run. All times\n\
+         are in milliseconds: the longest time between two answers to a client, the longest time in which two\n\
+         nodes answered the observer, or none did. Lost is the most probes that one run lost. Held after is the\n\
+         longest from the request, or from the loss of the link, until a third host heard the new holder\n\
+         advertise.\n\n\
          Judged: `{judged}` (`scripts/fingerprint.sh fences`), on {machine}.\n\n"
     );
     text.push_str("| Scenario | What happens | Promised |\n|---|---|---|\n");

@@ -21,6 +21,8 @@ pub(crate) struct Scenario {
     pub(crate) groups: Option<u8>,
     /// The only interval, in milliseconds, at which it is judged.
     pub(crate) only_at: Option<u32>,
+    /// The shortest interval, in milliseconds, at which it is judged.
+    pub(crate) from_interval_ms: u32,
     /// Done before anything is measured.
     pub(crate) prepare: fn(&Bench<'_>) -> Result<()>,
     /// Done while it is measured, until all is quiet again.
@@ -40,8 +42,18 @@ impl Scenario {
         expected: Expected,
         act: fn(&Bench<'_>) -> Result<()>,
     ) -> Self {
-        let (groups, only_at) = (None, None);
-        Self { name, what, expected, runs: RUNS, groups, only_at, prepare: nothing, act, restore: nothing }
+        Self {
+            name,
+            what,
+            expected,
+            runs: RUNS,
+            groups: None,
+            only_at: None,
+            from_interval_ms: 0,
+            prepare: nothing,
+            act,
+            restore: nothing,
+        }
     }
 
     /// Does it once on a bench that has settled, and leaves it settled.
@@ -65,6 +77,10 @@ pub(crate) const ALL: &[Scenario] = &[
     scenarios::undisturbed::UNDISTURBED,
     scenarios::stop::STOPPED,
     scenarios::stop::RETURNS,
+    scenarios::switchover::REQUESTED,
+    scenarios::switchover::UNDONE,
+    scenarios::drain::DRAINED,
+    scenarios::drain::UNDRAINED,
     scenarios::restart::RESTARTED,
     scenarios::restart::UPGRADED,
     scenarios::priority::LOWERED,
@@ -82,6 +98,8 @@ pub(crate) const ALL: &[Scenario] = &[
     scenarios::alone::SELF_CHECK,
     scenarios::link::INTERFACE_DOWN,
     scenarios::link::CARRIER_LOST,
+    scenarios::link::INTERFACE_DOWN_ALONE,
+    scenarios::link::CARRIER_LOST_ALONE,
     scenarios::split::CUT_OFF,
     scenarios::split::HEALED,
     scenarios::saturated::SATURATED,

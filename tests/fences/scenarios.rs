@@ -3,6 +3,7 @@
 
 pub(crate) mod alone;
 pub(crate) mod crash;
+pub(crate) mod drain;
 pub(crate) mod hang;
 pub(crate) mod link;
 pub(crate) mod membership;
@@ -11,4 +12,5 @@ pub(crate) mod restart;
 pub(crate) mod saturated;
 pub(crate) mod split;
 pub(crate) mod stop;
+pub(crate) mod switchover;
 pub(crate) mod undisturbed;

@@ -1,11 +1,12 @@
-//! A stranger on the LAN that asks for many addresses by ARP every few milliseconds, and sees who answers.
+//! A stranger on the LAN that asks for many addresses every few milliseconds, by ARP or by neighbour
+//! solicitations, and sees who answers.
 //!
 //! Who answers is told by the port of the switch at which the reply comes in, so that two holders of one
 //! virtual MAC address are two. A question and its answers belong together by time: those that came in before
 //! the next question.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -19,6 +20,7 @@ use crate::clock::Moment;
 use crate::frame::{Arp, Content, Frame};
 use crate::host::Host;
 use crate::lab::Lab;
+use crate::neighbour::Neighbour;
 use crate::realtime::go_first;
 use crate::wire::{Filter, Wire};
 
@@ -54,18 +56,19 @@ impl Observer {
         lab: &Lab,
         host: &Host,
         nodes: &[&Host],
-        addresses: &[Ipv4Addr],
+        addresses: &[IpAddr],
         every: Duration,
     ) -> Result<Self> {
         let stopped = Arc::new(AtomicBool::new(false));
         let mut taps = Vec::new();
         for node in nodes {
             let (namespace, port) = lab.port(node);
-            let (stop, asking) = (Arc::clone(&stopped), host.lan);
-            let numbers: BTreeMap<Ipv4Addr, usize> = addresses.iter().copied().zip(0..).collect();
+            let (stop, asking) =
+                (Arc::clone(&stopped), [IpAddr::V4(host.lan), IpAddr::V6(host.link_local())]);
+            let numbers: BTreeMap<IpAddr, usize> = addresses.iter().copied().zip(0..).collect();
             let (ready, opened) = mpsc::sync_channel(1);
             let tap = thread::Builder::new().name(format!("tap {}", node.name)).spawn(move || {
-                let wire = namespace.join().and_then(|()| Wire::open_for(&port, Filter::ArpReplies));
+                let wire = namespace.join().and_then(|()| Wire::open_for(&port, Filter::Answers));
                 // Whoever waits for it learns of a failure by the thread's own answer.
                 let _nobody_waits = ready.send(());
                 watch(&wire?, asking, &numbers, &stop)
@@ -144,11 +147,14 @@ impl Answers {
     }
 }
 
-fn ask(host: &Host, addresses: &[Ipv4Addr], every: Duration, stop: &AtomicBool) -> Result<Vec<Moment>> {
+fn ask(host: &Host, addresses: &[IpAddr], every: Duration, stop: &AtomicBool) -> Result<Vec<Moment>> {
     go_first(REALTIME);
     let wire = Wire::open_for("eth0", Filter::Nothing)?;
-    let requests: Vec<Vec<u8>> =
-        addresses.iter().map(|address| Arp::request(host.mac, host.lan, *address)).collect();
+    let question = |address: &IpAddr| match address {
+        IpAddr::V4(address) => Arp::request(host.mac, host.lan, *address),
+        IpAddr::V6(address) => Neighbour::solicitation(host.mac, host.link_local(), *address),
+    };
+    let requests: Vec<Vec<u8>> = addresses.iter().map(question).collect();
     let (mut asked, mut next) = (Vec::new(), Instant::now());
     while !stop.load(Ordering::Relaxed) {
         asked.push(Moment::now());
@@ -165,8 +171,8 @@ fn ask(host: &Host, addresses: &[Ipv4Addr], every: Duration, stop: &AtomicBool) 
 
 fn watch(
     wire: &Wire,
-    asking: Ipv4Addr,
-    numbers: &BTreeMap<Ipv4Addr, usize>,
+    asking: [IpAddr; 2],
+    numbers: &BTreeMap<IpAddr, usize>,
     stop: &AtomicBool,
 ) -> Result<Replies> {
     let mut replies = vec![Vec::new(); numbers.len()];
@@ -182,12 +188,21 @@ fn watch(
             Err(error) if error.downcast_ref() == Some(&Errno::ENETDOWN) => continue,
             Err(error) => return Err(error),
         };
-        let Some(Frame { content: Content::Arp(arp), .. }) = Frame::read(at, &octets) else { continue };
-        let number = numbers.get(&arp.sender).filter(|_| arp.is_reply && arp.target == asking);
-        if let Some(number) = number {
+        let answer = Frame::read(at, &octets).and_then(|frame| answer_to(asking, &frame.content));
+        if let Some(number) = answer.and_then(|address| numbers.get(&address)) {
             replies[*number].push(at);
         }
     }
+}
+
+/// The address that a frame says its sender has, if it answers the one who asks.
+fn answer_to(asking: [IpAddr; 2], content: &Content) -> Option<IpAddr> {
+    let (asked_by, address) = match content {
+        Content::Arp(arp) if arp.is_reply => (IpAddr::V4(arp.target), IpAddr::V4(arp.sender)),
+        Content::Neighbour(said) if said.is_advertisement => (IpAddr::V6(said.to), IpAddr::V6(said.target)),
+        Content::Advert(_) | Content::Arp(_) | Content::Neighbour(_) => return None,
+    };
+    asking.contains(&asked_by).then_some(address)
 }
 
 #[cfg(test)]

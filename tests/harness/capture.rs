@@ -2,7 +2,7 @@
 //!
 //! What a capture shows is the judge of most incidents: it does not depend on what agents or the server say.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
@@ -104,14 +104,15 @@ impl Capture {
         later
             .filter_map(|frame| match &frame.content {
                 Content::Advert(advert) if advert.vrid == vrid => Some((frame.at, advert.clone())),
-                Content::Advert(_) | Content::Arp(_) => None,
+                Content::Advert(_) | Content::Arp(_) | Content::Neighbour(_) => None,
             })
             .collect()
     }
 
     /// The adverts of a virtual router that `from` sent after `since`.
     #[must_use]
-    pub fn adverts_from(&self, vrid: u8, from: Ipv4Addr, since: Moment) -> Vec<(Moment, Advert)> {
+    pub fn adverts_from(&self, vrid: u8, from: impl Into<IpAddr>, since: Moment) -> Vec<(Moment, Advert)> {
+        let from = from.into();
         let mut adverts = self.adverts(vrid, since);
         adverts.retain(|(_, advert)| advert.from == from);
         adverts
@@ -137,7 +138,7 @@ impl Capture {
         later
             .filter_map(|frame| match &frame.content {
                 Content::Arp(arp) if arp.sender == address && wanted(arp) => Some((frame.at, arp.sender_mac)),
-                Content::Arp(_) | Content::Advert(_) => None,
+                Content::Advert(_) | Content::Arp(_) | Content::Neighbour(_) => None,
             })
             .collect()
     }

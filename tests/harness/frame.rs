@@ -1,9 +1,14 @@
-//! What was on the wire: adverts and ARP, decoded by an independent reader of RFC 9568 §5.2 and RFC 826.
+//! What was on the wire: adverts, ARP and neighbour discovery, decoded by an independent reader of RFC 9568
+//! §5.2, RFC 826 and RFC 4861 §4.
 
 use std::fmt;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use crate::clock::Moment;
+use crate::neighbour::Neighbour;
+
+/// The protocol number of VRRP.
+const VRRP: u8 = 112;
 
 /// A hardware address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,20 +39,22 @@ pub struct Frame {
 /// What a frame says, as far as the laboratory cares.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// IPv4 protocol 112.
+    /// Protocol 112 over IPv4 or IPv6.
     Advert(Advert),
     /// ARP for IPv4 over Ethernet.
     Arp(Arp),
+    /// What takes the place of ARP over IPv6.
+    Neighbour(Neighbour),
 }
 
 /// A VRRP advertisement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Advert {
-    /// The IPv4 source.
-    pub from: Ipv4Addr,
-    /// The IPv4 destination.
-    pub to: Ipv4Addr,
-    /// The IPv4 time to live.
+    /// The IP source.
+    pub from: IpAddr,
+    /// The IP destination.
+    pub to: IpAddr,
+    /// The time to live, or the hop limit.
     pub ttl: u8,
     /// The protocol version.
     pub version: u8,
@@ -58,7 +65,7 @@ pub struct Advert {
     /// The interval it announces, in milliseconds.
     pub interval_ms: u32,
     /// The virtual addresses.
-    pub addresses: Vec<Ipv4Addr>,
+    pub addresses: Vec<IpAddr>,
 }
 
 /// An ARP request or reply.
@@ -85,12 +92,14 @@ impl Arp {
 }
 
 impl Frame {
-    /// Reads an Ethernet frame; `None` for everything but adverts and ARP.
+    /// Reads an Ethernet frame; `None` for everything but adverts, ARP and neighbour discovery.
     #[must_use]
     pub fn read(at: Moment, octets: &[u8]) -> Option<Self> {
         let payload = octets.get(14..)?;
         let content = match octets.get(12..14)? {
-            [0x08, 0x00] => Content::Advert(Advert::read(payload)?),
+            [0x08, 0x00] => Content::Advert(Advert::over_ipv4(payload)?),
+            [0x86, 0xdd] if payload.get(6) == Some(&VRRP) => Content::Advert(Advert::over_ipv6(payload)?),
+            [0x86, 0xdd] => Content::Neighbour(Neighbour::read(payload)?),
             [0x08, 0x06] => Content::Arp(Arp::read(payload)?),
             _ => return None,
         };
@@ -100,29 +109,29 @@ impl Frame {
 }
 
 impl Advert {
-    fn read(packet: &[u8]) -> Option<Self> {
-        const VRRP: u8 = 112;
+    fn over_ipv4(packet: &[u8]) -> Option<Self> {
         let header = usize::from(packet.first()? & 0x0f) * 4;
-        if *packet.get(9)? != VRRP {
-            return None;
-        }
-        let message = packet.get(header..)?;
+        let (from, to) = (ipv4(packet.get(12..16)?)?.into(), ipv4(packet.get(16..20)?)?.into());
+        (*packet.get(9)? == VRRP).then_some(())?;
+        Self::read(from, to, *packet.get(8)?, packet.get(header..)?)
+    }
+
+    fn over_ipv6(packet: &[u8]) -> Option<Self> {
+        let (from, to) = (address(packet.get(8..24)?)?, address(packet.get(24..40)?)?);
+        Self::read(from, to, *packet.get(7)?, packet.get(40..)?)
+    }
+
+    fn read(from: IpAddr, to: IpAddr, ttl: u8, message: &[u8]) -> Option<Self> {
         let version = message.first()? >> 4;
         let count = usize::from(*message.get(3)?);
         let interval_ms = match version {
             2 => u32::from(*message.get(5)?) * 1_000,
             _ => (u32::from(*message.get(4)? & 0x0f) << 8 | u32::from(*message.get(5)?)) * 10,
         };
-        Some(Self {
-            from: ipv4(packet.get(12..16)?)?,
-            to: ipv4(packet.get(16..20)?)?,
-            ttl: *packet.get(8)?,
-            version,
-            vrid: *message.get(1)?,
-            priority: *message.get(2)?,
-            interval_ms,
-            addresses: message.get(8..)?.chunks_exact(4).take(count).filter_map(ipv4).collect(),
-        })
+        let length = if from.is_ipv4() { 4 } else { 16 };
+        let addresses = message.get(8..)?.chunks_exact(length).take(count).filter_map(address).collect();
+        let (vrid, priority) = (*message.get(1)?, *message.get(2)?);
+        Some(Self { from, to, ttl, version, vrid, priority, interval_ms, addresses })
     }
 }
 
@@ -175,12 +184,21 @@ impl fmt::Display for Frame {
                 write!(f, "ARP {} is at {} (to {})", arp.sender, arp.sender_mac, arp.target)
             }
             Content::Arp(arp) => write!(f, "ARP who has {}, tell {}", arp.target, arp.sender),
+            Content::Neighbour(neighbour) => neighbour.fmt(f),
         }
     }
 }
 
 fn mac(octets: &[u8]) -> Option<Mac> {
     octets.try_into().ok().map(Mac)
+}
+
+/// An address of four or sixteen octets.
+fn address(octets: &[u8]) -> Option<IpAddr> {
+    match octets.len() {
+        4 => ipv4(octets).map(IpAddr::from),
+        _ => <[u8; 16]>::try_from(octets).ok().map(IpAddr::from),
+    }
 }
 
 fn ipv4(octets: &[u8]) -> Option<Ipv4Addr> {
@@ -209,7 +227,7 @@ mod tests {
         let frame = Frame::read(Moment::now(), &octets(KEEPALIVED)).unwrap();
         let Content::Advert(advert) = frame.content else { panic!("not an advert: {frame}") };
         assert_eq!((advert.vrid, advert.priority, advert.interval_ms, advert.ttl), (51, 200, 100, 255));
-        assert_eq!(advert.addresses, [Ipv4Addr::new(10, 77, 0, 100)]);
+        assert_eq!(advert.addresses, [IpAddr::from([10, 77, 0, 100])]);
     }
 
     #[test]

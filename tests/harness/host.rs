@@ -5,8 +5,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 
+use crate::clock::Moment;
 use crate::command::output_of;
 use crate::frame::Mac;
+use crate::link::set_link;
 use crate::namespace::Namespace;
 
 /// A host of the laboratory.
@@ -56,7 +58,21 @@ impl Host {
     pub fn speak_ipv6(&self) -> Result<()> {
         self.namespace.set_sysctl("net/ipv6/conf/eth0/addr_gen_mode", "1")?;
         self.namespace.set_sysctl("net/ipv6/conf/eth0/disable_ipv6", "0")?;
-        let address = format!("fe80::{:x}/64", self.lan.octets()[3]);
+        self.add_ipv6_address(self.link_local())
+    }
+
+    /// The address of `eth0` that [`Host::speak_ipv6`] gives it.
+    #[must_use]
+    pub fn link_local(&self) -> Ipv6Addr {
+        Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, self.lan.octets()[3].into())
+    }
+
+    /// Gives `eth0` an IPv6 address of a /64.
+    ///
+    /// # Errors
+    /// When it has it already.
+    pub fn add_ipv6_address(&self, address: Ipv6Addr) -> Result<()> {
+        let address = format!("{address}/64");
         output_of(self.namespace.command("ip").args(["address", "add", &address, "dev", "eth0", "nodad"]))
             .map(drop)
     }
@@ -68,6 +84,14 @@ impl Host {
     pub fn add_address(&self, address: Ipv4Addr) -> Result<()> {
         let address = format!("{address}/24");
         output_of(self.namespace.command("ip").args(["address", "add", &address, "dev", "eth0"])).map(drop)
+    }
+
+    /// Sets `eth0` up or down. Answers a moment just before.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn set_interface(&self, up: bool) -> Result<Moment> {
+        set_link(&self.namespace, "eth0", up)
     }
 
     /// Removes `address` from `eth0`, as a boot does with what a kernel held before.

@@ -29,6 +29,7 @@ use crate::frame::Mac;
 use crate::host::Host;
 use crate::interrupt::{self, stand_aside};
 use crate::leftovers;
+use crate::link::set_link;
 use crate::namespace::Namespace;
 
 const LAN: &str = "lan";
@@ -229,15 +230,30 @@ impl Lab {
         Ok(before)
     }
 
-    /// Takes the carrier from the host's interface on the LAN, or gives it back.
+    /// Cuts the host off from the management network only: no agent on it reaches the server.
     ///
     /// # Errors
-    /// When `ip` fails.
+    /// When nft refuses.
+    pub fn cut_management(&self, host: &Host) -> Result<()> {
+        let port = format!("{MANAGEMENT}-{}", host.name);
+        self.switch.nft(&format!("add element bridge switch cut_ports {{ \"{port}\" }}"))
+    }
+
+    /// Ends [`Lab::cut_management`].
+    ///
+    /// # Errors
+    /// When it was not cut off.
+    pub fn heal_management(&self, host: &Host) -> Result<()> {
+        let port = format!("{MANAGEMENT}-{}", host.name);
+        self.switch.nft(&format!("delete element bridge switch cut_ports {{ \"{port}\" }}"))
+    }
+
+    /// Takes the carrier from the host's interface on the LAN, or gives it back. Answers a moment just before.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
     pub fn set_carrier(&self, host: &Host, on: bool) -> Result<Moment> {
-        let (before, state) = (Moment::now(), if on { "up" } else { "down" });
-        let mut command = self.switch.command("ip");
-        output_of(command.args(["link", "set", &lan_port(host), state]))?;
-        Ok(before)
+        set_link(&self.switch, &lan_port(host), on)
     }
 
     /// The host's port of the switch on the LAN: a namespace and an interface in it.

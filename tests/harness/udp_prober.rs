@@ -1,11 +1,11 @@
 //! A client of many addresses at once: one UDP packet to each of them every millisecond.
 //!
-//! It is an ordinary client: it sends through one socket, and the kernel's own ARP cache says where to. Answers
+//! It is an ordinary client: it sends through one socket, and the kernel's own neighbour cache says where to. Answers
 //! carry the kernel's time stamps. What the prober itself did not send for lack of a processor is told apart
 //! from what was not answered.
 
 use std::io::IoSliceMut;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrIn, recvmsg, setsockopt, sockopt};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
@@ -47,16 +47,17 @@ pub struct UdpProber {
 }
 
 impl UdpProber {
-    /// Begins to probe `targets` from `client`, each of them once `every`.
+    /// Begins to probe `targets`, all of one family, from `client`, each of them once `every`.
     ///
     /// # Errors
     /// Without root.
-    pub fn start(client: &Host, targets: &[Ipv4Addr], every: Duration) -> Result<Self> {
-        let socket = Arc::new(client.namespace.enter(open)??);
+    pub fn start(client: &Host, targets: &[IpAddr], every: Duration) -> Result<Self> {
+        let is_ipv4 = targets.iter().all(IpAddr::is_ipv4);
+        let socket = Arc::new(client.namespace.enter(|| open(is_ipv4))??);
         let stopped = Arc::new(AtomicBool::new(false));
         let streaks: Arc<Vec<AtomicU32>> = Arc::new(targets.iter().map(|_| AtomicU32::new(0)).collect());
-        let addresses: Vec<SocketAddrV4> =
-            targets.iter().map(|target| SocketAddrV4::new(*target, ECHO_PORT)).collect();
+        let addresses: Vec<SocketAddr> =
+            targets.iter().map(|target| SocketAddr::new(*target, ECHO_PORT)).collect();
         let receiver = {
             let (socket, stop) = (Arc::clone(&socket), Arc::clone(&stopped));
             let (addresses, streaks) = (addresses.clone(), Arc::clone(&streaks));
@@ -105,15 +106,16 @@ impl UdpProber {
     }
 }
 
-fn open() -> Result<Socket> {
-    let socket = Socket::new(Domain::IPV4, Type::DGRAM, Some(Protocol::UDP))?;
+fn open(is_ipv4: bool) -> Result<Socket> {
+    let domain = if is_ipv4 { Domain::IPV4 } else { Domain::IPV6 };
+    let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
     setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
     socket.set_read_timeout(Some(PATIENCE))?;
     Ok(socket)
 }
 
-fn send(socket: &Socket, targets: &[SocketAddrV4], every: Duration, stop: &AtomicBool) -> Vec<Moment> {
+fn send(socket: &Socket, targets: &[SocketAddr], every: Duration, stop: &AtomicBool) -> Vec<Moment> {
     go_first(REALTIME);
     let addresses: Vec<socket2::SockAddr> = targets.iter().map(|target| (*target).into()).collect();
     let (mut sent, mut next) = (Vec::new(), Instant::now());
@@ -152,7 +154,7 @@ fn read(octets: &[u8; 16]) -> Option<(usize, usize)> {
 
 fn receive(
     socket: &Socket,
-    targets: &[SocketAddrV4],
+    targets: &[SocketAddr],
     streaks: &[AtomicU32],
     stop: &AtomicBool,
 ) -> Result<Vec<Vec<Option<Moment>>>> {
@@ -165,8 +167,12 @@ fn receive(
             && Instant::now() >= *deadline.get_or_insert_with(|| Instant::now() + TOO_LATE);
         let mut octets = [0; 16];
         let mut buffers = [IoSliceMut::new(&mut octets)];
-        let received =
-            recvmsg::<SockaddrIn>(socket.as_raw_fd(), &mut buffers, Some(&mut control), MsgFlags::empty());
+        let received = recvmsg::<SockaddrStorage>(
+            socket.as_raw_fd(),
+            &mut buffers,
+            Some(&mut control),
+            MsgFlags::empty(),
+        );
         let message = match received {
             Ok(message) => message,
             // What is in the queue has come in time, however late this thread is.
@@ -180,7 +186,7 @@ fn receive(
         let from = message.address;
         let at = stamp.map_or_else(Moment::now, |stamp| Moment::from_parts(stamp.tv_sec(), stamp.tv_nsec()));
         let Some((target, round)) = read(&octets) else { continue };
-        let expected = targets.get(target).map(|target| SockaddrIn::from(*target));
+        let expected = targets.get(target).map(|target| SockaddrStorage::from(*target));
         let Some(list) = answers.get_mut(target).filter(|_| from == expected) else { continue };
         if list.len() <= round {
             list.resize(round + 1, None);

@@ -27,7 +27,8 @@ const RECEIVE_BUFFER: usize = 8 << 20;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Filter {
     Everything,
-    ArpReplies,
+    /// Who says to have an address.
+    Answers,
     NotFrom(Mac),
     /// For those who only send.
     Nothing,
@@ -36,18 +37,24 @@ pub(crate) enum Filter {
 // Instructions of classic BPF (Linux, `networking/filter`); the last says how much of a frame is received.
 const LOAD_WORD: u16 = 0x20;
 const LOAD_HALF: u16 = 0x28;
+const LOAD_BYTE: u16 = 0x30;
 const JUMP_IF_EQUAL: u16 = 0x15;
 const RETURN: u16 = 0x06;
 
-/// Of Ethernet's ARP the replies, whole, and nothing else.
-fn arp_replies() -> [SockFilter; 6] {
+/// ARP replies and neighbour advertisements (ICMPv6 136), whole, and nothing else.
+fn answers() -> [SockFilter; 11] {
     [
         SockFilter::new(LOAD_HALF, 0, 0, 12),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 3, 0x0806),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 2, 0x0806),
         SockFilter::new(LOAD_HALF, 0, 0, 20),
-        SockFilter::new(JUMP_IF_EQUAL, 0, 1, 2),
-        SockFilter::new(RETURN, 0, 0, u32::MAX),
+        SockFilter::new(JUMP_IF_EQUAL, 6, 5, 2),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 4, 0x86dd),
+        SockFilter::new(LOAD_BYTE, 0, 0, 20),
+        SockFilter::new(JUMP_IF_EQUAL, 0, 2, 58),
+        SockFilter::new(LOAD_BYTE, 0, 0, 54),
+        SockFilter::new(JUMP_IF_EQUAL, 1, 0, 136),
         SockFilter::new(RETURN, 0, 0, 0),
+        SockFilter::new(RETURN, 0, 0, u32::MAX),
     ]
 }
 
@@ -95,7 +102,7 @@ impl Wire {
         match filter {
             Filter::Everything => Ok(()),
             Filter::NotFrom(sender) => SockRef::from(&socket).attach_filter(&all_but(sender)),
-            Filter::ArpReplies => SockRef::from(&socket).attach_filter(&arp_replies()),
+            Filter::Answers => SockRef::from(&socket).attach_filter(&answers()),
             Filter::Nothing => SockRef::from(&socket).attach_filter(&[SockFilter::new(RETURN, 0, 0, 0)]),
         }
         .context("cannot filter")?;

@@ -1,5 +1,6 @@
 //! The laboratory itself, tried on programs whose behaviour is known: Debian's keepalived and HAProxy.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ const INSTANCE: VrrpInstance = VrrpInstance {
     priority: 200,
     interval_ms: 100,
     preempt: true,
-    address: std::net::Ipv4Addr::new(10, 77, 0, 100),
+    address: Ipv4Addr::new(10, 77, 0, 100),
 };
 
 #[test]
@@ -64,8 +65,8 @@ fn probes_that_a_cut_lan_drops_are_lost_and_make_a_gap() -> Result<()> {
         let (n1, client) = (lab.host("n1", 11, Ports::Lan)?, lab.host("client", 50, Ports::Lan)?);
         let observer = lab.host("observer", 60, Ports::Lan)?;
         n1.add_address(INSTANCE.address)?;
-        let _service = UdpEcho::start(&n1)?;
-        let addresses = [n1.lan, INSTANCE.address];
+        let _service = UdpEcho::start(&n1, Ipv4Addr::UNSPECIFIED)?;
+        let addresses = [n1.lan, INSTANCE.address].map(IpAddr::from);
         let prober = UdpProber::start(&client, &addresses, Duration::from_millis(1))?;
         let asking = Observer::start(lab, &observer, &[&n1], &addresses, Duration::from_millis(5))?;
         prober.warm_up(BOUND)?;
@@ -98,7 +99,7 @@ fn two_hosts_that_answer_are_two_also_with_one_mac_address() -> Result<()> {
         for node in [&n1, &n2] {
             node.add_address(INSTANCE.address)?;
         }
-        let addresses = [INSTANCE.address, n2.lan];
+        let addresses = [INSTANCE.address, n2.lan].map(IpAddr::from);
         let begun = Moment::now();
         let asking = Observer::start(lab, &observer, &[&n1, &n2], &addresses, Duration::from_millis(5))?;
         std::thread::sleep(Duration::from_millis(500));

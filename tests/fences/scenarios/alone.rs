@@ -4,7 +4,7 @@ use anyhow::Result;
 use nix::sys::signal::Signal;
 
 use crate::bench::Bench;
-use crate::expected::Expected;
+use crate::expected::{Expected, LEASE_FROM_MS};
 use crate::scenario::Scenario;
 
 pub(crate) const GUARD: Scenario = Scenario {
@@ -25,6 +25,7 @@ pub(crate) const GUARD: Scenario = Scenario {
 };
 
 pub(crate) const NFTABLES_LEASE: Scenario = Scenario {
+    from_interval_ms: LEASE_FROM_MS,
     prepare: |bench| only(bench, "nftables_lease"),
     restore: all,
     ..Scenario::new(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{eventually, output_of};
+use e2e::eventually;
 use serde_json::json;
 
 use crate::bench::{BOUND, Bench};
@@ -36,7 +36,7 @@ fn remove_member(bench: &Bench<'_>) -> Result<()> {
 
 fn add_addresses(bench: &Bench<'_>) -> Result<()> {
     for (number, group) in bench.groups.iter().enumerate() {
-        let addresses = [group.address, group.second_address()].map(|address| format!("{address}/24"));
+        let addresses = group.virtual_addresses(&[group.address, group.second_address]);
         bench.edit(number, |group| group["virtual_addresses"] = json!(addresses))?;
     }
     wait_for_second_addresses(bench, bench.groups.len())?;
@@ -55,11 +55,9 @@ fn remove_address(bench: &Bench<'_>) -> Result<()> {
 }
 
 fn wait_for_second_addresses(bench: &Bench<'_>, wanted: usize) -> Result<()> {
+    let addresses: Vec<_> = bench.groups.iter().map(|group| group.second_address).collect();
     eventually(&format!("n1 holds {wanted} second addresses"), BOUND, || {
-        let shown = output_of(bench.n1.host.namespace.command("ip").args(["-o", "-4", "address"]))?;
-        let held =
-            |group: &&crate::bench::GroupPlan| shown.contains(&format!(" {}/", group.second_address()));
-        let held = bench.groups.iter().filter(held).count();
+        let held = bench.held_of(&addresses, &bench.n1)?;
         ensure!(held == wanted, "{held}");
         Ok(())
     })
