@@ -49,6 +49,12 @@ fn describe() {
     metrics::describe_counter!("baton_desired_pushes_total", "Desired states sent to agents");
     metrics::describe_counter!("baton_transitions_total", "Transitions recorded");
     metrics::describe_counter!("baton_failovers_total", "Failovers joined, by cause");
+    metrics::describe_counter!("baton_switchovers_total", "Switchovers that came into each state");
+    metrics::describe_gauge!(
+        "baton_switchover_last_duration_seconds",
+        metrics::Unit::Seconds,
+        "From the request of the last switchover until its node was known to hold the addresses"
+    );
     metrics::describe_gauge!("baton_db_pool_connections", "Connections to the database");
 }
 

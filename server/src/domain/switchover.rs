@@ -226,6 +226,8 @@ pub fn review(in_effect: &InEffect, observed: &[Observed]) -> Verdict {
     let is_active = in_effect.state == SwitchoverState::Active;
     match target.fresh_report().map(|report| report.state) {
         Some(State::Active) if is_active => Verdict::GoesOn,
+        // Nobody may hear it: then the one before it goes on, and its clients with it.
+        Some(State::Active) if somebody_else_holds(in_effect.target, observed) => Verdict::GoesOn,
         Some(State::Active) => Verdict::TakenOver,
         Some(state) if is_active => Verdict::Ended(lost(to, state, target)),
         // Without a session nobody knows, until somebody else is known to hold.
@@ -239,6 +241,17 @@ pub fn review(in_effect: &InEffect, observed: &[Observed]) -> Verdict {
         },
         Some(_) | None => Verdict::GoesOn,
     }
+}
+
+/// Whether another member with a session has not said that it holds the addresses no more.
+fn somebody_else_holds(target: Uuid, observed: &[Observed]) -> bool {
+    observed.iter().any(|member| match member {
+        Observed::Node(node) => {
+            let state = node.fresh_report().map(|report| report.state);
+            node.id != target && state == Some(State::Active)
+        }
+        Observed::External { .. } => false,
+    })
 }
 
 fn lost(to: &str, state: State, target: &ObservedNode) -> String {

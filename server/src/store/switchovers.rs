@@ -73,6 +73,7 @@ pub async fn insert(conn: &mut PgConnection, new: New<'_>) -> Result<(), StoreEr
     )
     .execute(&mut *conn)
     .await?;
+    count(SwitchoverState::Requested);
     wake(conn).await
 }
 
@@ -88,7 +89,7 @@ pub async fn finish(
     reason: &str,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query!(
+    let ended = sqlx::query!(
         "UPDATE switchovers SET state = $2, reason = $3, ended_at = $4
          WHERE id = $1 AND state IN ('requested', 'active')",
         id,
@@ -98,7 +99,16 @@ pub async fn finish(
     )
     .execute(&mut *conn)
     .await?;
+    if ended.rows_affected() > 0 {
+        count(state);
+    }
     wake(conn).await
+}
+
+/// Counts a switchover that came into this state: here, because whoever changes one comes by. A transaction that
+/// fails later, and is made again, counts twice.
+fn count(state: SwitchoverState) {
+    metrics::counter!("baton_switchovers_total", "state" => state.as_str()).increment(1);
 }
 
 /// Ends a switchover without anybody's request, and says so in the audit log.
@@ -210,7 +220,10 @@ pub async fn review(
                 )
                 .execute(&mut *conn)
                 .await?;
-                tracing::info!(to = switchover.to, id = %switchover.id, "switchover: the addresses are there");
+                let took = now.as_datetime() - switchover.requested_at.as_datetime();
+                count(SwitchoverState::Active);
+                metrics::gauge!("baton_switchover_last_duration_seconds").set(took.as_seconds_f64());
+                tracing::info!(to = switchover.to, id = %switchover.id, %took, "switchover: the addresses are there");
             }
             Verdict::Ended(reason) => {
                 end(conn, switchover.id, SwitchoverState::Ended, &reason, now).await?;
@@ -238,9 +251,14 @@ pub async fn fail_due(conn: &mut PgConnection, now: Timestamp) -> Result<Vec<Uui
     // What was reported meanwhile counts.
     let due = self::due(conn, taken_by, back_by).await?;
     for due in due.into_iter().filter(|due| groups.contains(&due.group_id)) {
-        let reason = match (due.refused, due.state) {
+        let reason = match (due.refused, due.state.as_deref()) {
             _ if !due.connected => format!("{} has had no session with a server for a minute", due.to),
             (Some(why), _) => format!("{} did not take over: {why}", due.to),
+            (None, Some("active")) => format!(
+                "{} holds the addresses, and after 2 s {} did not let go of them: does it hear {0}?",
+                due.to,
+                due.others.join(" and "),
+            ),
             (None, Some(state)) => format!("{} did not take over within 2 s, and is {state}", due.to),
             (None, None) => format!("{} did not take over within 2 s", due.to),
         };
@@ -255,6 +273,8 @@ struct Due {
     to: String,
     connected: bool,
     state: Option<String>,
+    /// The other members with a session that hold the addresses by their own last word.
+    others: Vec<String>,
     /// Why its agent did not obey.
     refused: Option<String>,
 }
@@ -267,7 +287,10 @@ async fn due(
     let due = sqlx::query_as!(
         Due,
         r#"SELECT s.id, s.group_id, s.to_member AS "to", n.session_id IS NOT NULL AS "connected!",
-                  r.state AS "state?", r.details->>'boost_refused' AS refused
+                  r.state AS "state?", r.details->>'boost_refused' AS refused,
+                  ARRAY(SELECT o.name FROM member_reports h JOIN nodes o ON o.id = h.node_id
+                        WHERE h.group_id = s.group_id AND h.node_id <> s.target_id AND h.state = 'active'
+                          AND o.session_id IS NOT NULL ORDER BY o.name) AS "others!"
            FROM switchovers s
            LEFT JOIN nodes n ON n.id = s.target_id
            LEFT JOIN member_reports r ON r.group_id = s.group_id AND r.node_id = s.target_id

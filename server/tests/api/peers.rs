@@ -217,6 +217,40 @@ async fn how_the_fences_stand_is_shown_with_the_node_until_its_next_session() {
 }
 
 #[tokio::test]
+async fn an_interval_that_is_too_short_for_a_member_is_named_until_the_group_or_the_member_changes() {
+    let mut site = Site::start().await;
+    let late = Timing { realtime: true, lag: TimerLag { samples: 1_000, p99_us: 60_001, max_us: 80_000 } };
+    let prompt = Timing { realtime: true, lag: TimerLag { samples: 1_000, p99_us: 900, max_us: 1_000 } };
+    let group = site.server.get("/api/v1/groups/web").await;
+    assert_eq!(group["advertisement_interval_ms"], 100);
+    for (timing, wanted) in [(late, true), (prompt, false), (late, true)] {
+        let (at, interfaces, groups) = (site.server.now(), vec![eth0("192.0.2.1")], Vec::new());
+        let status = AgentStatus {
+            at,
+            interfaces,
+            groups,
+            interface_counters: None,
+            fences: None,
+            timing: Some(timing),
+        };
+        site.channel.say(AgentMessage::Status(status)).await;
+        let is_named = |group: &Value| conditions(group).contains(&"interval_too_short");
+        let web = eventually_shows(&site.server, "/api/v1/groups/web", |web| is_named(web) == wanted).await;
+        let found = web["status"]["conditions"].as_array().unwrap();
+        if let Some(named) = found.iter().find(|one| one["kind"] == "interval_too_short") {
+            let detail = named["detail"].as_str().unwrap();
+            assert!(detail.contains("lb1 keeps to 121 ms"), "{detail}");
+        }
+    }
+    let mut spec = with(group, "advertisement_interval_ms", json!(130));
+    for owned in ["id", "generation", "created_at", "updated_at", "status"] {
+        spec.as_object_mut().unwrap().remove(owned);
+    }
+    let written = site.server.put("/api/v1/groups/web", spec).await;
+    assert!(!conditions(&written).contains(&"interval_too_short"), "{written}");
+}
+
+#[tokio::test]
 async fn the_answer_to_a_write_says_what_is_doubtful_about_it() {
     let api = TestApp::with_a_segment_and_two_nodes().await;
     let text = json!({"type": "simple_text", "text": "s3cret"});

@@ -194,6 +194,25 @@ async fn the_record_has_the_gap_of_the_failover_that_it_was() {
 }
 
 #[tokio::test]
+async fn metrics_count_switchovers_by_what_became_of_them_and_say_how_long_the_last_one_took() {
+    baton_server::metrics::install();
+    let mut pair = Pair::start().await;
+    let switchover = pair.switch("lb2").await;
+    pair.second_takes_over().await;
+    pair.becomes(&switchover, "active").await;
+    let path = format!("{SWITCHOVERS}/{}", switchover["id"].as_str().unwrap());
+    assert_eq!(pair.server.request("DELETE", &path).send().await.status, 200);
+    let metrics = pair.server.request("GET", "/metrics").send().await.text;
+    for state in ["requested", "active", "undone"] {
+        let counted = format!("baton_switchovers_total{{state=\"{state}\"}} ");
+        assert!(metrics.contains(&counted), "{state} is not in {metrics}");
+    }
+    let took = metrics.lines().find_map(|line| line.strip_prefix("baton_switchover_last_duration_seconds "));
+    let took: f64 = took.expect("how long the last one took").parse().unwrap();
+    assert!((0.0..5.0).contains(&took), "{took} s, and 20 ms were let pass");
+}
+
+#[tokio::test]
 async fn a_target_that_does_not_take_over_is_told_to_let_it_be() {
     let mut pair = Pair::start().await;
     boosts(&mut pair.second).await;
@@ -205,6 +224,24 @@ async fn a_target_that_does_not_take_over_is_told_to_let_it_be() {
     assert_eq!(boosts(&mut pair.second).await, []);
     let wanted = done(&[("switchover.create", "token"), ("switchover.fail", "server")]);
     assert_eq!(actions(&pair.server).await, wanted);
+}
+
+#[tokio::test]
+async fn a_target_that_the_holder_does_not_yield_to_is_told_to_let_it_be() {
+    let mut pair = Pair::start().await;
+    boosts(&mut pair.second).await;
+    let switchover = pair.switch("lb2").await;
+    assert_eq!(boosts(&mut pair.second).await.len(), 1);
+    pair.server.advance(TimeDelta::milliseconds(20));
+    pair.second_says(State::Active, None).await;
+    let both = |group: &Value| group["status"]["members"][1]["state"] == "active";
+    let web = eventually_shows(&pair.server, "/api/v1/groups/web", both).await;
+    assert_eq!(web["status"]["switchover"]["state"], "requested", "lb1 has not said that it yields");
+    pair.server.advance(TimeDelta::milliseconds(2_001));
+    let record = pair.becomes(&switchover, "failed").await;
+    let why = "lb2 holds the addresses, and after 2 s lb1 did not let go of them: does it hear lb2?";
+    assert_eq!(record["reason"], why);
+    assert_eq!(boosts(&mut pair.second).await, []);
 }
 
 #[tokio::test]
@@ -269,7 +306,9 @@ async fn a_switchover_outlives_its_server_and_any_server_tells_it() {
 
     pair.server.stop();
     let mut again = pair.two.connect_knowing_all(&another, "192.0.2.2").await;
-    assert_eq!(boosts(&mut again).await, told, "a new session is told again");
+    let told_again = boosts(&mut again).await;
+    let record = another.get(SWITCHOVERS).await;
+    assert_eq!(told_again, told, "a new session is told again: {record}");
     assert_eq!(another.get("/api/v1/groups/web").await["status"]["switchover"]["state"], "active");
 }
 

@@ -138,6 +138,8 @@ fn a_switchover_lasts_until_its_node_fails() {
     let cases = [
         (Requested, vec![active(1), Observed::Node(ready())], goes_on.clone()),
         (Requested, vec![backup(), active(2)], Verdict::TakenOver),
+        (Requested, vec![active(1), active(2)], goes_on.clone()),
+        (Requested, vec![Observed::Node(node(1, false, Some(State::Active))), active(2)], Verdict::TakenOver),
         (Active, vec![backup(), active(2)], goes_on.clone()),
         (Active, vec![active(1), two(true, State::Backup)], ended("n2 lost the addresses and is backup")),
         (Active, vec![backup(), two(true, State::Fault)], ended("n2 lost the addresses and is fault")),
