@@ -1,5 +1,6 @@
 //! An operator tells systemd what to do with the holder's agent: nobody on the LAN notices.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -29,10 +30,11 @@ fn what_systemctl_does_to_the_holders_agent_costs_no_client_an_answer() -> Resul
         let group = Site::group(&[("n1", 200), ("n2", 10)]);
         site.settle(&group, "n1")?;
         site.slow_down(&group, INTERVAL_MS)?;
-        let _echo = [UdpEcho::start(&n1)?, UdpEcho::start(&site.node("n2")?.host)?];
+        let anywhere = Ipv4Addr::UNSPECIFIED;
+        let _echo = [UdpEcho::start(&n1, anywhere)?, UdpEcho::start(&site.node("n2")?.host, anywhere)?];
 
         let judge = |what: &str, act: &dyn Fn() -> Result<()>| -> Result<Moment> {
-            let prober = UdpProber::start(&site.client, &[VIP], Duration::from_millis(1))?;
+            let prober = UdpProber::start(&site.client, &[VIP.into()], Duration::from_millis(1))?;
             prober.warm_up(BOUND)?;
             let begun = Moment::now();
             act()?;
