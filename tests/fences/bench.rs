@@ -19,7 +19,6 @@ use e2e::{Api, Host, Lab, Moment, Node, Ports, Server, UdpEcho, Unit, binaries, 
 use serde_json::{Value, json};
 
 use crate::cell::{Family, Shape};
-use crate::expected::LEASE_FROM_MS;
 use crate::group::GroupPlan;
 
 /// The longest that anything may take that is not judged.
@@ -239,15 +238,6 @@ impl<'lab> Bench<'lab> {
             ensure!(second == all || (first == all && second == 0), "{first} and {second} of {all}");
             Ok(())
         })
-    }
-
-    /// Waits until `n2` has every address, and until `n1`, of which nothing runs, answers for none: its kernel's
-    /// nftables lease keeps quiet what it still has; without one its addresses must be gone.
-    pub(crate) fn wait_until_silent(&self) -> Result<()> {
-        if self.shape.interval_ms < LEASE_FROM_MS {
-            return self.wait_until_only(&self.n2, &self.n1);
-        }
-        self.wait_until_held_by(&self.n2)
     }
 
     /// Waits until `holder` has every address and the other one none.

@@ -75,7 +75,7 @@ fn begin_anew(bench: &Bench<'_>) -> Result<()> {
 fn kill_all(bench: &Bench<'_>) -> Result<()> {
     std::thread::sleep(bench.random_phase());
     bench.n1.kill()?;
-    bench.wait_until_silent()?;
+    bench.wait_until_only(&bench.n2, &bench.n1)?;
     bench.tail();
     Ok(())
 }

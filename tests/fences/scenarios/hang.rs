@@ -25,7 +25,7 @@ pub(crate) const ALL_STOPPED: Scenario = Scenario {
         |bench| {
             std::thread::sleep(bench.random_phase());
             bench.n1.signal_all(Signal::SIGSTOP);
-            bench.wait_until_silent()?;
+            bench.wait_until_only(&bench.n2, &bench.n1)?;
             bench.tail();
             Ok(())
         },
