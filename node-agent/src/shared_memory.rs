@@ -11,7 +11,7 @@
 //!
 //! | Word | Header | Slot |
 //! |---|---|---|
-//! | 0 | layout | what: in use, bound, held, fenced, role, family, VRID |
+//! | 0 | layout | what: in use, bound, held, fenced, leaving, boosted priority, role, family, VRID |
 //! | 1, 2 | boot id | group id |
 //! | 3 | heartbeat | interface index |
 //! | 4 | worker starts | last advertisement sent |
@@ -21,7 +21,10 @@
 //! | 8 | dataplane thread | where the fence plan lies |
 //! | 9 | state of the guard | fenced at |
 //! | 10 | groups fenced | released by the guard at |
-//! | 11 | the worker that has handed over | |
+//! | 11 | the worker that has handed over | running number of the last advertisement sent |
+//! | 12 | | sequence of the boost |
+//! | 13, 14 | | its switchover |
+//! | 15, 16 | | where advertisements come from |
 //! | 16 to 31 | why the guard is not armed | |
 //!
 //! Times are nanoseconds of `CLOCK_BOOTTIME`.
@@ -40,7 +43,7 @@ use uuid::Uuid;
 use vrrp::Instant;
 
 use self::plan_store::{Extent, PLAN_WORDS};
-pub use self::slot::{Fenced, Slot, SlotKey};
+pub use self::slot::{Fenced, Slot, SlotBoost, SlotKey};
 use crate::sys::clock;
 use crate::sys::shared_words::SharedWords;
 
@@ -48,8 +51,8 @@ use crate::sys::shared_words::SharedWords;
 pub const MAX_GROUPS: usize = 4096;
 
 /// "BATON", then the version of this layout.
-pub(crate) const LAYOUT: u64 = 0x42_4154_4f4e_0002;
-const WORDS_PER_SLOT: usize = 12;
+pub(crate) const LAYOUT: u64 = 0x42_4154_4f4e_0003;
+const WORDS_PER_SLOT: usize = 17;
 const HEADER_WORDS: usize = 32;
 /// Where the fence plans begin.
 const PLANS: usize = HEADER_WORDS + MAX_GROUPS * WORDS_PER_SLOT;
@@ -172,6 +175,11 @@ impl SharedMemory {
         self.header(7).store(self.worker_starts(), Ordering::Release);
     }
 
+    /// The worker that was started last has died.
+    pub(crate) fn forget_adoption(&self) {
+        self.header(7).store(0, Ordering::Release);
+    }
+
     /// Whether the worker that was started last has said so.
     pub(crate) fn has_adopted(&self) -> bool {
         self.header(7).load(Ordering::Acquire) == self.worker_starts()
@@ -192,6 +200,11 @@ impl SharedMemory {
         (0..MAX_GROUPS).filter_map(|index| Some((index, slot::read(self.slot(index))?)))
     }
 
+    /// The group of one slot.
+    pub(crate) fn slot_at(&self, index: usize) -> Option<Slot> {
+        slot::read(self.slot(index))
+    }
+
     /// Records how a group stands.
     pub(crate) fn write(&self, index: usize, slot: &Slot) {
         slot::write(self.slot(index), slot);
@@ -200,6 +213,11 @@ impl SharedMemory {
     /// Forgets the group of a slot.
     pub(crate) fn clear(&self, index: usize) {
         slot::clear(self.slot(index));
+    }
+
+    /// Says that the guard has advertised in the name of the group of a slot.
+    pub(crate) fn mark_sent(&self, index: usize, at: Instant, number: Option<u16>) {
+        slot::mark_sent(self.slot(index), at, number);
     }
 
     /// Says that the guard has begun to fence the group of a slot.
@@ -251,7 +269,7 @@ mod tests {
     use std::os::fd::AsFd;
     use std::time::Duration;
 
-    use vrrp::{Family, Role, Vrid};
+    use vrrp::{BoostedPriority, Family, Role, Vrid};
 
     use super::*;
 
@@ -274,6 +292,14 @@ mod tests {
             interval: Duration::from_millis(100),
             heard: None,
             held: role == Role::Active,
+            leaving: role == Role::Active,
+            source: "192.0.2.1".parse().unwrap(),
+            number: (role == Role::Active).then_some(0),
+            boost: (role == Role::Active).then(|| SlotBoost {
+                priority: BoostedPriority::new(254).unwrap(),
+                sequence: u64::MAX,
+                switchover_id: Uuid::from_u128(u128::MAX - 1),
+            }),
             fenced: None,
         }
     }
@@ -293,6 +319,19 @@ mod tests {
         assert_eq!(theirs.heartbeat(), Some(Instant::from_origin(Duration::from_secs(5))));
         let found: Vec<_> = theirs.slots().collect();
         assert_eq!(found, [(0, slot(51, Role::Active)), (MAX_GROUPS - 1, slot(52, Role::Backup))]);
+    }
+
+    #[test]
+    fn a_slot_knows_where_advertisements_come_from_in_either_family() {
+        let memory = SharedMemory::create(Uuid::nil()).unwrap();
+        for (family, source) in [(Family::Ipv4, "255.1.2.3"), (Family::Ipv6, "fe80::ffff:ffff:ffff:fffe")] {
+            let key = SlotKey { family, ..slot(51, Role::Active).key };
+            let written = Slot { key, source: source.parse().unwrap(), ..slot(51, Role::Active) };
+            memory.write(0, &written);
+            assert_eq!(memory.slot_at(0), Some(written));
+            memory.mark_sent(0, Instant::from_origin(Duration::from_secs(3)), Some(u16::MAX));
+            assert_eq!(memory.slot_at(0).and_then(|slot| slot.number), Some(u16::MAX));
+        }
     }
 
     #[test]
@@ -329,6 +368,9 @@ mod tests {
         assert!(memory.has_adopted());
         memory.count_worker_start();
         assert!(!memory.has_adopted());
+        memory.finish_adoption();
+        memory.forget_adoption();
+        assert!(!memory.has_adopted(), "it has died");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use api_types::channel::Revision;
 use api_types::node::{Rejection, RejectionReason};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::Instant;
 
 use super::boosts::Boosts;
 use super::desired_state::{Assignment, Label};
@@ -21,6 +22,7 @@ use super::findings::Findings;
 use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
+use super::untold::Untold;
 use crate::messages::{Command, Ending, Report};
 
 /// How often a command is offered again to a dataplane whose channel was full.
@@ -67,6 +69,8 @@ pub(crate) struct Conductor {
     pub(crate) answers: broadcast::Sender<Answer>,
     /// What this node has let go of, for whoever can tell the others now.
     pub(crate) let_go: broadcast::Sender<Vec<LetGo>>,
+    /// What nobody could be told of yet.
+    pub(crate) untold: Untold,
     pub(crate) journal: Journal,
     pub(crate) findings: Findings,
     pub(crate) overview: watch::Sender<Overview>,
@@ -192,13 +196,14 @@ impl Conductor {
                 None => {
                     self.course.advance(&self.commands);
                     self.tell_boosts();
+                    self.tell_let_go();
                 }
                 Some(ending) if !end_sent => end_sent = send(&self.commands, Command::from(ending)),
                 Some(_) => {}
             }
             let behind = match ending {
                 Some(_) => !end_sent,
-                None => self.course.next().is_some() || !self.boosts_told,
+                None => self.course.next().is_some() || !self.boosts_told || !self.untold.is_empty(),
             };
             tokio::select! {
                 report = self.reports.recv() => match (report, ending) {
@@ -234,6 +239,12 @@ impl Conductor {
         if !self.boosts_told {
             self.boosts_told = send(&self.commands, Command::Boosts(self.boosts.current()));
         }
+    }
+
+    /// Without a session nobody listens.
+    fn tell_let_go(&mut self) {
+        let say = |let_go: &[LetGo]| self.let_go.send(let_go.to_vec()).is_ok();
+        self.untold.tell(Instant::now(), say);
     }
 
     fn consider(&mut self, assignment: Assignment) {
@@ -281,8 +292,8 @@ impl Conductor {
                 self.journal.append(transition);
             }
             Report::LetGo(let_go) => {
-                // Without a session nobody listens, and later it would be too late.
-                let _ = self.let_go.send(let_go);
+                self.untold.keep(let_go, Instant::now());
+                self.tell_let_go();
             }
             Report::Converged(observed) => {
                 tracing::info!(

@@ -39,6 +39,7 @@ pub mod status_socket;
 mod test_data;
 pub mod tls;
 mod told;
+mod untold;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -61,6 +62,7 @@ use self::link::Link;
 use self::overview::{Fixed, Overview};
 use self::session::SessionContext;
 use self::spoken_checksums::SpokenChecksumsFile;
+use self::untold::Untold;
 use crate::config::Config;
 use crate::messages::{Command, Ending, Report};
 use crate::succession;
@@ -188,6 +190,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         boosts_told: true,
         answers,
         let_go,
+        untold: Untold::default(),
         journal: journal.clone(),
         findings: findings.clone(),
         overview: overview.clone(),

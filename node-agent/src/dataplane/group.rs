@@ -180,14 +180,6 @@ impl Group {
         Some((footing.ifindex, Arc::clone(&frame.octets)))
     }
 
-    /// The frame that says to all of the LAN that it resigns; `None` as for [`frame`](Self::frame).
-    pub(super) fn resignation(&self) -> Option<Arc<[u8]>> {
-        let footing = self.footing.filter(|_| self.peers.is_none())?;
-        let config = self.instance.as_ref()?.config();
-        let frame = PrebuiltAdvertisement::build(config, Claim::Resigns.into(), self.checksum, footing.mac)?;
-        Some(frame.octets)
-    }
-
     /// The messages that say this, one for each peer, and where they leave; `None` for a group that speaks to all of the
     /// LAN.
     pub(super) fn messages(&self, saying: Saying) -> Option<(Footing, Vec<PeerMessage>)> {

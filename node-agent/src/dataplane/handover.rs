@@ -2,23 +2,26 @@
 //!
 //! A worker that is killed leaves its addresses bound. The next one finds in shared memory which groups were
 //! Active, and adopts those whose last advertisement is not older than three intervals: until then no Backup on the
-//! LAN has moved. It waits that long for control to say what is desired; what is then left over is removed. What the
+//! LAN has moved. That advertisement may be the guard's, which speaks for the groups meanwhile. It waits that long for control to say what is desired; what is then left over is removed. What the
 //! guard has fenced meanwhile is not adopted: the group begins as Backup, and what became of it is reported.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use api_types::boost::Boost;
 use api_types::channel::DesiredGroup;
 use vrrp::{Instant, Role};
 
-use crate::shared_memory::{SharedMemory, Slot};
+use crate::shared_memory::{SharedMemory, Slot, SlotBoost};
 
 /// The longest interval of either version: 255 s (RFC 3768 §5.3.7).
 const MAX_INTERVAL: Duration = Duration::from_secs(255);
 
 /// The groups that an earlier worker held.
-#[derive(Debug)]
 pub(super) struct Predecessor {
-    held: Vec<Slot>,
+    memory: Arc<SharedMemory>,
+    /// Which slots were held.
+    held: Vec<usize>,
     fenced: Vec<Slot>,
     pending: bool,
 }
@@ -26,27 +29,29 @@ pub(super) struct Predecessor {
 /// What an earlier worker has left of a group.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Legacy {
-    /// It was Active and can go on so.
-    Adopted(Slot),
+    /// It was Active and can go on so, with this boost.
+    Adopted(Slot, Option<Boost>),
     /// It was held, until the guard fenced it.
     Fenced(Slot),
 }
 
 impl Predecessor {
     /// Reads what there is to adopt at `now`.
-    pub(super) fn read(memory: &SharedMemory, now: Instant) -> Self {
-        let slots = || memory.slots().map(|(_, slot)| slot);
+    pub(super) fn read(memory: &Arc<SharedMemory>, now: Instant) -> Self {
+        let held = memory.slots().filter(|(_, slot)| is_adoptable(slot, now));
+        let fenced = memory.slots().filter(|(_, slot)| slot.fenced.is_some());
         Self {
-            held: slots().filter(|slot| is_adoptable(slot, now)).collect(),
-            fenced: slots().filter(|slot| slot.fenced.is_some()).collect(),
+            held: held.map(|(index, _)| index).collect(),
+            fenced: fenced.map(|(_, slot)| slot).collect(),
+            memory: Arc::clone(memory),
             pending: true,
         }
     }
 
     /// Until when to wait for groups to be claimed; `None` when that is over.
     pub(super) fn adopt_until(&self) -> Option<Instant> {
-        let last = self.held.iter().map(Slot::nobody_moves_until).max().unwrap_or(Instant::ORIGIN);
-        self.pending.then_some(last)
+        let held = self.held.iter().filter_map(|index| self.memory.slot_at(*index));
+        self.pending.then(|| held.map(|slot| slot.nobody_moves_until()).max().unwrap_or(Instant::ORIGIN))
     }
 
     /// Whether nothing can be adopted any more and nobody has drawn the consequence.
@@ -66,8 +71,18 @@ impl Predecessor {
         if let Some(index) = self.fenced.iter().position(is_it) {
             return Some(Legacy::Fenced(self.fenced.swap_remove(index)));
         }
-        let index = self.held.iter().position(|slot| is_it(slot) && is_adoptable(slot, now))?;
-        Some(Legacy::Adopted(self.held.swap_remove(index)))
+        let slot = |index: &usize| self.memory.slot_at(*index).filter(|slot| is_it(slot));
+        let (place, slot) =
+            self.held.iter().enumerate().find_map(|(place, index)| Some((place, slot(index)?)))?;
+        self.held.swap_remove(place);
+        is_adoptable(&slot, now).then(|| Legacy::Adopted(slot, self.boost(&slot)))
+    }
+
+    /// It was made for this boot of the agent: no other one has this memory.
+    fn boost(&self, slot: &Slot) -> Option<Boost> {
+        let SlotBoost { priority, sequence, switchover_id } = slot.boost?;
+        let (group_id, boot_id) = (slot.key.group_id, self.memory.boot_id());
+        Some(Boost { group_id, switchover_id, sequence, boot_id, priority })
     }
 
     /// Ends the waiting; true the first time.
@@ -99,8 +114,8 @@ mod tests {
         Instant::from_origin(SENT + after_sent)
     }
 
-    fn memory(role: Role, bound: bool) -> SharedMemory {
-        let memory = SharedMemory::create(Uuid::nil()).unwrap();
+    fn memory(role: Role, bound: bool) -> Arc<SharedMemory> {
+        let memory = Arc::new(SharedMemory::create(Uuid::nil()).unwrap());
         let key = SlotKey {
             group_id: Uuid::from_u128(1),
             ifindex: 3,
@@ -109,11 +124,22 @@ mod tests {
         };
         let (last_sent, since) = (Instant::from_origin(SENT), Instant::from_origin(SENT / 2));
         let interval = Duration::from_millis(100);
-        let held = bound;
-        memory.write(
-            0,
-            &Slot { key, role, bound, last_sent, since, interval, heard: None, held, fenced: None },
-        );
+        let slot = Slot {
+            key,
+            role,
+            bound,
+            last_sent,
+            since,
+            interval,
+            heard: None,
+            held: bound,
+            leaving: false,
+            source: "192.0.2.1".parse().unwrap(),
+            number: None,
+            boost: None,
+            fenced: None,
+        };
+        memory.write(0, &slot);
         memory
     }
 
@@ -124,7 +150,7 @@ mod tests {
         let mut predecessor = Predecessor::read(&memory, just_in_time);
         assert_eq!(predecessor.adopt_until(), Some(at(Duration::from_millis(300))));
         let claimed = predecessor.claim(&desired(240), 3, just_in_time);
-        let Some(Legacy::Adopted(slot)) = claimed else { panic!("{claimed:?}") };
+        let Some(Legacy::Adopted(slot, None)) = claimed else { panic!("{claimed:?}") };
         assert_eq!(slot.last_sent, Instant::from_origin(SENT));
 
         let too_late = at(Duration::from_millis(300));
@@ -134,7 +160,7 @@ mod tests {
     #[test]
     fn nothing_else_is_adopted() {
         let now = at(Duration::from_millis(1));
-        let claim = |memory: &SharedMemory, desired: &DesiredGroup, ifindex| {
+        let claim = |memory: &Arc<SharedMemory>, desired: &DesiredGroup, ifindex| {
             Predecessor::read(memory, now).claim(desired, ifindex, now)
         };
         let active = memory(Role::Active, true);
@@ -160,6 +186,18 @@ mod tests {
             assert!(matches!(claimed, Some(Legacy::Fenced(slot)) if slot.fenced.is_some()), "{claimed:?}");
             assert_eq!(predecessor.claim(&desired(240), 3, now), None);
         }
+    }
+
+    #[test]
+    fn what_the_guard_advertises_meanwhile_counts() {
+        let memory = memory(Role::Active, true);
+        let mut predecessor = Predecessor::read(&memory, at(Duration::from_millis(50)));
+        memory.mark_sent(0, at(Duration::from_millis(400)), Some(7));
+        let now = at(Duration::from_millis(699));
+        assert_eq!(predecessor.adopt_until(), Some(at(Duration::from_millis(700))));
+        let claimed = predecessor.claim(&desired(240), 3, now);
+        let Some(Legacy::Adopted(slot, None)) = claimed else { panic!("{claimed:?}") };
+        assert_eq!((slot.last_sent, slot.number), (at(Duration::from_millis(400)), Some(7)));
     }
 
     #[test]

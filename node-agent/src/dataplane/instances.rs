@@ -91,17 +91,24 @@ impl Instances {
             self.carriers.observe(ifindex, state.up, state.carrier, now);
         }
         effects.touched.insert(handle);
+        if let Some(Legacy::Adopted(_, Some(boost))) = legacy {
+            self.boosts.entry(boost.group_id).or_insert(boost);
+        }
         let boost = self.boosts.get(&group.desired().id).copied();
         let footing = self.footing(group.desired(), interfaces);
         match (legacy, footing) {
-            (Some(Legacy::Adopted(slot)), Ok(footing)) => {
-                group.adopt(footing, slot.last_sent, slot.since, now, effects);
+            (Some(Legacy::Adopted(slot, _)), Ok(footing)) => {
+                group.adopt(footing, &slot, boost, now, effects);
+            }
+            (Some(Legacy::Adopted(slot, _)), Err(fault)) => {
+                group.follow_loss(&slot, &fault, effects);
+                group.set_footing(Err(fault), now, effects);
             }
             (Some(Legacy::Fenced(slot)), footing) => {
-                group.follow_fence(&slot);
+                group.follow_fence(&slot, effects);
                 group.set_footing(footing, now, effects);
             }
-            (Some(Legacy::Adopted(_)) | None, footing) => group.set_footing(footing, now, effects),
+            (None, footing) => group.set_footing(footing, now, effects),
         }
         group.set_boost(boost, now, effects);
         self.groups.insert(handle, group);

@@ -1,10 +1,11 @@
-//! What the guard is to do for a group should this worker die: a [`fence_plan`], whole frames and messages.
+//! What the guard is to do for a group should this worker die: a [`fence_plan`], whole frames and messages. It says how to
+//! advertise in the group's name until another worker does, and how to resign and take the addresses away.
 
 use std::collections::BTreeSet;
 
 use rtnetlink::packet_core::{NLM_F_ACK, NLM_F_CREATE, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkMessage};
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use vrrp::Claim;
+use vrrp::{Claim, Priority};
 
 use super::address_table::{self, AgentNumber, HostAddress};
 use super::attachment;
@@ -15,11 +16,15 @@ use super::transmit::{PeerMessage, ethertype};
 use crate::shared_memory::fence_plan::{self, Part};
 
 /// The plan for a group that holds addresses or is about to. What is `foreign` of them is not ours to remove; an
-/// owner's addresses are not ours at all, and there is no plan for it.
+/// owner's addresses are not ours at all: the guard only speaks for it.
 pub(super) fn plan(group: &Group, foreign: &BTreeSet<HostAddress>, agent: AgentNumber) -> Option<Vec<u8>> {
-    let wish = group.wanted().filter(|wish| !wish.owner)?;
+    let wish = group.wanted()?;
     let footing = group.footing()?;
     let mut plan = Vec::new();
+    advertise(&mut plan, group, footing, group.effective_priority());
+    if wish.owner {
+        return Some(plan);
+    }
     resign(&mut plan, group, footing);
     for ifindex in [Some(footing.ifindex), wish.link].into_iter().flatten() {
         fence_plan::push(&mut plan, Part::Listen { ifindex, demands: translate::demands(group.desired()) });
@@ -39,6 +44,19 @@ pub(super) fn plan(group: &Group, foreign: &BTreeSet<HostAddress>, agent: AgentN
     Some(plan)
 }
 
+fn advertise(plan: &mut Vec<u8>, group: &Group, footing: Footing, priority: Priority) {
+    let (claim, Footing { ifindex, source, .. }) = (Claim::Holds(priority), footing);
+    if let Some((_, messages)) = group.messages(claim.into()) {
+        for PeerMessage { destination, octets } in &messages {
+            let destination = *destination;
+            fence_plan::push(plan, Part::AdvertisementTo { ifindex, source, destination, octets });
+        }
+    } else if let Some(octets) = group.frame_for_others(claim) {
+        let ethertype = ethertype(group.desired().family);
+        fence_plan::push(plan, Part::Advertisement { ifindex, ethertype, octets: &octets });
+    }
+}
+
 fn resign(plan: &mut Vec<u8>, group: &Group, footing: Footing) {
     let Footing { ifindex, source, .. } = footing;
     if let Some((_, messages)) = group.messages(Claim::Resigns.into()) {
@@ -46,7 +64,7 @@ fn resign(plan: &mut Vec<u8>, group: &Group, footing: Footing) {
             let destination = *destination;
             fence_plan::push(plan, Part::Datagram { ifindex, source, destination, octets });
         }
-    } else if let Some(octets) = group.resignation() {
+    } else if let Some(octets) = group.frame_for_others(Claim::Resigns) {
         let ethertype = ethertype(group.desired().family);
         fence_plan::push(plan, Part::Frame { ifindex, ethertype, octets: &octets });
     }
@@ -85,10 +103,11 @@ mod tests {
     }
 
     #[test]
-    fn a_plan_resigns_listens_and_removes_the_address() {
+    fn a_plan_advertises_resigns_listens_and_removes_the_address() {
         let plan = plan(&group(240), &BTreeSet::new(), AGENT).unwrap();
         let parts: Vec<_> = fence_plan::parts(&plan).collect();
         let [
+            Part::Advertisement { ifindex: 3, ethertype: 0x0800, octets: held },
             Part::Frame { ifindex: 3, ethertype: 0x0800, octets },
             Part::Listen { ifindex: 3, .. },
             Part::Delete(delete),
@@ -97,7 +116,7 @@ mod tests {
             panic!("{parts:?}");
         };
         // Ethernet, IPv4, then version and type, VRID, priority.
-        assert_eq!(octets[34..37], [0x31, 51, 0]);
+        assert_eq!((&held[34..37], &octets[34..37]), (&[0x31, 51, 240][..], &[0x31, 51, 0][..]));
         // RTM_DELADDR; the address twice.
         assert_eq!((delete.len(), delete[4]), (40, 21));
         assert_eq!((&delete[28..32], &delete[36..40]), (&[192, 0, 2, 10][..], &[192, 0, 2, 10][..]));
@@ -113,7 +132,10 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_plan_for_an_owner() {
-        assert_eq!(plan(&group(255), &BTreeSet::new(), AGENT), None);
+    fn an_owner_is_spoken_for_and_never_fenced() {
+        let plan = plan(&group(255), &BTreeSet::new(), AGENT).unwrap();
+        let parts: Vec<_> = fence_plan::parts(&plan).collect();
+        let [Part::Advertisement { octets, .. }] = parts[..] else { panic!("{parts:?}") };
+        assert_eq!(octets[34..37], [0x31, 51, 255]);
     }
 }

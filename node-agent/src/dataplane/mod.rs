@@ -62,7 +62,7 @@ mod test_data;
 mod thread;
 mod transition_log;
 mod translate;
-mod transmit;
+pub(crate) mod transmit;
 mod unsolicited_na;
 mod virtual_link;
 mod virtual_links;

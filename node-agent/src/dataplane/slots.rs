@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use vrrp::Instant;
+use vrrp::{Instant, Priority};
 
 use super::address_table::{AgentNumber, HostAddress};
 use super::binder::GroupHandle;
@@ -37,7 +37,7 @@ struct Used {
     index: usize,
     held: bool,
     /// What its plan was made from.
-    plan: Option<(u64, BTreeSet<HostAddress>)>,
+    plan: Option<(u64, Priority, BTreeSet<HostAddress>)>,
 }
 
 /// A slot that an earlier worker wrote.
@@ -111,6 +111,10 @@ impl Slots {
             interval: desired.advertisement_interval_ms.as_duration(),
             heard: group.heard_rival_at(),
             held: held && !desired.priority.is_owner(),
+            leaving: group.is_leaving(),
+            source: footing.source,
+            number: group.last_number(),
+            boost: group.boost_in_effect(),
             fenced: None,
         };
         let mut used = match self.used.remove(&handle) {
@@ -120,7 +124,7 @@ impl Slots {
                 None => return false,
             },
         };
-        let has_plan = !slot.held || self.plan(&mut used, group, foreign);
+        let has_plan = !held || self.plan(&mut used, group, foreign);
         self.memory.write(used.index, &slot);
         let was_held = std::mem::replace(&mut used.held, held);
         self.used.insert(handle, used);
@@ -187,13 +191,12 @@ impl Slots {
     fn plan(&mut self, used: &mut Used, group: &Group, foreign: Option<&BTreeSet<HostAddress>>) -> bool {
         let none = BTreeSet::new();
         let foreign = foreign.unwrap_or(&none);
-        let is_up_to_date =
-            |(changes, of): &(u64, BTreeSet<HostAddress>)| *changes == group.changes() && of == foreign;
-        if used.plan.as_ref().is_some_and(is_up_to_date) {
+        let (changes, priority) = (group.changes(), group.effective_priority());
+        if used.plan.as_ref().is_some_and(|made| (made.0, made.1, &made.2) == (changes, priority, foreign)) {
             return true;
         }
         let Some(plan) = last_will::plan(group, foreign, self.agent) else { return true };
-        used.plan = Some((group.changes(), foreign.clone()));
+        used.plan = Some((changes, priority, foreign.clone()));
         self.plans.put(&self.memory, used.index, &plan)
     }
 
@@ -239,6 +242,10 @@ mod tests {
             interval,
             heard: None,
             held: false,
+            leaving: false,
+            source: "192.0.2.1".parse().unwrap(),
+            number: None,
+            boost: None,
             fenced: None,
         }
     }

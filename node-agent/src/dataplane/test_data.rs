@@ -1,11 +1,34 @@
 //! What the tests of several modules start from.
 
-use api_types::channel::DesiredGroup;
+use std::time::Duration;
 
+use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
 use api_types::protocol::ProtocolOptions;
 use uuid::Uuid;
-use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
+use vrrp::{AdvertisementInterval, Family, Instant, Priority, Role, Version, Vrid};
+
+use crate::shared_memory::{Slot, SlotKey};
+
+/// What an earlier worker wrote of [`desired`], Active with these times.
+pub(super) fn left(last_sent: Instant, since: Instant) -> Slot {
+    let group = desired(240);
+    Slot {
+        key: SlotKey { group_id: group.id, ifindex: 3, family: group.family, vrid: group.vrid },
+        role: Role::Active,
+        bound: true,
+        last_sent,
+        since,
+        interval: Duration::from_millis(100),
+        heard: None,
+        held: true,
+        leaving: false,
+        source: "192.0.2.1".parse().unwrap(),
+        number: Some(0xffff),
+        boost: None,
+        fenced: None,
+    }
+}
 
 /// A group with one address on `eth0`.
 pub(super) fn desired(priority: u8) -> DesiredGroup {

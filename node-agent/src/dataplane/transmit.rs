@@ -90,19 +90,29 @@ impl PrebuiltAdvertisement {
     /// Gives the packet this running number, by which others tell it from those before: the identification in IPv4, which
     /// a packet that is no fragment may use for anything (RFC 6864 §4.1), the low 16 bits of the flow label in IPv6.
     pub(super) fn number(&mut self, number: u16) {
-        let ethertype = u16::from_be_bytes([self.octets[12], self.octets[13]]);
-        let is_ipv4 = ethertype == EtherTypes::Ipv4.0;
-        let field = if is_ipv4 { IPV4_IDENTIFICATION } else { IPV6_FLOW_LABEL };
-        let number = number.to_be_bytes();
-        if self.octets[field.clone()] == number {
-            return;
+        if self.octets[number_field(&self.octets)] != number.to_be_bytes() {
+            set_number(Arc::make_mut(&mut self.octets), number);
         }
-        let octets = Arc::make_mut(&mut self.octets);
-        octets[field].copy_from_slice(&number);
-        if is_ipv4 && let Some(mut header) = MutableIpv4Packet::new(&mut octets[ETHERNET_OCTETS..]) {
-            let checksum = ipv4::checksum(&header.to_immutable());
-            header.set_checksum(checksum);
-        }
+    }
+}
+
+/// Where the number stands in a frame.
+fn number_field(octets: &[u8]) -> Range<usize> {
+    match octets.get(ETHERNET_OCTETS) {
+        Some(version) if version >> 4 == 6 => IPV6_FLOW_LABEL,
+        _ => IPV4_IDENTIFICATION,
+    }
+}
+
+/// Gives the packet in a frame that was [built](PrebuiltAdvertisement::build) here this running number.
+pub(crate) fn set_number(octets: &mut [u8], number: u16) {
+    let field = number_field(octets);
+    let is_ipv4 = field == IPV4_IDENTIFICATION;
+    let Some(place) = octets.get_mut(field) else { return };
+    place.copy_from_slice(&number.to_be_bytes());
+    if is_ipv4 && let Some(mut header) = MutableIpv4Packet::new(&mut octets[ETHERNET_OCTETS..]) {
+        let checksum = ipv4::checksum(&header.to_immutable());
+        header.set_checksum(checksum);
     }
 }
 

@@ -47,8 +47,8 @@ pub(crate) struct FencingError {
 /// Everything that fencing needs, opened before.
 pub(super) struct Fencing {
     routes: RouteSocket,
-    frames: PacketSender,
-    datagrams: DatagramSender,
+    pub(super) frames: PacketSender,
+    pub(super) datagrams: DatagramSender,
     successors: SuccessorReceiver,
     /// The plans of the groups that are being fenced.
     plans: Vec<u8>,
@@ -135,10 +135,9 @@ impl Fencing {
             if !memory.read_plan(index, &mut self.plans) {
                 tracing::error!(vrid = slot.key.vrid.get(), "the guard does not know what to remove");
             }
-            let is_alone = slot.heard.is_none_or(|heard| heard <= slot.last_sent);
             let resigns = slot.role == Role::Active
                 && slot.fenced.is_none()
-                && is_alone
+                && slot.is_alone()
                 && now < slot.nobody_moves_until();
             let wait = slot.interval.saturating_mul(INTERVALS_FOR_SUCCESSOR).min(LONGEST_WAIT);
             let due = if resigns { now + wait } else { now };
@@ -172,7 +171,11 @@ impl Fencing {
                         // Whoever does not hear it moves a little later.
                         let _unsent = self.datagrams.send(&datagram);
                     }
-                    Part::Hush(_) | Part::Delete(_) | Part::Listen { .. } => {}
+                    Part::Advertisement { .. }
+                    | Part::AdvertisementTo { .. }
+                    | Part::Hush(_)
+                    | Part::Delete(_)
+                    | Part::Listen { .. } => {}
                 }
             }
         }
@@ -189,7 +192,11 @@ impl Fencing {
                 match part {
                     Part::Hush(messages) => hushes.extend_from_slice(messages),
                     Part::Delete(messages) => deletes.extend_from_slice(messages),
-                    Part::Frame { .. } | Part::Datagram { .. } | Part::Listen { .. } => {}
+                    Part::Frame { .. }
+                    | Part::Datagram { .. }
+                    | Part::Advertisement { .. }
+                    | Part::AdvertisementTo { .. }
+                    | Part::Listen { .. } => {}
                 }
             }
         }

@@ -4,8 +4,9 @@
 //! # When
 //! A worker dies, or hangs: its dataplane, which says every 10 ms that it is alive while groups hold addresses, says
 //! so no longer ([`watch`]). One that hangs is killed first, so that it cannot wake up and go on. Then:
-//! - The first death is answered by another worker, which adopts what is bound; nothing moves. If it has not
-//!   done so shortly before a Backup would take over, it is killed too and the groups that are late are fenced.
+//! - The first death is answered by another worker, which adopts what is bound; nothing moves. Until it has, or
+//!   for a second, the guard advertises in the groups' names ([`stand_in`]). If no worker has adopted shortly before a
+//!   Backup would then take over, it is killed too and the groups that are late are fenced.
 //! - A second death within 10 s, or the end of the agent, fences every group that holds anything.
 //!
 //! A hung control half is no reason: addresses do not depend on it.
@@ -22,6 +23,9 @@
 mod fencing;
 mod hindrance;
 pub(crate) mod lifeline;
+mod stand_in;
+#[cfg(test)]
+mod test_data;
 pub(crate) mod watch;
 
 use std::time::Duration;
@@ -30,6 +34,7 @@ use api_types::agent_status::RealtimeStatus;
 use vrrp::{Instant, Role};
 
 use self::fencing::Fencing;
+use self::stand_in::StandIn;
 use self::watch::HeartbeatWatch;
 use crate::shared_memory::guard_state::GuardState;
 use crate::shared_memory::{SharedMemory, Slot};
@@ -52,6 +57,7 @@ pub(crate) enum Verdict {
 /// Guards the groups of one agent.
 pub(crate) struct Guard {
     fencing: Fencing,
+    stand_in: StandIn,
     watch: HeartbeatWatch,
     /// When the first group must have been adopted, after a death.
     adopted_by: Option<Instant>,
@@ -69,12 +75,25 @@ impl Guard {
         });
         let fencing = fencing?.inspect_err(|error| tracing::warn!(%error, "there is no guard")).ok()?;
         let now = clock::boottime();
-        Some(Self { fencing, watch: HeartbeatWatch::new(now), adopted_by: None, died_at: now })
+        let (stand_in, watch) = (StandIn::idle(), HeartbeatWatch::new(now));
+        Some(Self { fencing, stand_in, watch, adopted_by: None, died_at: now })
     }
 
     /// A worker is being started.
     pub(crate) fn follow_start(&mut self) {
         self.watch = HeartbeatWatch::new(clock::boottime());
+    }
+
+    /// When to call [`speak`](Self::speak); `None` while nobody is to be spoken for.
+    pub(crate) fn speaks_at(&self) -> Option<Instant> {
+        self.stand_in.due()
+    }
+
+    /// Advertises what is due in the name of a worker that has died and not yet been replaced.
+    pub(crate) fn speak(&mut self, memory: &SharedMemory) {
+        if self.stand_in.speak(memory, &self.fencing.frames, &self.fencing.datagrams) {
+            self.adopted_by = self.first_deadline(memory);
+        }
     }
 
     /// When to call [`judge`](Self::judge).
@@ -107,9 +126,18 @@ impl Guard {
             self.died_at = now;
         }
         let died_at = self.died_at;
+        if !at_once {
+            self.stand_in.begin(memory, died_at, now);
+            self.speak(memory);
+        }
         self.fence(memory, |slot| at_once || must_be_adopted_by(slot, died_at) <= now);
+        self.adopted_by = self.first_deadline(memory);
+    }
+
+    /// When the next worker must have taken up the first group.
+    fn first_deadline(&self, memory: &SharedMemory) -> Option<Instant> {
         let held = memory.slots().map(|(_, slot)| slot).filter(|slot| slot.held);
-        self.adopted_by = held.map(|slot| must_be_adopted_by(&slot, died_at)).min();
+        held.map(|slot| must_be_adopted_by(&slot, self.died_at)).min()
     }
 
     /// No worker will be started any more.
@@ -147,34 +175,8 @@ fn must_be_adopted_by(slot: &Slot, died_at: Instant) -> Instant {
 
 #[cfg(test)]
 mod tests {
-    use uuid::Uuid;
-    use vrrp::{Family, Vrid};
-
+    use super::test_data::{at, slot};
     use super::*;
-    use crate::shared_memory::SlotKey;
-
-    fn at(milliseconds: u64) -> Instant {
-        Instant::from_origin(Duration::from_millis(milliseconds))
-    }
-
-    fn slot(interval: u64, role: Role) -> Slot {
-        Slot {
-            key: SlotKey {
-                group_id: Uuid::nil(),
-                ifindex: 3,
-                family: Family::Ipv4,
-                vrid: Vrid::new(51).unwrap(),
-            },
-            role,
-            bound: true,
-            last_sent: at(1_000),
-            since: at(0),
-            interval: Duration::from_millis(interval),
-            heard: None,
-            held: true,
-            fenced: None,
-        }
-    }
 
     #[test]
     fn the_guard_acts_just_before_a_backup_may_have_moved() {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::Signal;
 use nix::sys::time::TimeSpec;
+use vrrp::Instant;
 
 use super::{Watch, Worker, retry_interrupted};
 use crate::guard::{Guard, Verdict};
@@ -58,6 +59,7 @@ impl Watch<'_> {
             retry_interrupted(|| ppoll(watched, timeout, None))?;
             let [ended, _, broken] = fds.map(|fd| fd.any().unwrap_or(false));
             self.announce_start();
+            self.guard.iter_mut().for_each(|guard| guard.speak(&self.memory));
             match self.take_signal()? {
                 Some(Signal::SIGHUP) => self.look_for_another_program(),
                 Some(signal) => worker.tell(signal)?,
@@ -65,6 +67,7 @@ impl Watch<'_> {
             }
             if (broken || ended) && !is_dead {
                 is_dead = true;
+                self.memory.forget_adoption();
                 let at_once = self.has_died_before() && put_down != Some(Verdict::TooLate);
                 self.guard.iter_mut().for_each(|guard| guard.follow_death(&self.memory, at_once));
             }
@@ -86,6 +89,7 @@ impl Watch<'_> {
                 // One of its threads is in the kernel and cannot be killed. The one that matters is dead.
                 if Guard::is_harmless(worker.id, &self.memory) {
                     is_dead = true;
+                    self.memory.forget_adoption();
                     guard.follow_death(&self.memory, true);
                 }
             } else if let Some(verdict) = guard.judge(worker.id, &self.memory) {
@@ -103,10 +107,12 @@ impl Watch<'_> {
             (true, true) => Some(WATCH_STOP),
             (true, false) => None,
         };
+        let left = |until: Instant| until.saturating_duration_since(clock::boottime());
         let guard = self.guard.as_ref().map(|guard| match is_dying {
             true => WATCH_DEATH,
-            false => guard.look_at().saturating_duration_since(clock::boottime()),
+            false => left(guard.look_at()),
         });
-        routine.into_iter().chain(guard).min().map(TimeSpec::from_duration)
+        let speaks = self.guard.as_ref().and_then(Guard::speaks_at).map(left);
+        [routine, guard, speaks].into_iter().flatten().min().map(TimeSpec::from_duration)
     }
 }

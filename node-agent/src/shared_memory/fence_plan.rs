@@ -1,4 +1,4 @@
-//! What the guard does for one group when it fences it, prepared by the dataplane.
+//! What the guard does for one group when it fences it, or speaks for it, prepared by the dataplane.
 //!
 //! A plan holds whole frames and whole netlink messages: whoever carries it out builds nothing and needs to know
 //! nothing of groups. Each part is a header of two 32-bit words, its kind and its length in octets, and then the
@@ -14,6 +14,9 @@ const DATAGRAM_IPV6: u32 = 3;
 const HUSH: u32 = 4;
 const DELETE: u32 = 5;
 const LISTEN: u32 = 6;
+const ADVERTISEMENT: u32 = 7;
+const ADVERTISEMENT_TO_IPV4: u32 = 8;
+const ADVERTISEMENT_TO_IPV6: u32 = 9;
 const ALIGNMENT: usize = 4;
 
 /// One thing to do.
@@ -27,6 +30,10 @@ pub(crate) enum Part<'a> {
     Hush(&'a [u8]),
     /// Netlink messages that remove the addresses and what comes and goes with them.
     Delete(&'a [u8]),
+    /// This frame says that the addresses are held.
+    Advertisement { ifindex: u32, ethertype: u16, octets: &'a [u8] },
+    /// This message says so to one router.
+    AdvertisementTo { ifindex: u32, source: IpAddr, destination: IpAddr, octets: &'a [u8] },
     /// A successor may be heard on this interface, by packets that are as the group demands.
     Listen { ifindex: u32, demands: Demands },
 }
@@ -34,21 +41,17 @@ pub(crate) enum Part<'a> {
 /// Adds a part to a plan.
 pub(crate) fn push(plan: &mut Vec<u8>, part: Part<'_>) {
     match part {
-        Part::Frame { ifindex, ethertype, octets } => {
-            put(plan, FRAME, &[&ifindex.to_ne_bytes(), &u32::from(ethertype).to_ne_bytes(), octets]);
+        Part::Frame { ifindex, ethertype, octets } => put_frame(plan, FRAME, ifindex, ethertype, octets),
+        Part::Advertisement { ifindex, ethertype, octets } => {
+            put_frame(plan, ADVERTISEMENT, ifindex, ethertype, octets);
         }
-        Part::Datagram { ifindex, source, destination, octets } => match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                let parts = [&ifindex.to_ne_bytes(), &source.octets()[..], &destination.octets(), octets];
-                put(plan, DATAGRAM_IPV4, &parts);
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                let parts = [&ifindex.to_ne_bytes(), &source.octets()[..], &destination.octets(), octets];
-                put(plan, DATAGRAM_IPV6, &parts);
-            }
-            // No message goes from one family to the other.
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
-        },
+        Part::Datagram { ifindex, source, destination, octets } => {
+            put_datagram(plan, [DATAGRAM_IPV4, DATAGRAM_IPV6], ifindex, (source, destination), octets);
+        }
+        Part::AdvertisementTo { ifindex, source, destination, octets } => {
+            let kinds = [ADVERTISEMENT_TO_IPV4, ADVERTISEMENT_TO_IPV6];
+            put_datagram(plan, kinds, ifindex, (source, destination), octets);
+        }
         Part::Hush(messages) => put(plan, HUSH, &[messages]),
         Part::Delete(messages) => put(plan, DELETE, &[messages]),
         Part::Listen { ifindex, demands } => {
@@ -56,6 +59,25 @@ pub(crate) fn push(plan: &mut Vec<u8>, part: Part<'_>) {
                 [demands.least_hop_limit, demands.link_local_first.into(), demands.multicast.into(), 0];
             put(plan, LISTEN, &[&ifindex.to_ne_bytes(), &flags]);
         }
+    }
+}
+
+fn put_frame(plan: &mut Vec<u8>, kind: u32, ifindex: u32, ethertype: u16, octets: &[u8]) {
+    put(plan, kind, &[&ifindex.to_ne_bytes(), &u32::from(ethertype).to_ne_bytes(), octets]);
+}
+
+/// `kinds` are those of IPv4 and IPv6.
+fn put_datagram(plan: &mut Vec<u8>, kinds: [u32; 2], ifindex: u32, ends: (IpAddr, IpAddr), octets: &[u8]) {
+    let ifindex = ifindex.to_ne_bytes();
+    match ends {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            put(plan, kinds[0], &[&ifindex, &source.octets(), &destination.octets(), octets]);
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            put(plan, kinds[1], &[&ifindex, &source.octets(), &destination.octets(), octets]);
+        }
+        // No message goes from one family to the other.
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => {}
     }
 }
 
@@ -83,24 +105,25 @@ pub(crate) fn parts(plan: &[u8]) -> impl Iterator<Item = Part<'_>> {
 
 fn part(kind: u32, octets: &[u8]) -> Option<Part<'_>> {
     match kind {
-        FRAME => {
+        FRAME | ADVERTISEMENT => {
             let (ifindex, rest) = number(octets)?;
             let (ethertype, octets) = number(rest)?;
-            Some(Part::Frame { ifindex, ethertype: ethertype.try_into().ok()?, octets })
+            let ethertype = ethertype.try_into().ok()?;
+            Some(match kind {
+                FRAME => Part::Frame { ifindex, ethertype, octets },
+                _ => Part::Advertisement { ifindex, ethertype, octets },
+            })
         }
-        DATAGRAM_IPV4 => {
+        DATAGRAM_IPV4 | DATAGRAM_IPV6 | ADVERTISEMENT_TO_IPV4 | ADVERTISEMENT_TO_IPV6 => {
             let (ifindex, rest) = number(octets)?;
-            let (source, rest) = rest.split_first_chunk::<4>()?;
-            let (destination, octets) = rest.split_first_chunk::<4>()?;
-            let (source, destination) = ((*source).into(), (*destination).into());
-            Some(Part::Datagram { ifindex, source, destination, octets })
-        }
-        DATAGRAM_IPV6 => {
-            let (ifindex, rest) = number(octets)?;
-            let (source, rest) = rest.split_first_chunk::<16>()?;
-            let (destination, octets) = rest.split_first_chunk::<16>()?;
-            let (source, destination) = ((*source).into(), (*destination).into());
-            Some(Part::Datagram { ifindex, source, destination, octets })
+            let (source, destination, octets) = match kind {
+                DATAGRAM_IPV4 | ADVERTISEMENT_TO_IPV4 => ends::<4>(rest)?,
+                _ => ends::<16>(rest)?,
+            };
+            Some(match kind {
+                DATAGRAM_IPV4 | DATAGRAM_IPV6 => Part::Datagram { ifindex, source, destination, octets },
+                _ => Part::AdvertisementTo { ifindex, source, destination, octets },
+            })
         }
         HUSH => Some(Part::Hush(octets)),
         DELETE => Some(Part::Delete(octets)),
@@ -113,6 +136,16 @@ fn part(kind: u32, octets: &[u8]) -> Option<Part<'_>> {
         }
         _ => None,
     }
+}
+
+/// Source, destination and what follows them.
+fn ends<const N: usize>(octets: &[u8]) -> Option<(IpAddr, IpAddr, &[u8])>
+where
+    IpAddr: From<[u8; N]>,
+{
+    let (source, rest) = octets.split_first_chunk::<N>()?;
+    let (destination, octets) = rest.split_first_chunk::<N>()?;
+    Some(((*source).into(), (*destination).into(), octets))
 }
 
 fn number(octets: &[u8]) -> Option<(u32, &[u8])> {
@@ -139,6 +172,19 @@ mod tests {
                 source: "fe80::1".parse().unwrap(),
                 destination: "fe80::2".parse().unwrap(),
                 octets: &[],
+            },
+            Part::Advertisement { ifindex: 3, ethertype: 0x0800, octets: &[3, 2, 1] },
+            Part::AdvertisementTo {
+                ifindex: 4,
+                source: "192.0.2.1".parse().unwrap(),
+                destination: "192.0.2.2".parse().unwrap(),
+                octets: &[5; 8],
+            },
+            Part::AdvertisementTo {
+                ifindex: 5,
+                source: "fe80::1".parse().unwrap(),
+                destination: "fe80::2".parse().unwrap(),
+                octets: &[9],
             },
             Part::Hush(&[6, 7]),
             Part::Delete(&[8; 40]),

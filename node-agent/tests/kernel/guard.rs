@@ -18,17 +18,17 @@ use crate::monitor::Monitor;
 use crate::router::{VIP, group, group_ipv6};
 use crate::wire::Capture;
 
-const GUARD_ALONE: FenceSettings = FenceSettings { guard: true, ..FenceSettings::NONE };
+pub(crate) const GUARD_ALONE: FenceSettings = FenceSettings { guard: true, ..FenceSettings::NONE };
 /// Enough for a parent to start a worker, and too little for the worker.
 const TOO_FEW_FILES: &str = "20";
 const MANY_FILES: &str = "1024";
 
 /// Hosts 1 and 2 with these groups, of which the first holds, and a capture on a third.
-struct Pair {
-    lab: Lab,
-    first: Agent,
+pub(crate) struct Pair {
+    pub(crate) lab: Lab,
+    pub(crate) first: Agent,
     second: Agent,
-    capture: Capture,
+    pub(crate) capture: Capture,
     address: String,
 }
 
@@ -38,7 +38,11 @@ impl Pair {
         Self::every(100, fences, group)
     }
 
-    fn every(centiseconds: u16, fences: FenceSettings, group: impl Fn(u8) -> DesiredGroup) -> Self {
+    pub(crate) fn every(
+        centiseconds: u16,
+        fences: FenceSettings,
+        group: impl Fn(u8) -> DesiredGroup,
+    ) -> Self {
         let lab = Lab::with_ipv6(3);
         let capture = Capture::on_the_bridge(&lab, "proto 112 or ip6 proto 112");
         let start = |host, priority| {
@@ -59,7 +63,7 @@ impl Pair {
         eventually("the right one holds", log, |(found, ..)| *found == holders);
     }
 
-    fn holders(&self) -> (bool, bool) {
+    pub(crate) fn holders(&self) -> (bool, bool) {
         (has(&self.lab, 1, &self.address), has(&self.lab, 2, &self.address))
     }
 
@@ -69,7 +73,7 @@ impl Pair {
         self.is_replaced(killed);
     }
 
-    fn is_replaced(&self, killed: i32) {
+    pub(crate) fn is_replaced(&self, killed: i32) {
         let other = |worker: &Option<i32>| worker.is_some_and(|worker| worker != killed);
         eventually("another worker", || self.first.worker(), other);
         let since = self.capture.with(&["prio 240"]).len();
@@ -96,14 +100,14 @@ impl Pair {
 }
 
 /// Makes a group of a priority.
-type Kind = fn(u8) -> DesiredGroup;
+pub(crate) type Kind = fn(u8) -> DesiredGroup;
 
-fn with_virtual_mac(mut group: DesiredGroup) -> DesiredGroup {
+pub(crate) fn with_virtual_mac(mut group: DesiredGroup) -> DesiredGroup {
     group.options.mac_mode = MacMode::Virtual;
     group
 }
 
-fn unicast(priority: u8) -> DesiredGroup {
+pub(crate) fn unicast(priority: u8) -> DesiredGroup {
     let mut group = group(priority);
     group.options.transport = Transport::Unicast;
     group

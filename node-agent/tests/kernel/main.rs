@@ -40,6 +40,7 @@ mod recording;
 mod router;
 mod self_check;
 mod silence;
+mod stand_in;
 mod switchover;
 mod unicast;
 mod upgrade;

@@ -64,6 +64,7 @@ pub(crate) const AGENT: AgentNumber = AgentNumber(0x0bad_cafe);
 /// A running dataplane.
 pub(crate) struct Router {
     dataplane: Option<Dataplane>,
+    memory: Arc<SharedMemory>,
     commands: mpsc::Sender<Command>,
     reports: RefCell<mpsc::Receiver<Report>>,
     seen: RefCell<Seen>,
@@ -93,11 +94,31 @@ impl Router {
     /// Starts a dataplane with these fences.
     pub(crate) fn start_fenced(lab: &Lab, host: u8, seams: Seams, fences: FenceSettings) -> Self {
         let memory = SharedMemory::create(Uuid::from_u128(host.into())).expect("shared memory");
+        Self::start_from(lab, host, seams, fences, Arc::new(memory))
+    }
+
+    /// Starts another dataplane that goes on where this one stops, as the next worker does.
+    pub(crate) fn succeeded(mut self, lab: &Lab, host: u8, group: DesiredGroup) -> Self {
+        self.commands.try_send(Command::HandOver).expect("the dataplane takes commands");
+        self.dataplane.take().map_or(Ok(()), Dataplane::join).expect("it ends well");
+        let memory = Arc::clone(&self.memory);
+        let next = Self::start_from(lab, host, Seams::real(), FenceSettings::default(), memory);
+        next.apply(1, vec![group]);
+        next
+    }
+
+    fn start_from(
+        lab: &Lab,
+        host: u8,
+        seams: Seams,
+        fences: FenceSettings,
+        memory: Arc<SharedMemory>,
+    ) -> Self {
         let (commands, commands_out) = mpsc::channel(16);
         let (reports_in, reports) = mpsc::channel(1024);
         let settings = Settings {
             agent: AGENT,
-            memory: Arc::new(memory),
+            memory: Arc::clone(&memory),
             seams,
             fences,
             commands: commands_out,
@@ -106,7 +127,7 @@ impl Router {
         };
         let dataplane = lab.inside(host, || Dataplane::start(settings)).expect("the dataplane starts");
         let (reports, seen) = (RefCell::new(reports), RefCell::default());
-        Self { dataplane: Some(dataplane), commands, reports, seen }
+        Self { dataplane: Some(dataplane), memory, commands, reports, seen }
     }
 
     /// Starts a dataplane that runs `group`.

@@ -13,6 +13,7 @@ use crate::eventually::eventually;
 use crate::lab::{Lab, own_address};
 use crate::pinger::Pinger;
 use crate::router::{Router, VIP, group};
+use crate::wire::Capture;
 
 /// Five times the 50 ms that it should take, and never less than a second: the machine may be busy.
 const BOUND: Duration = Duration::from_secs(1);
@@ -102,6 +103,29 @@ fn a_switchover_there_and_back_loses_no_packet_and_takes_no_interval() {
         assert_eq!(outcome.lost, [0; 0], "at {milliseconds} ms, of {}", outcome.sent);
         assert!(there < BOUND, "{there:?} at {milliseconds} ms");
     }
+}
+
+#[test]
+fn what_was_switched_over_stays_where_it_is_when_the_worker_that_holds_it_is_replaced() {
+    let lab = Lab::new(3);
+    let (first, second) = pair(&lab, 1_000);
+    second.boost(vec![boost(1)]);
+    second.reaches(State::Active, 1);
+    eventually("it alone holds", || (lab.has(1, VIP), lab.has(2, VIP)), |holders| *holders == (false, true));
+    let obeyed = taken_over(&first);
+    let capture = Capture::start(&lab, 3, "proto 112");
+    let second = second.succeeded(&lab, 2, every(1_000, 200));
+    capture.sees(3, &["10.66.0.2 > 224.0.0.18"]);
+    let sent = |words: &[&str]| capture.with(words).len();
+    assert_eq!(sent(&["10.66.0.1 > 224.0.0.18"]), 0, "who would preempt has noticed nothing");
+    assert_eq!(sent(&["prio 254"]), sent(&["10.66.0.2 > 224.0.0.18"]), "nothing else was said");
+    assert_eq!(taken_over(&first), obeyed);
+    // Said again by the server, and taken back by it.
+    second.boost(vec![boost(1)]);
+    let which = || second.group().and_then(|group| group.boost);
+    eventually("it says which", which, |boost| *boost == Some(Uuid::from_u128(1)));
+    second.boost(Vec::new());
+    first.reaches(State::Active, obeyed + 1);
 }
 
 #[test]

@@ -54,6 +54,14 @@ impl Instance {
         Ok(())
     }
 
+    /// Was boosted when it was left off: to be said before it [is adopted](Self::adopt). An owner is not boosted, and one
+    /// that takes part already is not changed.
+    pub fn resume_boost(&mut self, priority: BoostedPriority) {
+        if matches!(self.state, State::Initialize) && !self.config.priority().is_owner() {
+            self.config.set_boost(Some(priority));
+        }
+    }
+
     /// Goes by its own priority again. Whether the addresses move is then for the others to say, by the ordinary rules.
     pub fn unboost(&mut self, now: Instant) {
         if self.config.boost().is_none() {

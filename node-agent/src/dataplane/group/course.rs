@@ -2,11 +2,12 @@
 
 use api_types::agent_status::GroupCounters;
 use api_types::assist::LetGoReason;
+use api_types::boost::Boost;
 use api_types::channel::DesiredGroup;
 use api_types::transition::{State, TransitionReason};
 use vrrp::{Claim, Config, Instance, Instant, Role};
 
-use super::{Departure, Effects, Footing, Group};
+use super::{Departure, Effects, Footing, Group, let_go};
 use crate::dataplane::fault::Fault;
 use crate::dataplane::transition_log::WaitsFor;
 use crate::dataplane::translate;
@@ -34,21 +35,25 @@ impl Group {
         }
     }
 
-    /// Goes on as Active where an earlier worker left off.
+    /// Goes on as Active where an earlier worker left off; with this boost, if it had one.
     pub(in super::super) fn adopt(
         &mut self,
         footing: Footing,
-        last_sent: Instant,
-        since: Instant,
+        slot: &Slot,
+        boost: Option<Boost>,
         now: Instant,
         effects: &mut Effects,
     ) {
         let Some(config) = self.config_on(footing) else { return };
         let mut instance = Instance::new(config);
-        instance.adopt(now, last_sent);
+        if let Some(boost) = boost.filter(|boost| slot.is_boosted_by(boost)) {
+            self.resume_boost(boost, &mut instance);
+        }
+        instance.adopt(now, slot.last_sent);
         self.instance = Some(instance);
-        (self.footing, self.state, self.since) = (Some(footing), State::Active, since);
-        self.last_sent = Some(last_sent);
+        (self.footing, self.state, self.since) = (Some(footing), State::Active, slot.since);
+        self.last_sent = Some(slot.last_sent);
+        self.number_from(slot.number);
         self.changes += 1;
         self.wish(effects);
         self.drain(now, effects);
@@ -56,12 +61,23 @@ impl Group {
     }
 
     /// Was Active, until the guard took its addresses away.
-    pub(in super::super) fn follow_fence(&mut self, slot: &Slot) {
+    pub(in super::super) fn follow_fence(&mut self, slot: &Slot, effects: &mut Effects) {
         let Some(fenced) = slot.fenced.filter(|_| slot.role == Role::Active) else { return };
+        if fenced.released.is_some() {
+            self.say_what_was_let_go(slot, LetGoReason::Guard, effects);
+        }
         (self.state, self.since) = (State::Active, slot.since);
         self.record(State::Initialize, TransitionReason::Guard, WaitsFor::Release, fenced.at);
         if let Some(at) = fenced.released {
             self.transitions.released(at);
+        }
+    }
+
+    /// Was Active, and when the worker that knew it had died its interface failed.
+    pub(in super::super) fn follow_loss(&mut self, slot: &Slot, fault: &Fault, effects: &mut Effects) {
+        (self.state, self.since) = (State::Active, slot.since);
+        if let Some(reason) = let_go::reason(fault) {
+            self.say_what_was_let_go(slot, reason, effects);
         }
     }
 

@@ -6,6 +6,7 @@ use vrrp::{Instant, Role};
 
 use super::{Effects, Group};
 use crate::dataplane::fault::Fault;
+use crate::shared_memory::{Slot, SlotKey};
 
 /// The running numbers of the advertisements, and what is to be said.
 #[derive(Debug)]
@@ -31,6 +32,25 @@ impl Numbering {
 }
 
 impl Group {
+    /// The running number of its last advertisement, if it numbers them and one has left.
+    pub(in super::super) fn last_number(&self) -> Option<u16> {
+        self.numbering.last.filter(|_| self.peers.is_none())
+    }
+
+    /// Goes on counting after the advertisement of an earlier worker.
+    pub(super) fn number_from(&mut self, last: Option<u16>) {
+        if let Some(last) = last {
+            self.numbering = Numbering { next: last.wrapping_add(1), last: Some(last), pending: None };
+        }
+    }
+
+    /// Nothing is bound any longer of what an earlier worker held, or can be reached where it is.
+    pub(super) fn say_what_was_let_go(&self, slot: &Slot, reason: LetGoReason, effects: &mut Effects) {
+        let SlotKey { group_id, .. } = slot.key;
+        let let_go = |sequence| LetGo { group_id, source: slot.source, sequence, reason };
+        effects.let_go.extend(slot.number.map(let_go));
+    }
+
     /// The group is about to let go without a word on the LAN.
     pub(in super::super) fn lets_go(&mut self, reason: LetGoReason) {
         let (Some(footing), Some(sequence)) = (self.footing, self.numbering.last) else { return };
@@ -54,24 +74,21 @@ impl Group {
 
     /// A fault keeps it from taking part. For a while after its end it lets others keep what they took over.
     pub(super) fn note_fault(&mut self, fault: &Fault, now: Instant) {
-        match fault {
-            Fault::InterfaceMissing | Fault::InterfaceDown => {
-                if self.instance.is_some() {
-                    self.flaps.lost(now);
-                }
-                self.lets_go(LetGoReason::LinkDown);
-            }
-            Fault::CarrierLost => {
-                if self.instance.is_some() {
-                    self.flaps.lost(now);
-                }
-                self.lets_go(LetGoReason::CarrierLost);
-            }
-            // It says so on the LAN.
-            Fault::AddressNotOwned => {}
-            Fault::NoInterfaceAddress | Fault::BindFailed(_) | Fault::NoVirtualMac(_) => {
-                self.lets_go(LetGoReason::Fault);
-            }
+        let Some(reason) = reason(fault) else { return };
+        if self.instance.is_some() && matches!(reason, LetGoReason::LinkDown | LetGoReason::CarrierLost) {
+            self.flaps.lost(now);
         }
+        self.lets_go(reason);
+    }
+}
+
+/// Why a fault makes a group let go without a word on the LAN.
+pub(super) const fn reason(fault: &Fault) -> Option<LetGoReason> {
+    match fault {
+        Fault::InterfaceMissing | Fault::InterfaceDown => Some(LetGoReason::LinkDown),
+        Fault::CarrierLost => Some(LetGoReason::CarrierLost),
+        // It says so on the LAN.
+        Fault::AddressNotOwned => None,
+        Fault::NoInterfaceAddress | Fault::BindFailed(_) | Fault::NoVirtualMac(_) => Some(LetGoReason::Fault),
     }
 }

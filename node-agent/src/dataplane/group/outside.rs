@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use api_types::assist::LetGo;
 use api_types::boost::Boost;
 use uuid::Uuid;
-use vrrp::{BoostRefused, Instant};
+use vrrp::{BoostRefused, Instance, Instant};
 
 use super::{Effects, Group};
+use crate::shared_memory::SlotBoost;
 
 /// What the group was told about taking over, and what came of it.
 #[derive(Debug, Default)]
@@ -45,6 +46,12 @@ impl Group {
         }
     }
 
+    /// It was boosted when an earlier worker left it.
+    pub(super) fn resume_boost(&mut self, boost: Boost, instance: &mut Instance) {
+        instance.resume_boost(boost.priority);
+        self.switchover = Switchover { told: Some(boost), refused: None };
+    }
+
     fn try_to_boost(&mut self, boost: Boost, now: Instant, effects: &mut Effects) {
         let outcome = match &mut self.instance {
             Some(instance) => instance.boost(boost.priority, now),
@@ -66,6 +73,13 @@ impl Group {
     pub(in super::super) fn boost(&self) -> Option<Uuid> {
         let boosted = self.instance.as_ref()?.config().boost().is_some();
         self.switchover.told.filter(|_| boosted).map(|boost| boost.switchover_id)
+    }
+
+    /// The same, for another worker to go on with.
+    pub(in super::super) fn boost_in_effect(&self) -> Option<SlotBoost> {
+        let Boost { switchover_id, sequence, .. } = self.switchover.told?;
+        let priority = self.instance.as_ref()?.config().boost()?;
+        Some(SlotBoost { priority, sequence, switchover_id })
     }
 
     /// Why the switchover that it was told of is not under way.

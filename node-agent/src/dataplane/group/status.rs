@@ -1,6 +1,7 @@
 //! What can be asked of a group at any time.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
@@ -10,6 +11,7 @@ use vrrp::{ChecksumForm, Claim, Instance, Instant, Priority, Role};
 use super::{Departure, Footing, Group};
 use crate::dataplane::fault::Fault;
 use crate::dataplane::heard::Heard;
+use crate::dataplane::transmit::PrebuiltAdvertisement;
 
 impl Group {
     /// What it was told to be.
@@ -98,6 +100,20 @@ impl Group {
         let transition = self.transitions.next_deadline();
         let instance = self.instance.as_ref().and_then(Instance::poll_timeout);
         [transition, instance].into_iter().flatten().min()
+    }
+
+    /// The frame that claims this before all of the LAN, for others to number and to send; `None` as for
+    /// [`frame`](Group::frame).
+    pub(in super::super) fn frame_for_others(&self, claim: Claim) -> Option<Arc<[u8]>> {
+        let footing = self.footing.filter(|_| self.peers.is_none())?;
+        let config = self.instance.as_ref()?.config();
+        let frame = PrebuiltAdvertisement::build(config, claim.into(), self.checksum, footing.mac)?;
+        Some(frame.octets)
+    }
+
+    /// Whether it hands over, or has.
+    pub(in super::super) const fn is_leaving(&self) -> bool {
+        self.departure.is_some() || self.desired.drained
     }
 
     /// Whether it leaves for good.

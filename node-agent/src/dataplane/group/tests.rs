@@ -9,7 +9,7 @@ use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use super::*;
 use crate::dataplane::address_table::{AddressError, HostAddress};
-use crate::dataplane::test_data::desired;
+use crate::dataplane::test_data::{desired, left};
 
 const FOOTING: Footing = Footing {
     ifindex: 3,
@@ -187,7 +187,8 @@ fn a_group_that_leaves_hands_over_before_it_is_gone() {
 fn an_adopted_group_goes_on_as_active_and_reports_nothing() {
     let mut group = Group::new(0, desired(240), at(0));
     let mut effects = Effects::default();
-    group.adopt(FOOTING, at(0) - Duration::from_millis(60), Instant::ORIGIN, at(0), &mut effects);
+    let left = left(at(0) - Duration::from_millis(60), Instant::ORIGIN);
+    group.adopt(FOOTING, &left, None, at(0), &mut effects);
     group.handle_held(at(1), &mut effects);
     assert_eq!((group.state(), group.since()), (State::Active, Instant::ORIGIN));
     assert!(group.take_transitions().is_empty() && effects.advertisements.is_empty());

@@ -177,3 +177,19 @@ fn a_boost_of_version_2_counts_the_skew_in_256ths_of_a_second() {
     router.boost(boosted(), start()).unwrap();
     assert_eq!(router.active_down_interval(), SECOND * 3 + SECOND * 2 / 256);
 }
+
+#[test]
+fn one_that_was_boosted_when_it_was_left_off_is_adopted_so_and_an_owner_never() {
+    let mut router = Instance::new(Config::new(settings(100)).unwrap());
+    router.resume_boost(boosted());
+    router.adopt(start(), start() - milliseconds(1_300));
+    assert_eq!(actions(&mut router), [advertise(boosted().get().get())]);
+    router.unboost(start());
+    assert_eq!(actions(&mut router), [advertise(100)]);
+    router.resume_boost(boosted());
+    assert_eq!(router.config().boost(), None, "it takes part already");
+
+    let mut owner = Instance::new(Config::new(settings(255)).unwrap());
+    owner.resume_boost(boosted());
+    assert_eq!(owner.config().boost(), None);
+}

@@ -6,6 +6,7 @@ use api_types::channel::DesiredPeer;
 use vrrp::{BoostedPriority, Priority};
 
 use super::*;
+use crate::shared_memory::{Fenced, Slot, SlotBoost};
 
 fn boost(sequence: u64) -> Boost {
     Boost {
@@ -142,9 +143,61 @@ fn a_member_that_begins_drained_takes_no_part_and_neither_does_one_whose_fault_e
 fn an_adopted_member_that_is_drained_by_now_hands_over() {
     let mut group = Group::new(0, DesiredGroup { drained: true, ..desired(240) }, at(0));
     let mut effects = Effects::default();
-    group.adopt(FOOTING, at(0) - Duration::from_millis(60), Instant::ORIGIN, at(0), &mut effects);
+    let left = left(at(0) - Duration::from_millis(60), Instant::ORIGIN);
+    group.adopt(FOOTING, &left, None, at(0), &mut effects);
     assert_eq!(effects.advertisements, [(0, Saying::from(Claim::Resigns))]);
     assert_eq!(group.state(), State::Active);
+}
+
+#[test]
+fn an_adopted_member_that_was_boosted_goes_on_so_and_with_the_next_number() {
+    let mut group = Group::new(0, desired(100), at(0));
+    let mut effects = Effects::default();
+    let Boost { priority, sequence, switchover_id, .. } = boost(1);
+    let left = Slot {
+        boost: Some(SlotBoost { priority, sequence, switchover_id }),
+        ..left(at(0) - Duration::from_millis(110), Instant::ORIGIN)
+    };
+    group.adopt(FOOTING, &left, Some(boost(1)), at(0), &mut effects);
+    group.handle_held(at(0), &mut effects);
+    let claim = Claim::Holds(priority.get());
+    assert_eq!(effects.advertisements, [(0, claim.into())], "it is late, and said once");
+    assert_eq!((group.boost(), group.boost_in_effect()), (Some(switchover_id), left.boost));
+    assert_eq!(sent(&mut group, claim, at(1)), 0, "after 65535");
+    // Said again by the server.
+    effects.advertisements.clear();
+    group.set_boost(Some(boost(1)), at(2), &mut effects);
+    assert_eq!(effects.advertisements, []);
+    group.set_boost(None, at(3), &mut effects);
+    assert_eq!(effects.advertisements, [(0, Claim::from_octet(100).into())]);
+}
+
+#[test]
+fn what_the_guard_took_away_is_told_to_the_others_once_it_is_gone() {
+    let fenced =
+        |released| Slot { fenced: Some(Fenced { at: at(1), released }), ..left(at(0), Instant::ORIGIN) };
+    for (slot, told) in [(fenced(None), 0), (fenced(Some(at(2))), 1)] {
+        let mut group = Group::new(0, desired(240), at(3));
+        let mut effects = Effects::default();
+        group.follow_fence(&slot, &mut effects);
+        group.set_footing(Ok(FOOTING), at(3), &mut effects);
+        let (group_id, source) = (desired(240).id, slot.source);
+        let let_go = LetGo { group_id, source, sequence: 0xffff, reason: LetGoReason::Guard };
+        assert_eq!(effects.let_go, vec![let_go; told]);
+    }
+}
+
+#[test]
+fn what_an_earlier_worker_held_on_an_interface_that_has_failed_is_told_too() {
+    let mut group = Group::new(0, desired(240), at(3));
+    let mut effects = Effects::default();
+    let slot = left(at(0), Instant::ORIGIN);
+    group.follow_loss(&slot, &Fault::CarrierLost, &mut effects);
+    group.set_footing(Err(Fault::CarrierLost), at(3), &mut effects);
+    let (group_id, source) = (desired(240).id, slot.source);
+    let let_go = LetGo { group_id, source, sequence: 0xffff, reason: LetGoReason::CarrierLost };
+    assert_eq!(effects.let_go, [let_go]);
+    assert_eq!(reasons(&mut group), [(State::Fault, TransitionReason::InterfaceDown)]);
 }
 
 #[test]

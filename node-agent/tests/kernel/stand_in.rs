@@ -1,0 +1,89 @@
+//! Between the death of a worker and the next one that has taken up what it held, the parent speaks for the groups.
+
+use std::fs;
+use std::path::Path;
+use std::thread::{self, JoinHandle};
+
+use baton_agent::config::FenceSettings;
+use nix::sys::signal::{Signal, kill};
+use nix::sys::stat::Mode;
+use nix::unistd::{Pid, mkfifo};
+
+use crate::eventually::eventually;
+use crate::guard::{GUARD_ALONE, Kind, Pair, unicast, with_virtual_mac};
+use crate::router::{group, group_ipv6};
+
+/// Every 500 ms: so seldom that on a busy machine, too, a worker that has waited begins before anybody moves.
+const INTERVAL: u16 = 50;
+
+/// A disk that takes its time: who reads the desired state waits until it is told to go on.
+struct SlowDisk {
+    path: std::path::PathBuf,
+    contents: Vec<u8>,
+}
+
+impl SlowDisk {
+    fn of(directory: &Path) -> Self {
+        let path = directory.join("desired-state");
+        let contents = fs::read(&path).expect("a desired state");
+        fs::remove_file(&path).expect("removed");
+        mkfifo(&path, Mode::S_IRUSR | Mode::S_IWUSR).expect("a FIFO");
+        Self { path, contents }
+    }
+
+    /// Answers whoever reads, or reads next.
+    fn answer(self) -> JoinHandle<()> {
+        thread::spawn(move || {
+            // A worker that is killed meanwhile has read nothing, and the next one asks again.
+            let _unread = fs::write(&self.path, &self.contents);
+        })
+    }
+}
+
+fn speaks_for(kind: &str, group: Kind, fences: FenceSettings, die: impl Fn(&Pair) -> i32) {
+    let pair = Pair::every(INTERVAL, fences, group);
+    let disk = SlowDisk::of(pair.first.directory.path());
+    let sent = || pair.capture.with(&["prio 240"]).len();
+    pair.capture.sees(sent() + 1, &["prio 240"]);
+    let killed = die(&pair);
+    pair.capture.sees(sent() + 1, &["prio 240"]);
+    let adopted = pair.first.log().matches("desired state applied").count();
+    assert_eq!(adopted, 1, "{kind}: no worker has taken it up yet\n{}", pair.first.log());
+    let answered = disk.answer();
+    pair.is_replaced(killed);
+    answered.join().expect("it was read");
+    let log = pair.first.log();
+    assert!(!log.contains("the guard took addresses away"), "{kind}\n{log}");
+}
+
+fn kill_worker(pair: &Pair) -> i32 {
+    pair.first.kill_worker()
+}
+
+#[test]
+fn a_group_whose_worker_has_died_is_advertised_until_the_next_one_takes_it_up() {
+    let kinds: [(&str, Kind); 2] =
+        [("IPv6, virtual MAC", |priority| with_virtual_mac(group_ipv6(priority))), ("unicast", unicast)];
+    for (kind, group) in kinds {
+        speaks_for(kind, group, GUARD_ALONE, kill_worker);
+    }
+}
+
+#[test]
+fn so_is_one_whose_worker_hung() {
+    speaks_for("IPv4", group, FenceSettings::default(), |pair| {
+        let worker = pair.first.worker().expect("a worker");
+        kill(Pid::from_raw(worker), Signal::SIGSTOP).expect("stopped");
+        worker
+    });
+}
+
+#[test]
+fn a_group_that_no_worker_takes_up_is_not_advertised_for_ever() {
+    let pair = Pair::every(INTERVAL, GUARD_ALONE, group);
+    let _never_answers = SlowDisk::of(pair.first.directory.path());
+    pair.first.kill_worker();
+    eventually("the other one holds", || pair.holders(), |holders| *holders == (false, true));
+    let log = || pair.first.log().contains("did not take up in time what the one before it held");
+    eventually("it says why", log, |said| *said);
+}
