@@ -1,9 +1,10 @@
 //! What an earlier worker of this agent left, for this one to go on with.
 //!
 //! A worker that is killed leaves its addresses bound. The next one finds in shared memory which groups were
-//! Active, and adopts those whose last advertisement is not older than three intervals: until then no Backup on the
-//! LAN has moved. That advertisement may be the guard's, which speaks for the groups meanwhile. It waits that long for control to say what is desired; what is then left over is removed. What the
-//! guard has fenced meanwhile is not adopted: the group begins as Backup, and what became of it is reported.
+//! Active, and adopts those whose last advertisement is not older than three intervals: until then no Backup
+//! on the LAN has moved. That advertisement may be the guard's, which speaks for the groups meanwhile. It
+//! waits that long for control to say what is desired; what is then left over is removed. What the guard has
+//! fenced meanwhile is not adopted: the group begins as Backup, and what became of it is reported.
 
 use std::sync::Arc;
 use std::time::Duration;
