@@ -23,7 +23,7 @@ fn every(milliseconds: u32, priority: u8) -> DesiredGroup {
     DesiredGroup { advertisement_interval_ms: interval, ..group(priority) }
 }
 
-fn boost(sequence: u64) -> Boost {
+pub(crate) fn boost(sequence: u64) -> Boost {
     Boost {
         group_id: group(1).id,
         switchover_id: Uuid::from_u128(sequence.into()),

@@ -77,6 +77,11 @@ impl Fenced {
     }
 }
 
+/// How many elements a set has room for. Each that has ended still takes some until the kernel collects it, which it
+/// does about once a second, and there is one for each time that the member took over meanwhile. A set without room
+/// takes no new one, and is silence.
+const ROOM: usize = 64;
+
 /// What one more virtual router adds to the time that writing the table takes, generously.
 const WRITING: Duration = Duration::from_millis(1);
 
@@ -139,7 +144,7 @@ impl Script {
         let (name, first) = (key.name(), first.as_millis());
         let lasts = format!("{}ms", lease.lasts.as_millis());
         let element = format!("{} timeout {first}ms expires {first}ms", key.ifindex);
-        let kind = format!("type iface_index; size 2; flags timeout,dynamic; timeout {lasts};");
+        let kind = format!("type iface_index; size {ROOM}; flags timeout,dynamic; timeout {lasts};");
         self.line(&format!("add set {} {name} {{ {kind} elements = {{ {element} }} ; }}", self.table));
         let (asks, answers) = match key.family {
             Family::Ipv4 => ("meta protocol arp", "meta protocol arp"),

@@ -1,6 +1,7 @@
 //! What renews the leases and keeps their rules, while others interfere and settings change.
 
 use super::*;
+use crate::switchover::boost;
 
 #[test]
 fn a_flushed_ruleset_is_there_again_within_a_bound_and_no_packet_is_lost_nor_a_foreign_mark() {
@@ -190,4 +191,30 @@ fn a_worker_that_is_replaced_keeps_its_lease_and_what_a_dead_agent_left_goes_at_
     eventually("it answers again", || client.answered(), |now| *now > answered + 20);
     assert!(agent.stop(Signal::SIGTERM).success());
     assert_eq!(rules(&lab, 1), "");
+}
+
+#[test]
+fn a_member_that_takes_over_again_and_again_answers_each_time() {
+    let lab = Lab::new(3);
+    let worse = router(&lab, 2);
+    worse.apply(1, vec![every(group(200), 50)]);
+    let better = Router::running(&lab, 1, every(group(240), 50));
+    better.reaches(State::Active, 1);
+    is_armed(&worse);
+    let pinger = Pinger::start(&lab, 3, VIP, 0);
+    pinger.asks(20);
+    let before = worse.transitions().iter().filter(|transition| transition.to == State::Active).count();
+    for turn in 1..=8 {
+        worse.boost(vec![boost(turn)]);
+        let turn = usize::try_from(turn).expect("a few");
+        worse.reaches(State::Active, before + turn);
+        pinger.asks(10);
+        worse.boost(Vec::new());
+        better.reaches(State::Active, turn + 1);
+        // Its lease ends meanwhile, and the kernel has not tidied up yet.
+        pinger.asks(35);
+    }
+    let outcome = pinger.finish();
+    assert_eq!(outcome.lost, [0; 0], "of {}", outcome.sent);
+    assert_eq!((status(&worse).acted, status(&worse).lapsed), (0, 0));
 }
