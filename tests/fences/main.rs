@@ -91,14 +91,9 @@ fn campaign(arguments: &Arguments) -> Result<bool> {
     let kept_in = arguments.keep.join("cells");
     let mut cells = Vec::new();
     for shape in shapes(arguments, &chosen) {
-        let here = |one: &&Scenario| {
-            one.groups.unwrap_or(arguments.groups) == shape.groups
-                && one.only_at.is_none_or(|only| only == shape.interval_ms)
-                && one.from_interval_ms <= shape.interval_ms
-        };
         let mut bench_cells: Vec<(Cell, Scenario)> = chosen
             .iter()
-            .filter(here)
+            .filter(|scenario| scenario.is_judged_on(shape, arguments.groups))
             .map(|scenario| {
                 let wanted = arguments.runs.unwrap_or(scenario.runs);
                 let empty = Cell::empty(scenario, shape, wanted, &arguments.fingerprint);

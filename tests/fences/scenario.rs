@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use crate::bench::Bench;
+use crate::cell::{Family, Shape};
 use crate::expected::Expected;
 use crate::measure::{Run, Trial};
 use crate::scenarios;
@@ -21,6 +22,8 @@ pub(crate) struct Scenario {
     pub(crate) groups: Option<u8>,
     /// The only interval, in milliseconds, at which it is judged.
     pub(crate) only_at: Option<u32>,
+    /// The only family over which it is judged.
+    pub(crate) only_over: Option<Family>,
     /// The shortest interval, in milliseconds, at which it is judged.
     pub(crate) from_interval_ms: u32,
     /// Done before anything is measured.
@@ -49,11 +52,20 @@ impl Scenario {
             runs: RUNS,
             groups: None,
             only_at: None,
+            only_over: None,
             from_interval_ms: 0,
             prepare: nothing,
             act,
             restore: nothing,
         }
+    }
+
+    /// Whether it is judged on such a bench; `groups` is how many most benches have.
+    pub(crate) fn is_judged_on(&self, shape: Shape, groups: u8) -> bool {
+        self.groups.unwrap_or(groups) == shape.groups
+            && self.only_at.is_none_or(|only| only == shape.interval_ms)
+            && self.only_over.is_none_or(|only| only == shape.family)
+            && self.from_interval_ms <= shape.interval_ms
     }
 
     /// Does it once on a bench that has settled, and leaves it settled.
@@ -88,6 +100,7 @@ pub(crate) const ALL: &[Scenario] = &[
     scenarios::membership::MEMBER_REMOVED,
     scenarios::membership::ADDRESS_REMOVED,
     scenarios::crash::WORKER_KILLED,
+    scenarios::crash::WORKER_KILLED_AGAIN,
     scenarios::crash::PARENT_KILLED,
     scenarios::crash::ALL_KILLED,
     scenarios::hang::WORKER_STOPPED,

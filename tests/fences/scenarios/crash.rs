@@ -17,6 +17,23 @@ pub(crate) const WORKER_KILLED: Scenario = Scenario {
     )
 };
 
+pub(crate) const WORKER_KILLED_AGAIN: Scenario = Scenario {
+    restore: begin_anew,
+    ..Scenario::new(
+        "worker_killed_again",
+        "the holder's worker is killed a second time within 10 s: the guard resigns, and lets go once a successor \
+         is heard",
+        Expected::Failure,
+        |bench| {
+            kill_worker(bench)?;
+            bench.n1.kill_worker()?;
+            bench.wait_until_only(&bench.n2, &bench.n1)?;
+            bench.tail();
+            Ok(())
+        },
+    )
+};
+
 pub(crate) const PARENT_KILLED: Scenario = Scenario {
     restore: |bench| {
         bench.n1.kill()?;

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 
 use crate::bench::Bench;
+use crate::cell::Family;
 use crate::expected::Expected;
 use crate::scenario::Scenario;
 
@@ -17,6 +18,7 @@ pub(crate) const SATURATED: Scenario = Scenario {
     runs: GROUPS as usize,
     groups: Some(GROUPS),
     only_at: Some(100),
+    only_over: Some(Family::Ipv4),
     ..Scenario::new(
         "saturated",
         "fifty groups while twice as many threads as processors are busy, for ten minutes",
