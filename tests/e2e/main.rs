@@ -13,6 +13,7 @@ mod demo_notices;
 mod dialects;
 mod enrolment;
 mod examples;
+mod fences;
 mod first_election;
 mod install_dependencies;
 mod keepalived_peer;
