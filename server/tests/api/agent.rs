@@ -205,13 +205,15 @@ impl Channel {
     }
 
     async fn next(&mut self) -> Message {
-        loop {
-            let next = timeout(PATIENCE, self.socket.next()).await.expect("the server says something");
-            match next.expect("the connection is open").unwrap() {
-                Message::Ping(_) | Message::Pong(_) => {}
-                message => return message,
+        let said = async {
+            loop {
+                match self.socket.next().await.expect("the connection is open").unwrap() {
+                    Message::Ping(_) | Message::Pong(_) => {}
+                    message => return message,
+                }
             }
-        }
+        };
+        timeout(PATIENCE, said).await.expect("the server says something")
     }
 
     /// The next message of the server.
