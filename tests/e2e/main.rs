@@ -9,6 +9,7 @@ mod agent_stops;
 mod bad_input;
 mod bad_packets;
 mod clean;
+mod convergence;
 mod demo_notices;
 mod dialects;
 mod enrolment;
