@@ -1,6 +1,6 @@
 //! The laboratory itself, tried on programs whose behaviour is known: Debian's keepalived and HAProxy.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::process::Command;
 use std::time::Duration;
 
@@ -106,6 +106,40 @@ fn two_hosts_that_answer_are_two_also_with_one_mac_address() -> Result<()> {
         let answers = asking.finish()?;
         ensure!(answers[0].two(begun) >= Duration::from_millis(100), "{:?}", answers[0].two(begun));
         ensure!(answers[1].two(begun) == Duration::ZERO, "only n2 has it: {:?}", answers[1].two(begun));
+        Ok(())
+    })
+}
+
+#[test]
+fn over_ipv6_answers_and_lost_probes_are_seen_as_well() -> Result<()> {
+    Lab::run(|lab| {
+        let (n1, n2) = (lab.host("n1", 11, Ports::Lan)?, lab.host("n2", 12, Ports::Lan)?);
+        let (client, observer) = (lab.host("client", 50, Ports::Lan)?, lab.host("observer", 60, Ports::Lan)?);
+        let address = |last| Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 0, last);
+        for (host, last) in [(&n1, 11), (&n2, 12), (&client, 50), (&observer, 60)] {
+            host.speak_ipv6()?;
+            host.add_ipv6_address(address(last))?;
+        }
+        n1.add_ipv6_address(address(0x100))?;
+        n2.add_ipv6_address(address(0x101))?;
+        let _services =
+            [UdpEcho::start(&n1, Ipv6Addr::UNSPECIFIED)?, UdpEcho::start(&n2, Ipv6Addr::UNSPECIFIED)?];
+        let addresses = [address(0x100), address(0x101)].map(IpAddr::from);
+        let prober = UdpProber::start(&client, &addresses, Duration::from_millis(1))?;
+        let asking = Observer::start(lab, &observer, &[&n1, &n2], &addresses, Duration::from_millis(5))?;
+        prober.warm_up(BOUND)?;
+
+        let both = Moment::now();
+        n2.add_ipv6_address(address(0x100))?;
+        std::thread::sleep(Duration::from_millis(300));
+        lab.cut_lan(&n2)?;
+        std::thread::sleep(Duration::from_millis(300));
+        let (answers, timelines) = (asking.finish()?, prober.finish()?);
+        ensure!(answers[0].two(both) >= Duration::from_millis(100), "{:?}", answers[0].two(both));
+        ensure!(answers[1].two(both) == Duration::ZERO, "only n2 has it: {:?}", answers[1].two(both));
+        ensure!(answers[1].none_since(both) >= Duration::from_millis(100), "it is cut off");
+        let (sent, lost) = timelines[1].lost(both);
+        ensure!((50..sent).contains(&lost), "{lost} of {sent} lost");
         Ok(())
     })
 }
