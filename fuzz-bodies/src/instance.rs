@@ -122,7 +122,7 @@ fn follow(router: &mut Instance, told: &mut Told) {
         assert!(taken <= MOST_ACTIONS, "{action:?} is one too many");
         match action {
             Action::Hold => told.holds = true,
-            Action::Release => told.holds = false,
+            Action::Release | Action::HandOver => told.holds = false,
             Action::Advertise(_) | Action::Concede(_) | Action::Announce | Action::Hush => {
                 assert!(told.holds, "{action:?} without the addresses");
                 assert!(told.role == Role::Active || role == Role::Active, "{action:?} as {:?}", told.role);

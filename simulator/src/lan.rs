@@ -249,6 +249,7 @@ impl Lan {
                 | Action::Concede(_)
                 | Action::Hush
                 | Action::Announce
+                | Action::HandOver
                 | Action::Release => None,
             })
             .collect()

@@ -18,12 +18,12 @@
 //! takes the kernel 10 to 20 ms, during which no address of any interface can be changed.
 
 mod binding;
+mod handing_over;
 mod lowering;
 mod progress;
 mod round;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -51,6 +51,8 @@ pub(super) enum Event {
     HoldFailed { group: GroupHandle, error: HoldError },
     /// Nothing of ours is bound for the group any longer.
     Released { group: GroupHandle, at: Instant },
+    /// The macvlan that was to fall silent says nothing from now on.
+    Hushed { group: GroupHandle },
     /// Addresses that somebody else had removed are there again.
     Restored { group: GroupHandle, addresses: Vec<HostAddress> },
     /// Nothing is on a macvlan any longer.
@@ -73,7 +75,9 @@ enum Done {
     /// The next macvlan may be taken down.
     MayLower,
     /// A macvlan is silent.
-    Hushed,
+    Hushed(GroupHandle),
+    /// Addresses of a group may go that stayed for a moment.
+    HasStayed(GroupHandle),
 }
 
 /// Converges the kernel's addresses to what the groups want.
@@ -131,8 +135,7 @@ impl Binder {
                 binding.attached.insert(*attachment);
             }
         }
-        binding.lowers = None;
-        binding.hushed = false;
+        (binding.lowers, binding.hushed, binding.stay) = (None, false, None);
         binding.wish = Some(wish);
         (binding.asked, binding.found, binding.releasing) = (true, false, false);
         self.enqueue(group);
@@ -141,28 +144,12 @@ impl Binder {
     /// The group wants nothing any longer; answered by [`Event::Released`].
     pub(super) fn release(&mut self, group: GroupHandle) {
         let binding = self.bindings.entry(group).or_default();
-        binding.wish = None;
+        (binding.wish, binding.stay) = (None, None);
         binding.asked = false;
         binding.claimed = false;
         binding.releasing = true;
         binding.missing.clear();
         self.enqueue(group);
-    }
-
-    /// A successor holds what the group does: its macvlan says nothing from now on, although the addresses stay for a
-    /// moment.
-    pub(super) fn hush(&mut self, group: GroupHandle) {
-        let Some(binding) = self.bindings.get_mut(&group) else { return };
-        binding.hushed = true;
-        let Some(link) = binding.raised.take() else { return };
-        // Taken for down at once: whatever comes next must let it speak again.
-        binding.lowers = Some(link);
-        let links = Arc::clone(&self.kernel.links);
-        self.busy.push(Box::pin(async move {
-            // A macvlan that is gone is silent.
-            let _silent = links.hush(link).await;
-            Done::Hushed
-        }));
     }
 
     /// Removes every leftover that no group has claimed, and says how many there are.
@@ -306,9 +293,10 @@ impl Binder {
             && self.leftover_attachments.is_empty()
     }
 
-    /// Whether nothing is being bound or released.
+    /// Whether nothing is being bound or released, or about to be.
     pub(super) fn is_at_rest(&self) -> bool {
-        self.rounds == 0 && self.waiting.is_empty()
+        let stays = self.bindings.values().any(|binding| binding.stay.is_some());
+        self.rounds == 0 && self.waiting.is_empty() && !stays
     }
 
     /// The next thing that has become of a wish. May be dropped and called again; never ends.
@@ -323,7 +311,8 @@ impl Binder {
                 Some(Done::Nap(group)) => self.enqueue(group),
                 Some(Done::Lowered(group)) => self.finish_lowering(group),
                 Some(Done::MayLower) => self.lower_next(),
-                Some(Done::Hushed) => {}
+                Some(Done::Hushed(group)) => self.finish_hush(group),
+                Some(Done::HasStayed(group)) => self.end_stay(group),
                 None => std::future::pending().await,
             }
         }

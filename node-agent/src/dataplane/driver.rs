@@ -12,8 +12,9 @@ mod letting_go;
 mod probing;
 mod sending;
 mod upkeep;
+mod waking;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::time::Duration;
 
@@ -24,12 +25,13 @@ use tokio::sync::mpsc::Receiver;
 use vrrp::{Family, Instant};
 
 use self::desired::Refused;
+use self::waking::Wake;
 use super::DataplaneError;
 use super::accept_gate::AcceptGate;
 use super::address_lease::Ledger;
 use super::announce::Announcements;
 use super::announcement::Announcer;
-use super::binder::{Binder, Event};
+use super::binder::{Binder, GroupHandle};
 use super::drops::Drops;
 use super::fences::Fencing;
 use super::group::Effects;
@@ -38,12 +40,13 @@ use super::instances::Instances;
 use super::lag::Lag;
 use super::lateness::Lateness;
 use super::lease::Leases;
-use super::link_monitor::{Change, LinkMonitor};
+use super::link_monitor::LinkMonitor;
 use super::outbox::Outbox;
 use super::probe::Probes;
 use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
+use super::transmit::Saying;
 use super::virtual_links::VirtualLinks;
 use crate::messages::{Command, Ending, Report, Snapshot};
 use crate::sys::clock;
@@ -93,6 +96,8 @@ pub(super) struct Driver {
     instances: Instances,
     announcements: Announcements,
     effects: Effects,
+    /// What is to be said once nothing else can be.
+    conceding: BTreeMap<GroupHandle, Saying>,
     joined: BTreeSet<(u32, Family)>,
     drops: Drops,
     refused: Option<Refused>,
@@ -117,19 +122,6 @@ pub(super) struct Driver {
     buffer: Box<[u8]>,
 }
 
-enum Wake {
-    Packets,
-    Binder(Event),
-    Kernel(Change),
-    Command(Option<Command>),
-    Timer,
-    Outbox,
-    Links,
-    Gate,
-    Leases,
-    Neighbours,
-}
-
 impl Driver {
     /// A driver that runs no group.
     pub(super) fn new(parts: Parts) -> Self {
@@ -138,6 +130,7 @@ impl Driver {
             instances: Instances::default(),
             announcements: Announcements::default(),
             effects: Effects::default(),
+            conceding: BTreeMap::new(),
             joined: BTreeSet::new(),
             drops: Drops::default(),
             refused: None,
@@ -219,48 +212,6 @@ impl Driver {
         self.parts.binder.is_at_rest() && self.instances.iter().all(|(_, group)| group.departure().is_none())
     }
 
-    /// The next thing that wants a turn. That the guard wants to hear of the dataplane does not.
-    async fn next_wake(&mut self) -> io::Result<Wake> {
-        let deadline = self.next_deadline();
-        loop {
-            let beat_at = self.parts.slots.next_beat().unwrap_or(deadline);
-            self.parts.timer.arm(Some(deadline.min(beat_at)))?;
-            let wake = self.wake().await?;
-            if !matches!(wake, Wake::Timer) || deadline <= clock::boottime() {
-                self.measure_lag(deadline);
-                return Ok(wake);
-            }
-            self.beat();
-        }
-    }
-
-    /// What was due at `deadline` is about to be acted on, if it has come.
-    fn measure_lag(&mut self, deadline: Instant) {
-        let now = clock::boottime();
-        // The origin stands for what is to be done at once.
-        if deadline != Instant::ORIGIN && deadline <= now {
-            self.lag.note(deadline, now);
-        }
-    }
-
-    async fn wake(&mut self) -> io::Result<Wake> {
-        let Parts { receiver, timer, monitor, binder, links, gate, leases, probes, commands, outbox, .. } =
-            &mut self.parts;
-        tokio::select! {
-            biased;
-            outcome = receiver.readable() => outcome.map(|()| Wake::Packets),
-            event = binder.next() => Ok(Wake::Binder(event)),
-            change = monitor.changed() => change.map(Wake::Kernel),
-            command = commands.recv(), if !self.commands_ended => Ok(Wake::Command(command)),
-            outcome = timer.fired() => outcome.map(|()| Wake::Timer),
-            () = outbox.writable() => Ok(Wake::Outbox),
-            () = links.done() => Ok(Wake::Links),
-            () = gate.done() => Ok(Wake::Gate),
-            () = leases.done() => Ok(Wake::Leases),
-            outcome = probes.readable() => outcome.map(|()| Wake::Neighbours),
-        }
-    }
-
     fn turn(&mut self) -> io::Result<()> {
         self.take_packets()?;
         self.beat();
@@ -300,23 +251,6 @@ impl Driver {
     /// Says that the dataplane is alive; more than once in a turn, which may be long.
     fn beat(&mut self) {
         self.parts.slots.beat(clock::boottime());
-    }
-
-    fn next_deadline(&self) -> Instant {
-        if self.turns_behind > 0 {
-            return Instant::ORIGIN;
-        }
-        let deadlines = [
-            self.stop_by,
-            self.hand_over_by,
-            self.instances.next_deadline(),
-            self.instances.carrier_deadline(),
-            self.announcements.next_deadline(),
-            self.parts.probes.next_deadline(),
-            self.parts.predecessor.adopt_until(),
-            Some(self.snapshot_at),
-        ];
-        deadlines.into_iter().flatten().min().unwrap_or(self.snapshot_at)
     }
 
     fn take_packets(&mut self) -> io::Result<()> {

@@ -3,23 +3,24 @@
 //! Pure: a group is told what happened and when, and leaves what is to be done in [`Effects`].
 
 mod course;
+mod effects;
 mod holder;
 mod let_go;
 mod outside;
 mod status;
 mod wish;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use api_types::agent_status::GroupCounters;
-use api_types::assist::LetGo;
 use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
 use api_types::transition::{State, TransitionReason};
 use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant, Role};
 
+pub(super) use self::effects::{Effects, Want};
 use self::let_go::Numbering;
 use self::outside::Switchover;
 use super::binder::{GroupHandle, HoldError, Wish};
@@ -60,29 +61,6 @@ pub(super) enum Departure {
     Reconfigured,
     /// The agent stops.
     Stopped,
-}
-
-/// What is to be done, in the order in which each list was filled.
-#[derive(Debug, Default)]
-pub(super) struct Effects {
-    /// Advertisements to send.
-    pub(super) advertisements: Vec<(GroupHandle, Saying)>,
-    /// What groups want to hold, or that they want nothing.
-    pub(super) wishes: Vec<(GroupHandle, Option<Wish>)>,
-    /// Groups that a successor was heard of.
-    pub(super) hushes: Vec<GroupHandle>,
-    /// Groups to announce.
-    pub(super) announcements: Vec<GroupHandle>,
-    /// What was let go of without a word on the LAN.
-    pub(super) let_go: Vec<LetGo>,
-    /// Groups that heard another router hold the addresses than before, and when.
-    pub(super) new_holders: Vec<(GroupHandle, Instant)>,
-    /// Groups of which shared memory is to say something else.
-    pub(super) touched: BTreeSet<GroupHandle>,
-    /// Whether control is to hear how things stand.
-    pub(super) news: bool,
-    /// What people should read in the log.
-    pub(super) notices: Vec<String>,
 }
 
 /// One group.
@@ -325,7 +303,8 @@ impl Group {
             effects.news |= !matches!(action, Action::Advertise(_));
             match action {
                 Action::Hold => self.wish(effects),
-                Action::Release => effects.wishes.push((self.handle, None)),
+                Action::Release => effects.wishes.push((self.handle, Want::Nothing)),
+                Action::HandOver => effects.wishes.push((self.handle, Want::HandOver)),
                 Action::Advertise(claim) => effects.advertisements.push((self.handle, claim.into())),
                 Action::Concede(interval) => {
                     let claim = Claim::Holds(self.effective_priority());

@@ -6,6 +6,12 @@
 //! nothing leaves a Backup from the MAC address that all members share, which would pull the switch's entry for it to the
 //! wrong port.
 //!
+//! # What is broadcast
+//! The kernel hands broadcasts to macvlans by a worker without real-time scheduling. On a busy host that answers an ARP
+//! request tens of milliseconds late: when the member has let go, and its answer would draw the switch back; or after the
+//! client that asked has given up. With few macvlans on an interface the kernel is told to hand them over at once. With
+//! many it is not: each broadcast is as many packets as there are macvlans, all at the same moment.
+//!
 //! # Who answers ARP
 //! The interface below must answer for its own addresses only and the macvlan for the virtual ones only: `arp_ignore` 1 on
 //! both. The answers from a virtual address leave through the interface below; when it must first ask for a neighbour,
@@ -29,7 +35,8 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use rtnetlink::packet_core::DefaultNla;
 use rtnetlink::packet_route::link::{
-    AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, LinkAttribute, LinkMessage, MacVlanMode,
+    AfSpecInet, AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoMacVlan, LinkAttribute, LinkMessage,
+    MacVlanMode,
 };
 use rtnetlink::{LinkMacVlan, LinkMessageBuilder, LinkUnspec};
 use thiserror::Error;
@@ -41,6 +48,11 @@ use super::host;
 use super::link_outlet;
 use super::netlink::{Netlink, NetlinkError};
 use super::virtual_link::{ArpSettings, LinkKey, Tag};
+
+/// Values of `IFLA_MACVLAN_BC_CUTOFF` (`ip-link(8)`: `bccutoff`; kernels before 6.4 do not know it): whoever is below
+/// gets broadcasts as they come in, or when a worker of the kernel comes to it, which is the kernel's default.
+const AT_ONCE: i32 = -1;
+const IN_TURN: i32 = 1;
 
 /// Numbers of the kernel's `linux/ip.h`.
 const FORWARDING: u16 = 1;
@@ -80,6 +92,8 @@ pub(super) struct Blueprint {
     pub(super) tag: Tag,
     /// Whether the interface below has no other of this agent yet.
     pub(super) is_first: bool,
+    /// Whether it is to have so few that each can be given what is broadcast as it comes in.
+    pub(super) is_of_few: bool,
 }
 
 /// Brings the macvlans of virtual routers up and down. The seam at which a test can put something else in the kernel's
@@ -224,8 +238,10 @@ where
 async fn make(netlink: &Netlink, blueprint: &Blueprint) -> Result<(), LinkError> {
     let key = blueprint.key;
     let name = key.name();
-    let message =
-        LinkMacVlan::new(&name, key.parent, MacVlanMode::Private).address(key.mac().to_vec()).build();
+    let message = LinkMacVlan::new(&name, key.parent, MacVlanMode::Private)
+        .address(key.mac().to_vec())
+        .append_info_data(InfoMacVlan::BcCutoff(if blueprint.is_of_few { AT_ONCE } else { IN_TURN }))
+        .build();
     match netlink.request(|handle| handle.link().add(message.clone()).execute()).await {
         Err(error) if error.errno() == Some(libc::EEXIST) => {}
         outcome => outcome.map_err(refused(&format!("make the macvlan {name}")))?,
@@ -243,7 +259,7 @@ async fn make(netlink: &Netlink, blueprint: &Blueprint) -> Result<(), LinkError>
 }
 
 async fn set_up(netlink: &Netlink, blueprint: &Blueprint, ifindex: u32) -> Result<(), LinkError> {
-    let Blueprint { key, below, tag, is_first: _ } = blueprint;
+    let Blueprint { key, below, tag, .. } = blueprint;
     let name = key.name();
     link_outlet::close(netlink, ifindex).await.map_err(refused(&format!("keep {name} silent")))?;
     let forwarding = u32::from(host::forwards(Family::Ipv4, below));

@@ -23,6 +23,8 @@ const RETRY_AFTER: Duration = Duration::from_secs(1);
 const REST: Duration = Duration::from_millis(100);
 /// How many are made or removed in one go, after which others have their turn.
 const AT_ONCE: usize = 64;
+/// How many an interface may have for each to be given at once what is broadcast.
+const FEW: usize = 64;
 
 enum Done {
     Made(Vec<(LinkKey, Result<(), LinkError>)>),
@@ -170,7 +172,8 @@ impl VirtualLinks {
             (None, None) => host::arp_settings(&below),
         };
         let tag = Tag { agent: self.agent, before };
-        Some(Blueprint { key, below, tag, is_first: beside.is_none() })
+        let is_of_few = self.wanted.iter().filter(|wanted| wanted.parent == key.parent).count() <= FEW;
+        Some(Blueprint { key, below, tag, is_first: beside.is_none(), is_of_few })
     }
 
     fn make(&self, blueprints: Vec<Blueprint>) -> BoxFuture<'static, Done> {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use api_types::boost::Boost;
 use api_types::channel::DesiredGroup;
+use api_types::protocol::{MacMode, ProtocolOptions};
 use api_types::transition::{State, TransitionReason};
 use baton_agent::messages::ObservedTransition;
 use uuid::Uuid;
@@ -11,12 +12,15 @@ use vrrp::{AdvertisementInterval, BoostedPriority, Version};
 
 use crate::eventually::eventually;
 use crate::lab::{Lab, own_address};
+use crate::macvlan;
 use crate::pinger::Pinger;
 use crate::router::{Router, VIP, group};
 use crate::wire::Capture;
 
 /// Five times the 50 ms that it should take, and never less than a second: the machine may be busy.
 const BOUND: Duration = Duration::from_secs(1);
+/// Whoever yields goes on answering for so long at least.
+const ANSWERS_ON: Duration = Duration::from_millis(8);
 
 fn every(milliseconds: u32, priority: u8) -> DesiredGroup {
     let interval = AdvertisementInterval::from_millis(Version::V3, milliseconds).expect("an interval");
@@ -35,18 +39,36 @@ pub(crate) fn boost(sequence: u64) -> Boost {
 
 /// Host 1 holds, host 2 obeys it.
 fn pair(lab: &Lab, milliseconds: u32) -> (Router, Router) {
-    let (first, second) = (
-        Router::running(lab, 1, every(milliseconds, 240)),
-        Router::running(lab, 2, every(milliseconds, 200)),
-    );
+    pair_with(lab, MacMode::Interface, milliseconds)
+}
+
+fn pair_with(lab: &Lab, mac_mode: MacMode, milliseconds: u32) -> (Router, Router) {
+    let options = ProtocolOptions { mac_mode, ..ProtocolOptions::default() };
+    let member = |priority| DesiredGroup { options: options.clone(), ..every(milliseconds, priority) };
+    let (first, second) = (Router::running(lab, 1, member(240)), Router::running(lab, 2, member(200)));
     first.reaches(State::Active, 1);
     eventually(
         "it is obeyed",
         || second.group().and_then(|group| group.active_source),
         |source| *source == own_address(1).parse().ok(),
     );
-    eventually("one holder", || (lab.has(1, VIP), lab.has(2, VIP)), |holders| *holders == (true, false));
+    let holders = || [1, 2].map(|host| holds(lab, mac_mode, host));
+    eventually("one holder", holders, |holders| *holders == [true, false]);
     (first, second)
+}
+
+fn holds(lab: &Lab, mac_mode: MacMode, host: u8) -> bool {
+    match mac_mode {
+        MacMode::Interface => lab.has(host, VIP),
+        MacMode::Virtual => macvlan::shown(lab, host).contains(&format!("inet {VIP}/")),
+    }
+}
+
+/// For how long after it yielded it had the address.
+fn kept(transition: &ObservedTransition) -> Duration {
+    assert_eq!(transition.reason, TransitionReason::HigherPriorityHeard);
+    let released = transition.released_at_boottime_ns.expect("it let go");
+    Duration::from_nanos(released.saturating_sub(transition.at_boottime_ns))
 }
 
 /// How often it became Active so far.
@@ -67,9 +89,19 @@ fn boottime_ns() -> u64 {
 
 #[test]
 fn a_switchover_there_and_back_loses_no_packet_and_takes_no_interval() {
+    switches_over_and_back(MacMode::Interface);
+}
+
+#[test]
+fn with_a_virtual_mac_address_too_a_switchover_there_and_back_loses_no_packet() {
+    switches_over_and_back(MacMode::Virtual);
+}
+
+fn switches_over_and_back(mac_mode: MacMode) {
     for milliseconds in [1_000, 100, 10] {
         let lab = Lab::new(3);
-        let (first, second) = pair(&lab, milliseconds);
+        let (first, second) = pair_with(&lab, mac_mode, milliseconds);
+        let holders = || [1, 2].map(|host| holds(&lab, mac_mode, host));
         let pinger = Pinger::start(&lab, 3, VIP, 0);
         pinger.asks(20);
         let before = taken_over(&second);
@@ -78,11 +110,7 @@ fn a_switchover_there_and_back_loses_no_packet_and_takes_no_interval() {
         let taken = second.reaches(State::Active, before + 1);
         assert_eq!((taken.reason, taken.priority.get()), (TransitionReason::Switchover, 254));
         let there = took(&taken, asked);
-        eventually(
-            "it alone holds",
-            || (lab.has(1, VIP), lab.has(2, VIP)),
-            |holders| *holders == (false, true),
-        );
+        eventually("it alone holds", holders, |holders| *holders == [false, true]);
         eventually(
             "it says which",
             || second.group().and_then(|group| group.boost),
@@ -92,11 +120,11 @@ fn a_switchover_there_and_back_loses_no_packet_and_takes_no_interval() {
         // Taken away, the ordinary rules move the addresses back.
         second.boost(Vec::new());
         first.reaches(State::Active, 2);
-        eventually(
-            "the better holds",
-            || (lab.has(1, VIP), lab.has(2, VIP)),
-            |holders| *holders == (true, false),
-        );
+        eventually("the better holds", holders, |holders| *holders == [true, false]);
+        for router in [&first, &second] {
+            let kept = kept(&router.reaches(State::Backup, 2));
+            assert!(kept >= ANSWERS_ON, "what was on its way was answered for {kept:?}");
+        }
         pinger.asks(20);
         let outcome = pinger.finish();
         println!("{milliseconds} ms: announced {there:?} after the request, {} requests", outcome.sent);

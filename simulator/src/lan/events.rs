@@ -187,7 +187,7 @@ impl Lan {
                     let takes = Duration::from_micros(self.rng.random_range(self.hold_us.clone()));
                     self.schedule(takes, Event::HoldAnswered { node: number, wish });
                 }
-                Action::Release => {
+                Action::Release | Action::HandOver => {
                     node.wish += 1;
                     node.holds = false;
                 }

@@ -69,7 +69,7 @@ proptest! {
             lan.trace.iter().rposition(|trace| is_it(trace.node, trace.action))
         };
         let announced = last(&|node, action| node == active[0] && action == Action::Announce);
-        let released = last(&|node, action| node != active[0] && action == Action::Release);
+        let released = last(&|node, action| node != active[0] && action == Action::HandOver);
         prop_assert!(announced > released, "neighbours hear the winner after the loser has let go");
         let believed: Vec<_> = lan.nodes.iter().map(|node| node.believed).collect();
         prop_assert!(believed.iter().all(|believed| *believed == Some(active[0])), "{:?}", believed);

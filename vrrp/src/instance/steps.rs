@@ -45,8 +45,9 @@ impl Instance {
 
     pub(super) fn yield_to(&mut self, active: IpAddr, interval: AdvertisementInterval, now: Instant) {
         self.last_sent = Some(Sent { claim: Claim::Holds(self.config.priority()), at: now });
-        self.actions.push_back(Action::Concede(interval));
-        self.fall_back(Role::Active, Wait::behind(active, interval, now), Reason::HigherPriorityHeard);
+        self.actions.extend([Action::Hush, Action::Concede(interval), Action::HandOver]);
+        self.state = State::Backup(Wait::behind(active, interval, now));
+        self.report(Role::Active, Role::Backup, Reason::HigherPriorityHeard);
     }
 
     /// Gives up the addresses, or the attempt to hold them.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::handing_over::Stay;
 use super::{Attachment, HostAddress};
 use crate::dataplane::address_lease::Lifetime;
 
@@ -42,6 +43,10 @@ pub(super) struct Binding {
     pub(super) lowers: Option<u32>,
     /// Whether a successor was heard: the macvlan must not speak again for this wish.
     pub(super) hushed: bool,
+    /// Whether the kernel is being told so.
+    pub(super) hushing: bool,
+    /// For how long what is bound stays although nothing is wished for.
+    pub(super) stay: Option<Stay>,
     /// The routes and rules that are there.
     pub(super) attached: BTreeSet<Attachment>,
     /// Whether somebody may have removed some of them.

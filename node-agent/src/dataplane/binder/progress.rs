@@ -41,7 +41,9 @@ impl Binder {
 
     /// Starts whatever brings the kernel nearer to what the group wants, or says that nothing is left to do.
     fn start_round(&mut self, group: GroupHandle) {
-        let Some(binding) = self.bindings.get(&group) else { return };
+        let Some(binding) = self.bindings.get(&group).filter(|binding| binding.stay.is_none()) else {
+            return;
+        };
         let (inherited, surplus): (Vec<_>, Vec<_>) =
             binding.surplus().into_iter().partition(|address| self.is_wished_elsewhere(group, *address));
         let (inherited_attachments, detach) = self.divide_attachments(group);

@@ -20,6 +20,10 @@ impl Driver {
             Event::Released { group, at } => {
                 self.instances.update(group, |group| group.handle_released(at, effects));
             }
+            Event::Hushed { group } => {
+                let said = self.conceding.remove(&group);
+                effects.advertisements.extend(said.map(|saying| (group, saying)));
+            }
             Event::Restored { group, addresses } => {
                 self.instances.update(group, |group| {
                     group.counters.addresses_restored += u64::try_from(addresses.len()).unwrap_or(u64::MAX);

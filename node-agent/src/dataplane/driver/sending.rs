@@ -8,7 +8,7 @@ use super::{Driver, SNAPSHOT_AFTER};
 use crate::dataplane::announce::{Part, Scope};
 use crate::dataplane::announcement::Announcement;
 use crate::dataplane::binder::{GroupHandle, Wish};
-use crate::dataplane::group::{Footing, Group};
+use crate::dataplane::group::{Effects, Footing, Group, Want};
 use crate::dataplane::host;
 use crate::dataplane::transmit::{PeerMessage, Saying, ethertype};
 use crate::messages::Report;
@@ -19,28 +19,26 @@ use crate::sys::packet_sender::Frame;
 impl Driver {
     /// Does what the groups asked for.
     pub(super) fn carry_out(&mut self, now: Instant) {
-        let effects = std::mem::take(&mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects);
+        self.fall_silent(&mut effects);
         let mut touched = effects.touched;
         self.advertise(&effects.advertisements, &mut touched);
         self.advertise_to_peers(&effects.advertisements, &mut touched);
         self.parts.leases.renew();
-        for group in effects.hushes {
-            self.announcements.cancel(group);
-            self.parts.probes.let_go(group);
-            self.parts.binder.hush(group);
-        }
-        for (group, wish) in effects.wishes {
-            match wish {
-                Some(wish) => {
+        for (group, want) in effects.wishes {
+            if !matches!(want, Want::Hold(_)) {
+                self.announcements.cancel(group);
+                self.leases.forget(group);
+                self.parts.probes.let_go(group);
+            }
+            match want {
+                Want::Hold(wish) => {
+                    self.conceding.remove(&group);
                     let lifetime = self.begin_lease(group);
                     self.parts.binder.hold(group, Wish { lifetime, ..wish });
                 }
-                None => {
-                    self.announcements.cancel(group);
-                    self.leases.forget(group);
-                    self.parts.probes.let_go(group);
-                    self.parts.binder.release(group);
-                }
+                Want::HandOver => self.parts.binder.hand_over(group),
+                Want::Nothing => self.parts.binder.release(group),
             }
         }
         for group in effects.announcements {
@@ -66,6 +64,23 @@ impl Driver {
         if effects.news {
             self.snapshot_at = self.snapshot_at.min(now + SNAPSHOT_AFTER);
         }
+    }
+
+    /// Silences those that a successor was heard of. What they still have to say teaches the switch where the successor is,
+    /// because that answers: so it waits until nothing can leave from the MAC address that both share.
+    fn fall_silent(&mut self, effects: &mut Effects) {
+        let mut falling = BTreeSet::new();
+        for group in std::mem::take(&mut effects.hushes) {
+            self.announcements.cancel(group);
+            self.parts.probes.let_go(group);
+            if self.parts.binder.hush(group) {
+                falling.insert(group);
+            }
+        }
+        let waits = |(group, saying): &mut (GroupHandle, Saying)| {
+            saying.interval.is_some() && falling.contains(group)
+        };
+        self.conceding.extend(effects.advertisements.extract_if(.., waits));
     }
 
     fn advertise(&mut self, advertisements: &[(GroupHandle, Saying)], touched: &mut BTreeSet<GroupHandle>) {

@@ -97,7 +97,7 @@ fn a_yield_is_reported_once_the_addresses_are_released() {
     let mut group = active();
     let mut effects = Effects::default();
     group.handle_advertisement(&advertisement(250), None, at(400), &mut effects).unwrap();
-    assert_eq!(effects.wishes.last(), Some(&(0, None)));
+    assert_eq!(effects.wishes.last(), Some(&(0, Want::HandOver)));
     assert!(group.take_transitions().is_empty());
     group.handle_released(at(401), &mut effects);
     let transition = group.take_transitions().pop().expect("it is complete");
@@ -143,7 +143,7 @@ fn a_fault_releases_and_says_why_and_its_end_begins_anew() {
     let mut effects = Effects::default();
     group.set_footing(Err(Fault::InterfaceDown), at(400), &mut effects);
     group.handle_released(at(401), &mut effects);
-    assert_eq!(effects.wishes.last(), Some(&(0, None)));
+    assert_eq!(effects.wishes.last(), Some(&(0, Want::Nothing)));
     assert_eq!(reasons(&mut group), [(State::Fault, TransitionReason::InterfaceDown)]);
     assert_eq!(group.poll_timeout(), None);
 
@@ -177,7 +177,7 @@ fn a_group_that_leaves_hands_over_before_it_is_gone() {
 
     group.handle_advertisement(&advertisement(200), None, at(430), &mut effects).unwrap();
     group.handle_timeout(at(450), &mut effects);
-    assert_eq!(effects.wishes, [(0, None)]);
+    assert_eq!(effects.wishes, [(0, Want::Nothing)]);
     group.handle_released(at(451), &mut effects);
     assert_eq!(reasons(&mut group), [(State::Initialize, TransitionReason::Removed)]);
     assert!(group.is_gone());
@@ -228,7 +228,7 @@ fn another_group_of_the_same_virtual_router_goes_on_where_the_old_one_stood() {
         ]
     );
     assert_eq!(group.state(), State::Active);
-    let [(0, Some(wish))] = effects.wishes.as_slice() else { panic!("{:?}", effects.wishes) };
+    let [(0, Want::Hold(wish))] = effects.wishes.as_slice() else { panic!("{:?}", effects.wishes) };
     assert_eq!(wish.addresses, [HostAddress { ifindex: 3, address: "192.0.2.11".parse().unwrap() }].into());
     assert!(effects.advertisements.iter().all(|(_, saying)| saying.claim != Claim::Resigns));
 }
@@ -240,9 +240,8 @@ fn an_active_member_becomes_the_owner_and_ends_to_be_it_without_letting_go() {
         let mut effects = Effects::default();
         group.change(desired(priority), Ok(FOOTING), at(400), &mut effects);
         assert_eq!(effects.advertisements, [(0, Saying::from(Claim::from_octet(priority)))], "said at once");
-        let wishes: Vec<_> =
-            effects.wishes.into_iter().map(|(_, wish)| wish.map(|wish| wish.owner)).collect();
-        assert_eq!(wishes, [Some(owner)]);
+        let [(0, Want::Hold(wish))] = effects.wishes.as_slice() else { panic!("{:?}", effects.wishes) };
+        assert_eq!(wish.owner, owner);
         assert_eq!(reasons(&mut group), []);
     }
 }

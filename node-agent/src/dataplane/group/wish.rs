@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::{IpNet, Ipv6Net};
 use vrrp::Family;
 
-use super::{Effects, Group, Wish};
+use super::{Effects, Group, Want, Wish};
 use crate::dataplane::address_lease::Lifetime;
 use crate::dataplane::address_table::HostAddress;
 use crate::dataplane::attachment::{Attachment, Route, Rule};
@@ -20,14 +20,17 @@ impl Group {
     /// Wishes for the addresses and what goes with them. A group whose macvlan is still being made wishes once it is
     /// there.
     pub(super) fn wish(&self, effects: &mut Effects) {
-        effects.wishes.extend(self.wanted().map(|wish| (self.handle, Some(wish))));
+        effects.wishes.extend(self.wanted().map(|wish| (self.handle, Want::Hold(wish))));
     }
 
     /// Wishes anew if something else is wanted than before.
     pub(super) fn follow_wanted(&self, before: Option<&Wish>, effects: &mut Effects) {
         let wanted = self.wanted();
-        let said = (self.handle, wanted.clone());
-        if self.wants_addresses() && wanted.as_ref() != before && effects.wishes.last() != Some(&said) {
+        let is_said = matches!(
+            (effects.wishes.last(), &wanted),
+            (Some((handle, Want::Hold(said))), Some(wish)) if *handle == self.handle && said == wish
+        );
+        if self.wants_addresses() && wanted.as_ref() != before && !is_said {
             self.wish(effects);
         }
     }

@@ -40,7 +40,7 @@ fn a_higher_priority_wins_and_learns_of_its_rival() {
         let became_backup = report(Role::Active, Role::Backup, Reason::HigherPriorityHeard);
         assert_eq!(
             hear(&mut router, &advertisement, now),
-            [Action::Concede(interval(winner_ms)), Action::Release, became_backup],
+            [Action::Hush, Action::Concede(interval(winner_ms)), Action::HandOver, became_backup],
             "nobody else is to take over, so it is no resignation; the winner's interval, for those who obey it"
         );
         assert_eq!(router.active_source(), Some(host(10)));

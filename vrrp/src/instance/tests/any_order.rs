@@ -105,7 +105,7 @@ proptest! {
             for action in &done {
                 match *action {
                     Action::Hold => wanted = true,
-                    Action::Release => wanted = false,
+                    Action::Release | Action::HandOver => wanted = false,
                     Action::Advertise(_) | Action::Concede(_) | Action::Announce | Action::Hush => {
                         prop_assert!(wanted, "{:?} without the addresses", action);
                         prop_assert!(role == Role::Active || after == Role::Active, "{:?} as {:?}", action, role);

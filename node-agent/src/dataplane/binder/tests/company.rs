@@ -70,8 +70,9 @@ async fn a_macvlan_whose_successor_was_heard_is_silent_at_once_and_goes_with_the
     binder.hold(0, accompanied(&[1], 9));
     next(&mut binder).await;
     table.take_done();
-    binder.hush(0);
+    assert!(binder.hush(0));
     binder.doubt_attachments();
+    assert!(matches!(next(&mut binder).await, Event::Hushed { group: 0 }));
     tokio::time::timeout(Duration::from_millis(20), binder.next()).await.expect_err("nothing to say");
     assert_eq!(table.take_done(), ["hush"], "and the addresses stay");
     binder.release(0);
@@ -146,4 +147,43 @@ async fn whoever_takes_macvlans_down_hears_when_nothing_of_an_earlier_life_is_le
     assert!(!binder.links().held.is_empty());
     assert!(matches!(next(&mut binder).await, Event::LinkLeft));
     assert!(binder.links().held.is_empty() && table.all().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_handed_over_falls_silent_at_once_and_goes_a_moment_later() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, accompanied(&[1], 9));
+    next(&mut binder).await;
+    table.take_done();
+    assert!(binder.hush(0));
+    binder.hand_over(0);
+    assert!(matches!(next(&mut binder).await, Event::Hushed { group: 0 }));
+    assert_eq!(table.take_done(), ["hush"], "and the addresses stay");
+    assert!(!binder.is_at_rest() && !binder.is_idle());
+    let silent = std::time::Instant::now();
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert!(silent.elapsed() >= Duration::from_millis(7), "{:?}", silent.elapsed());
+    assert_eq!(table.take_done(), ["detach the ipv4 rule with preference 9", "remove 192.0.2.1"]);
+    assert!(binder.is_at_rest() && binder.is_idle());
+}
+
+#[tokio::test]
+async fn what_is_handed_over_goes_at_once_when_it_must_and_stays_when_it_is_wished_for_again() {
+    let (table, mut binder) = binder(&[]);
+    binder.hold(0, wish(&[1]));
+    next(&mut binder).await;
+    assert!(!binder.hush(0), "there is no macvlan that could speak");
+    binder.hand_over(0);
+    binder.release(0);
+    let told = std::time::Instant::now();
+    assert!(matches!(next(&mut binder).await, Event::Released { group: 0, .. }));
+    assert!(told.elapsed() < Duration::from_secs(1), "{:?}", told.elapsed());
+
+    binder.hold(0, wish(&[1]));
+    next(&mut binder).await;
+    binder.hand_over(0);
+    binder.hold(0, wish(&[1]));
+    assert!(matches!(next(&mut binder).await, Event::Held { group: 0 }));
+    tokio::time::timeout(Duration::from_millis(50), binder.next()).await.expect_err("nothing to say");
+    assert_eq!(table.all(), [address(1)]);
 }

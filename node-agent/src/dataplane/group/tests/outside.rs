@@ -31,7 +31,7 @@ fn a_switchover_takes_over_at_once_and_is_reported_with_its_reason_and_priority(
     let mut effects = Effects::default();
     group.handle_advertisement(&advertisement(245), None, at(10), &mut effects).unwrap();
     group.set_boost(Some(boost(1)), at(20), &mut effects);
-    assert!(matches!(effects.wishes[..], [(0, Some(_))]), "{:?}", effects.wishes);
+    assert!(matches!(effects.wishes[..], [(0, Want::Hold(_))]), "{:?}", effects.wishes);
     group.handle_held(at(21), &mut effects);
     group.handle_announced(Some(at(22)));
     let transition = group.take_transitions().pop().unwrap();
@@ -83,7 +83,7 @@ fn a_drained_active_member_hands_over_like_one_that_leaves_and_stays() {
     assert!(effects.wishes.is_empty(), "it holds until a successor is heard");
     group.handle_advertisement(&advertisement(100), None, at(430), &mut effects).unwrap();
     group.handle_timeout(at(450), &mut effects);
-    assert_eq!(effects.wishes, [(0, None)]);
+    assert_eq!(effects.wishes, [(0, Want::Nothing)]);
     group.handle_released(at(451), &mut effects);
     assert_eq!(reasons(&mut group), [(State::Initialize, TransitionReason::Drained)]);
     assert!(!group.is_gone());
@@ -102,7 +102,7 @@ fn a_drained_member_without_a_successor_releases_after_two_intervals() {
     group.handle_timeout(at(500), &mut effects);
     assert!(effects.wishes.is_empty());
     group.handle_timeout(at(600), &mut effects);
-    assert_eq!(effects.wishes, [(0, None)]);
+    assert_eq!(effects.wishes, [(0, Want::Nothing)]);
 }
 
 #[test]
