@@ -54,11 +54,12 @@ fn what_systemctl_does_to_the_holders_agent_costs_no_client_an_answer() -> Resul
 
         let main_before = systemd.property("MainPID")?;
         systemd.replace_program()?;
+        ensure!(systemd.agents_processes()? == (0, 2), "parent and worker run what was replaced");
         let reloaded = judge("reload", &|| {
             systemd.agent("reload")?;
-            eventually("the new program runs", BOUND, || {
-                let output = systemd.output();
-                ensure!(output.contains("the worker has handed over to another"), "{output}");
+            eventually("parent and worker run the new program, and nothing runs the old one", BOUND, || {
+                let (new, old) = systemd.agents_processes()?;
+                ensure!(new == 2 && old == 0, "{new} of the new, {old} of the old\n{}", systemd.output());
                 Ok(())
             })
         })?;

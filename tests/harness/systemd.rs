@@ -2,7 +2,7 @@
 //! agent's addresses is judged on the real one.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -76,6 +76,25 @@ impl Systemd {
         let new = program.with_extension("new");
         fs::copy(binaries::program("baton-agent")?, &new)?;
         fs::rename(&new, &program).context("cannot replace the program")
+    }
+
+    /// How many of the unit's processes run the program that now stands in its place, and how many another one:
+    /// as the kernel says.
+    ///
+    /// # Errors
+    /// When the unit has no processes.
+    pub fn agents_processes(&self) -> Result<(usize, usize)> {
+        let (root, group) = (self.root()?, self.property("ControlGroup")?);
+        let listed = fs::read_to_string(root.join(format!("sys/fs/cgroup{group}/cgroup.procs")))?;
+        let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
+        let now = file(&root.join(PROGRAM))?;
+        // One that has ended meanwhile runs nothing.
+        let run: Vec<_> = listed
+            .lines()
+            .filter_map(|process| file(&Path::new("/proc").join(process).join("exe")).ok())
+            .collect();
+        let new = run.iter().filter(|program| **program == now).count();
+        Ok((new, run.len() - new))
     }
 
     /// Everything that the agent has printed.
