@@ -188,6 +188,13 @@ impl<'lab> Bench<'lab> {
         }
     }
 
+    /// How many advertisements of a node, for any group, a third host has heard since a moment.
+    pub(crate) fn adverts_of(&self, node: &Node, since: Moment) -> usize {
+        let of_node =
+            |group: &GroupPlan| self.capture.adverts_from(group.vrid, self.address_of(node), since).len();
+        self.groups.iter().map(of_node).sum()
+    }
+
     /// Gives a host its addresses again after its interface was down, which takes IPv6 ones away.
     pub(crate) fn address_again(&self, node: &Node) -> Result<()> {
         address(&node.host, self.shape.family)
@@ -249,6 +256,19 @@ impl<'lab> Bench<'lab> {
             ensure!(held == 0, "{held} of {}", self.groups.len());
             Ok(())
         })
+    }
+
+    /// Waits until both agents do what the server wants.
+    pub(crate) fn wait_until_applied(&self) -> Result<()> {
+        for node in [&self.n1, &self.n2] {
+            eventually(&format!("{} has applied it", node.name()), BOUND, || {
+                let seen: NodeResource = self.api.get(&format!("nodes/{}", node.name()))?;
+                let status = seen.status;
+                ensure!(status.applied_revision == Some(status.desired_revision), "{status:?}");
+                Ok(())
+            })?;
+        }
+        Ok(())
     }
 
     pub(crate) fn wait_until_connected(&self) -> Result<()> {

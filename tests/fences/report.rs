@@ -62,6 +62,7 @@ pub(crate) fn write_json(cells: &[(Cell, Scenario)], bounds: Bounds, file: &Path
 pub(crate) fn verdict(cell: &Cell, scenario: &Scenario, bounds: Bounds) -> String {
     match (cell.passes(scenario, bounds), cell.failed(scenario, bounds).len()) {
         (true, _) => "pass".to_owned(),
+        (false, _) if cell.error.is_some() => format!("ERROR after {} of {}", cell.runs.len(), cell.wanted),
         (false, 0) if cell.runs.is_empty() => "not run".to_owned(),
         (false, 0) => format!("incomplete, {} of {}", cell.runs.len(), cell.wanted),
         (false, failed) => format!("FAIL, {failed} of {}", cell.runs.len()),

@@ -1,7 +1,9 @@
 //! Each fence with all others off, against what it is for.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use e2e::Moment;
 use nix::sys::signal::Signal;
+use serde_json::json;
 
 use crate::bench::Bench;
 use crate::expected::{Expected, LEASE_FROM_MS};
@@ -53,25 +55,38 @@ pub(crate) const ADDRESS_LEASE: Scenario = Scenario {
 pub(crate) const SELF_CHECK: Scenario = Scenario {
     prepare: |bench| {
         only(bench, "self_check")?;
+        without_preemption(bench)?;
         bench.n1.signal_all(Signal::SIGSTOP);
         moved(bench)
     },
     restore: all,
     ..Scenario::new(
         "self_check_alone",
-        "the holder's agent goes on (SIGCONT) after another has taken over; only the self-check is on",
+        "the holder's agent goes on (SIGCONT) after another has taken over, in groups without preemption: it must not \
+         say a word; only the self-check is on",
         Expected::Failure,
         |bench| {
             std::thread::sleep(bench.random_phase());
+            let goes_on = Moment::now();
             bench.n1.signal_all(Signal::SIGCONT);
             bench.mark();
-            std::thread::sleep(bench.interval() * 4);
-            bench.wait_until_only(&bench.n1, &bench.n2)?;
+            bench.wait_until_only(&bench.n2, &bench.n1)?;
             bench.tail();
+            // Whoever goes on where it stood has the other one yield by its first advertisement.
+            let said = bench.adverts_of(&bench.n1, goes_on);
+            ensure!(said == 0, "n1 has advertised {said} times");
             Ok(())
         },
     )
 };
+
+/// So that a member of higher priority may keep what it holds, and may not take it back.
+fn without_preemption(bench: &Bench<'_>) -> Result<()> {
+    for number in 0..bench.groups.len() {
+        bench.edit(number, |group| group["preempt_mode"] = json!(false))?;
+    }
+    bench.wait_until_applied()
+}
 
 fn only(bench: &Bench<'_>, fence: &str) -> Result<()> {
     let settings: Vec<String> = ["guard", "nftables_lease", "address_lease", "self_check"]
