@@ -20,7 +20,10 @@ pub(super) fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Find
         .map(Observed::name)
         .collect();
     let drained = (!drained.is_empty()).then(|| {
-        let detail = format!("{} takes no part, since it is drained", drained.join(" and "));
+        let detail = match drained.as_slice() {
+            [one] => format!("{one} takes no part, since it is drained"),
+            several => format!("{} take no part, since they are drained", several.join(" and ")),
+        };
         Finding::at_once(ConditionKind::Drained, detail)
     });
     switchover.into_iter().chain(drained).collect()
