@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::thread::{self, JoinHandle};
+use std::time::SystemTime;
 
 use baton_agent::config::FenceSettings;
 use nix::sys::signal::{Signal, kill};
@@ -82,8 +83,16 @@ fn so_is_one_whose_worker_hung() {
 fn a_group_that_no_worker_takes_up_is_not_advertised_for_ever() {
     let pair = Pair::every(INTERVAL, GUARD_ALONE, group);
     let _never_answers = SlowDisk::of(pair.first.directory.path());
+    // The next advertisement is due an interval from now.
+    pair.capture.sees(pair.capture.with(&["prio 240"]).len() + 1, &["prio 240"]);
     pair.first.kill_worker();
+    let killed_at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("a clock that is set");
     eventually("the other one holds", || pair.holders(), |holders| *holders == (false, true));
+    let other = pair.capture.sees(1, &["prio 200"])[0].at;
+    let spoken: Vec<_> =
+        pair.capture.with(&["prio 240"]).iter().map(|line| line.at).filter(|at| *at > killed_at).collect();
+    assert!(!spoken.is_empty(), "the parent spoke for it at first");
+    assert!(spoken.iter().all(|at| *at < other), "{spoken:?}, and the other one at {other:?}");
     let log = || pair.first.log().contains("did not take up in time what the one before it held");
     eventually("it says why", log, |said| *said);
 }
