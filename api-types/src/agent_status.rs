@@ -30,6 +30,9 @@ pub struct LocalStatus {
     pub started_at: Timestamp,
     /// How often the parent has started the worker in this boot, the first time included.
     pub worker_starts: u64,
+    /// How many of these workers have died; one that handed over to another has not.
+    #[serde(default)]
+    pub worker_deaths: u64,
     /// Whether the parent has ended: then nobody starts another worker when this one dies.
     #[serde(default)]
     pub parent_gone: bool,

@@ -194,6 +194,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
             config: Arc::new(config),
             boot_id: memory.boot_id(),
             worker_starts: memory.worker_starts(),
+            worker_deaths: memory.worker_deaths(),
             reports,
             commands: commands_in,
             end,

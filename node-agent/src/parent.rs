@@ -235,6 +235,7 @@ impl Watch<'_> {
             }
             End::PutDown(Verdict::TooLate, _) => {
                 tracing::error!("the worker did not take up in time what the one before it held");
+                self.memory.count_worker_death();
                 return Ok(Step::StartAgain(Duration::ZERO));
             }
             End::Stuck => {
@@ -262,6 +263,7 @@ impl Watch<'_> {
                 return Err(ParentError::StillHeld(status));
             }
         }
+        self.memory.count_worker_death();
         self.deaths = if self.has_died_before() { self.deaths.saturating_add(1) } else { 1 };
         let delay = delay_before_restart(self.deaths);
         tracing::error!(%status, ?delay, "the worker died; starting another");

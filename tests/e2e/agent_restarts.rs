@@ -9,11 +9,14 @@ use e2e::{BOUND, Haproxy, Lab, Moment, Node, Site, VIP, VRID, eventually, http_p
 /// Kills the worker of `node` and waits until the parent has another one that answers.
 fn lose_worker(node: &Node) -> Result<()> {
     let before = node.worker()?;
-    let starts = node.status()?.worker_starts;
+    let deaths = node.status()?.worker_deaths;
     node.kill_worker()?;
     eventually("another worker answers", BOUND, || {
         let (worker, status) = (node.worker()?, node.status()?);
-        ensure!(worker != before && status.worker_starts > starts, "{worker} after {before}, {status:?}");
+        ensure!(
+            worker != before && status.worker_deaths == deaths + 1,
+            "{worker} after {before}, {status:?}"
+        );
         Ok(())
     })
 }

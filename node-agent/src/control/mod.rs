@@ -85,6 +85,8 @@ pub struct Start {
     pub boot_id: Uuid,
     /// How often the parent has started the worker in this boot, this time included.
     pub worker_starts: u64,
+    /// How many of those before it have died.
+    pub worker_deaths: u64,
     /// What the dataplane says.
     pub reports: mpsc::Receiver<Report>,
     /// What the dataplane is told.
@@ -125,7 +127,17 @@ pub enum ControlError {
 /// # Errors
 /// When it could not begin, or the dataplane ended by itself.
 pub async fn run(start: Start) -> Result<Ending, ControlError> {
-    let Start { config, boot_id, worker_starts, reports, commands, end, predecessor, parent_gone } = start;
+    let Start {
+        config,
+        boot_id,
+        worker_starts,
+        worker_deaths,
+        reports,
+        commands,
+        end,
+        predecessor,
+        parent_gone,
+    } = start;
     let end = end.map(|told| told.unwrap_or(Ending::Stop)).shared();
     let state_dir = config.state_dir.clone();
     let mut reading = tokio::task::spawn_blocking(move || read_state(&state_dir));
@@ -168,6 +180,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         boot_id,
         started_at: clock::wall_now().into(),
         worker_starts,
+        worker_deaths,
         url: config.server.url.to_string(),
     };
     let context = SessionContext {

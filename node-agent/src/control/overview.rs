@@ -25,6 +25,7 @@ pub(crate) struct Fixed {
     pub(crate) boot_id: Uuid,
     pub(crate) started_at: Timestamp,
     pub(crate) worker_starts: u64,
+    pub(crate) worker_deaths: u64,
     pub(crate) url: String,
 }
 
@@ -179,6 +180,7 @@ impl Overview {
             boot_id: fixed.boot_id,
             started_at: fixed.started_at,
             worker_starts: fixed.worker_starts,
+            worker_deaths: fixed.worker_deaths,
             parent_gone: self.parent_gone,
             server: ServerLink {
                 url: fixed.url.clone(),

@@ -38,7 +38,10 @@ impl Watch<'_> {
                     status if status.code() == Some(i32::from(EXIT_HANDED_OVER)) => {
                         tracing::info!("the worker has handed over to another");
                     }
-                    status => tracing::error!(%status, "the worker died instead of handing over"),
+                    status => {
+                        tracing::error!(%status, "the worker died instead of handing over");
+                        self.memory.count_worker_death();
+                    }
                 }
                 return Ok(new);
             }

@@ -1,4 +1,4 @@
-//! What the parent says of its guard, for the worker to report.
+//! What the parent says of its guard, and of workers that have died, for the worker to report.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -48,6 +48,16 @@ impl SharedMemory {
             NOT_ARMED => Some(GuardState::NotArmed(text())),
             _ => None,
         }
+    }
+
+    /// How many workers have died, those left out that handed over to another.
+    #[must_use]
+    pub fn worker_deaths(&self) -> u64 {
+        self.header(12).load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn count_worker_death(&self) {
+        self.header(12).fetch_add(1, Ordering::Relaxed);
     }
 }
 

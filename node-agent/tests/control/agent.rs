@@ -69,6 +69,7 @@ impl Agent {
             config: Arc::new(config.clone()),
             boot_id,
             worker_starts: 1,
+            worker_deaths: 0,
             reports: reports_in,
             commands: commands_out,
             end: told,

@@ -74,7 +74,9 @@ fn on_sighup_the_program_that_is_there_by_then_goes_on_and_no_address_moves() {
         assert!(outcome.lost.is_empty(), "{outcome:?}");
     }
     assert_eq!(capture.with(&["10.66.0.2 > 224.0.0.18"]).len(), before, "the Backup has noticed nothing");
-    assert_eq!(first.status()["boot_id"], boot, "it is still the same life of the agent");
+    let status = first.status();
+    assert_eq!(status["boot_id"], boot, "it is still the same life of the agent");
+    assert_eq!(status["worker_deaths"], 0, "who hands over has not died: {status}");
     let log = first.log();
     assert_eq!(log.matches("the worker has handed over to another").count(), 3, "{log}");
     assert!(!log.contains("the worker died"), "{log}");

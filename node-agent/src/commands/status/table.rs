@@ -107,9 +107,9 @@ fn problems(status: &LocalStatus, now: DateTime<Utc>) -> Vec<String> {
         problems
             .push("the parent process is gone: restart the agent, or nobody replaces the worker".to_owned());
     }
-    if status.worker_starts > 1 {
-        let again = status.worker_starts - 1;
-        let times = if again == 1 { "once".to_owned() } else { format!("{again} times") };
+    if status.worker_deaths > 0 {
+        let deaths = status.worker_deaths;
+        let times = if deaths == 1 { "once".to_owned() } else { format!("{deaths} times") };
         problems.push(format!("the worker died and was started again, {times} in this boot"));
     }
     problems
@@ -228,7 +228,7 @@ mod tests {
 
     const ANSWER: &str = r#"{
         "node": "lb1", "agent_version": "0.1.0", "boot_id": "00000000-0000-0000-0000-000000000001",
-        "started_at": "2026-11-22T20:41:17.000123Z", "worker_starts": 2,
+        "started_at": "2026-11-22T20:41:17.000123Z", "worker_starts": 3, "worker_deaths": 1,
         "server": {"url": "https://baton.example:8443", "connected": false,
                    "since": "2026-11-22T20:42:00.000000Z", "last_error": "cannot connect: refused"},
         "applied_revision": {"epoch": 1, "counter": 12},
@@ -261,7 +261,7 @@ mod tests {
         let text = shown(&answer());
         for wanted in [
             "lb1",
-            "worker number 2 runs since 2026-11-22T20:41:17Z (3 h 3 min ago)",
+            "worker number 3 runs since 2026-11-22T20:41:17Z (3 h 3 min ago)",
             "https://baton.example:8443, not connected since 2026-11-22T20:42:00Z (3 h 3 min ago)",
             "1.12",
             "3 transitions not acknowledged by a server",
@@ -323,7 +323,7 @@ mod tests {
     #[test]
     fn where_nothing_is_wrong_nothing_stands_out() {
         let mut status = answer();
-        (status.worker_starts, status.server.connected) = (1, true);
+        (status.worker_deaths, status.server.connected) = (0, true);
         (status.rejection, status.journal.degraded) = (None, None);
         let text = shown(&status);
         assert!(text.starts_with("node"), "{text}");
