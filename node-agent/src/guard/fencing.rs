@@ -2,8 +2,9 @@
 //!
 //! Nothing is built here: the plans hold whole frames and whole netlink messages ([`fence_plan`]). A group that a
 //! Backup may take over at once is resigned first, by one advertisement of priority 0, and keeps its addresses until
-//! the successor is heard and has announced itself, or until every Backup has had the time to move. A group that
-//! somebody else holds already loses its addresses at once and without a word.
+//! the successor is heard and has announced itself, or until every Backup has had the time to move. Its macvlan is
+//! silent as soon as the successor is heard: an answer would draw the switch back. A group that somebody else holds
+//! already loses its addresses at once and without a word.
 
 use std::io;
 use std::ops::Range;
@@ -64,6 +65,8 @@ struct Target {
     due: Instant,
     /// Whether a successor is waited for.
     resigns: bool,
+    /// Whether one was heard, and the macvlan is silent since.
+    is_silent: bool,
     /// When that was.
     let_go: Option<Instant>,
 }
@@ -142,7 +145,7 @@ impl Fencing {
             let wait = slot.interval.saturating_mul(INTERVALS_FOR_SUCCESSOR).min(LONGEST_WAIT);
             let due = if resigns { now + wait } else { now };
             let plan = start..self.plans.len();
-            self.targets.push(Target { index, slot, plan, due, resigns, let_go: None });
+            self.targets.push(Target { index, slot, plan, due, resigns, is_silent: false, let_go: None });
         }
     }
 
@@ -188,15 +191,11 @@ impl Fencing {
         let is_due = |target: &&mut Target| target.let_go.is_none() && target.due <= now;
         for target in self.targets.iter_mut().filter(is_due) {
             target.let_go = Some(now);
-            for part in fence_plan::parts(&self.plans[target.plan.clone()]) {
-                match part {
-                    Part::Hush(messages) => hushes.extend_from_slice(messages),
-                    Part::Delete(messages) => deletes.extend_from_slice(messages),
-                    Part::Frame { .. }
-                    | Part::Datagram { .. }
-                    | Part::Advertisement { .. }
-                    | Part::AdvertisementTo { .. }
-                    | Part::Listen { .. } => {}
+            let plan = &self.plans[target.plan.clone()];
+            hushes.extend_from_slice(hush(plan));
+            for part in fence_plan::parts(plan) {
+                if let Part::Delete(messages) = part {
+                    deletes.extend_from_slice(messages);
                 }
             }
         }
@@ -217,7 +216,7 @@ impl Fencing {
         fenced.refusal = refusal.or(fenced.refusal.take());
     }
 
-    /// Waits for packets until then, and lets the groups go soon that a successor was heard for.
+    /// Waits for packets until then. The groups that a successor was heard for fall silent, and go soon.
     fn hear(&mut self, until: Instant) -> io::Result<()> {
         let sockets = self.successors.sockets();
         let mut fds = sockets.map(|socket: BorrowedFd<'_>| PollFd::new(socket, PollFlags::POLLIN));
@@ -226,7 +225,7 @@ impl Fencing {
             Ok(_) | Err(nix::errno::Errno::EINTR) => {}
             Err(errno) => return Err(errno.into()),
         }
-        let mut buffer = [0; PACKET_OCTETS];
+        let (mut buffer, mut hushes) = ([0; PACKET_OCTETS], Vec::new());
         while let Some(packet) = self.successors.receive(&mut buffer)? {
             let now = clock::boottime();
             for target in self.targets.iter_mut().filter(|target| target.let_go.is_none()) {
@@ -238,11 +237,24 @@ impl Fencing {
                 let successor = |claim| claim != Claim::Resigns;
                 if heard.is_ok_and(|heard| heard.vrid == key.vrid && successor(heard.claim)) {
                     target.due = target.due.min(now + OVERLAP);
+                    if !std::mem::replace(&mut target.is_silent, true) {
+                        hushes.extend_from_slice(hush(&self.plans[target.plan.clone()]));
+                    }
                 }
             }
         }
+        if !hushes.is_empty() {
+            // A macvlan that is gone is silent.
+            let _gone = self.routes.change(&hushes);
+        }
         Ok(())
     }
+}
+
+/// What keeps a macvlan from sending; nothing where the interface's own MAC address answers.
+fn hush(plan: &[u8]) -> &[u8] {
+    let hush = |part| if let Part::Hush(messages) = part { Some(messages) } else { None };
+    fence_plan::parts(plan).find_map(hush).unwrap_or_default()
 }
 
 fn listens_on(part: Part<'_>, on: u32) -> Option<Demands> {

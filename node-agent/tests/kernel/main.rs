@@ -19,6 +19,7 @@ mod forwarding;
 #[path = "../control/freezer.rs"]
 mod freezer;
 mod guard;
+mod guard_silence;
 mod hostile;
 mod interop;
 mod ipv6;
