@@ -34,8 +34,9 @@ impl Timing {
         format!("99 of 100 at most {p99:.1} ms late in the last minute, the worst {max:.1} ms")
     }
 
-    /// The shortest advertisement interval that the node keeps to, in milliseconds: twice what 99 of 100 of its
-    /// deadlines keep to, and 100 ms where it has no real-time scheduling. Of too few deadlines nothing is concluded.
+    /// The shortest advertisement interval that the node keeps to, in milliseconds: twice what 99 of 100 of
+    /// its deadlines keep to, and 100 ms where it has no real-time scheduling. Of too few deadlines nothing
+    /// is concluded.
     #[must_use]
     pub const fn shortest_interval_ms(&self) -> u64 {
         let by_lag = if self.lag.samples < FEW { 0 } else { (self.lag.p99_us * 2).div_ceil(1_000) };

@@ -10,8 +10,8 @@ use crate::sys::pidfd::PidFd;
 /// Tells a worker to leave everything as it is. Only the worker that goes on sends it.
 pub(crate) const HAND_OVER: Signal = Signal::SIGUSR1;
 
-/// Tells the worker before to hand over, and waits until its process has ended. Its number is its own: it is a child of
-/// the same parent, which has not seen it end.
+/// Tells the worker before to hand over, and waits until its process has ended. Its number is its own: it is
+/// a child of the same parent, which has not seen it end.
 ///
 /// # Errors
 /// When there is no such process, or it cannot be told.

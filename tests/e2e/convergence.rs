@@ -10,8 +10,8 @@ use e2e::{BOUND, Lab, Moment, Node, Site, UdpEcho, UdpProber, VIP, eventually};
 
 /// As many as are planned in the first second, a request and a reply each, and a few more.
 const LOST: usize = 14;
-/// What a client that has the old holder's MAC address waits for at most: `Active_Down_Interval` of n2, 341 ms,
-/// a second of planned announcements, and five times the half second in which a lost one is repeated. The
+/// What a client that has the old holder's MAC address waits for at most: `Active_Down_Interval` of n2, 341
+/// ms, a second of planned announcements, and five times the half second in which a lost one is repeated. The
 /// client's own kernel would ask anew after five seconds and three lost questions.
 const SERVED_BOUND: Duration = Duration::from_millis(3_900);
 /// `Active_Down_Interval` of n2, 341 ms, and more than a second.
@@ -61,8 +61,9 @@ fn a_takeover_that_nothing_disturbs_is_verified_at_once() -> Result<()> {
     })
 }
 
-/// Waits until the record says how long the LAN took to follow `holder`, and compares that with what the witness
-/// saw: from the new holder's first advertisement to the first announcement that arrived. Answers when that was.
+/// Waits until the record says how long the LAN took to follow `holder`, and compares that with what the
+/// witness saw: from the new holder's first advertisement to the first announcement that arrived. Answers
+/// when that was.
 fn announced_and_recorded(site: &Site<'_>, holder: &Node, died: Moment) -> Result<Moment> {
     let failover: Failover = eventually("the record says when the LAN followed", BOUND, || {
         let failover = site.wait_for_failover_to(holder.name())?;

@@ -250,7 +250,8 @@ impl Lab {
         self.switch.nft(&format!("delete element bridge switch cut_ports {{ \"{port}\" }}"))
     }
 
-    /// Takes the carrier from the host's interface on the LAN, or gives it back. Answers a moment just before.
+    /// Takes the carrier from the host's interface on the LAN, or gives it back. Answers a moment just
+    /// before.
     ///
     /// # Errors
     /// When the kernel refuses.

@@ -1,5 +1,5 @@
-//! Sets an interface up or down by one netlink message (rtnetlink(7)): a program would take milliseconds to start,
-//! and what is measured from the loss of a link must not begin before it.
+//! Sets an interface up or down by one netlink message (rtnetlink(7)): a program would take milliseconds to
+//! start, and what is measured from the loss of a link must not begin before it.
 
 use std::os::fd::AsRawFd;
 

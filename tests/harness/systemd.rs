@@ -78,8 +78,8 @@ impl Systemd {
         fs::rename(&new, &program).context("cannot replace the program")
     }
 
-    /// How many of the unit's processes run the program that now stands in its place, and how many another one:
-    /// as the kernel says.
+    /// How many of the unit's processes run the program that now stands in its place, and how many another
+    /// one: as the kernel says.
     ///
     /// # Errors
     /// When the unit has no processes.

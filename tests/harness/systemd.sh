@@ -1,8 +1,8 @@
 #!/bin/sh
 # systemd.sh DIRECTORY NAME: becomes the first process of a host whose init is systemd.
 #
-# It runs in process, mount and cgroup namespaces of its own, on a root file system that lies over the machine's:
-# what it writes is in memory, and gone with it. Of the machine's units none is started. What is in
+# It runs in process, mount and cgroup namespaces of its own, on a root file system that lies over the
+# machine's: what it writes is in memory, and gone with it. Of the machine's units none is started. What is in
 # DIRECTORY/files comes on top; DIRECTORY/cgroup is where the cgroups of the host are below NAME.
 set -eu
 directory=$1 name=$2

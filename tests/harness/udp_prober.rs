@@ -1,8 +1,8 @@
 //! A client of many addresses at once: one UDP packet to each of them every millisecond.
 //!
-//! It is an ordinary client: it sends through one socket, and the kernel's own neighbour cache says where to. Answers
-//! carry the kernel's time stamps. What the prober itself did not send for lack of a processor is told apart
-//! from what was not answered.
+//! It is an ordinary client: it sends through one socket, and the kernel's own neighbour cache says where to.
+//! Answers carry the kernel's time stamps. What the prober itself did not send for lack of a processor is
+//! told apart from what was not answered.
 
 use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr};

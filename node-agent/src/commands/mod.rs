@@ -29,8 +29,8 @@ pub struct Arguments {
 /// What `baton-agent` can do.
 #[derive(Debug, Subcommand)]
 pub enum AgentCommand {
-    /// Run the agent until SIGTERM or SIGINT. On SIGHUP the program and the configuration that are there by then
-    /// go on in its place, and no address moves.
+    /// Run the agent until SIGTERM or SIGINT. On SIGHUP the program and the configuration that are there by
+    /// then go on in its place, and no address moves.
     Run(RunArguments),
     /// Whether this program can go on with what runs; asked by the agent on SIGHUP.
     #[command(hide = true)]
@@ -44,7 +44,8 @@ pub enum AgentCommand {
     Enrol(EnrolArguments),
 }
 
-/// What an agent leaves to the program that takes its place in the same process; nothing at an ordinary start.
+/// What an agent leaves to the program that takes its place in the same process; nothing at an ordinary
+/// start.
 #[derive(Debug, Clone, Args)]
 pub struct RunArguments {
     /// The file descriptor of the memory that it shares with its worker.

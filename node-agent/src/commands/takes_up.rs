@@ -1,4 +1,5 @@
-//! `baton-agent takes-up`: whether this program, with the configuration as it is now, can go on with an agent that runs.
+//! `baton-agent takes-up`: whether this program, with the configuration as it is now, can go on with an agent
+//! that runs.
 
 use anyhow::bail;
 

@@ -1,8 +1,8 @@
 //! What this node has let go of and no server could be told of yet.
 //!
-//! A worker that was just started finds what the guard took away before it has a session. Others obey an assist only
-//! while the last advertisement that they accepted is the one that it names, so it may come late; it is kept for as long
-//! as somebody might still wait.
+//! A worker that was just started finds what the guard took away before it has a session. Others obey an
+//! assist only while the last advertisement that they accepted is the one that it names, so it may come late;
+//! it is kept for as long as somebody might still wait.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! How late this host lets the dataplane act on its deadlines, over the last minute.
 //!
-//! Pure. [`lateness`](super::lateness) tells of single advertisements, whoever reads the log; this says what a node can
-//! hold at all, whoever chooses an interval.
+//! Pure. [`lateness`](super::lateness) tells of single advertisements, whoever reads the log; this says what
+//! a node can hold at all, whoever chooses an interval.
 
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
-//! What the guard is to do for a group should this worker die: a [`fence_plan`], whole frames and messages. It says how to
-//! advertise in the group's name until another worker does, and how to resign and take the addresses away.
+//! What the guard is to do for a group should this worker die: a [`fence_plan`], whole frames and messages.
+//! It says how to advertise in the group's name until another worker does, and how to resign and take the
+//! addresses away.
 
 use std::collections::BTreeSet;
 

@@ -7,10 +7,11 @@
 //! wrong port.
 //!
 //! # What is broadcast
-//! The kernel hands broadcasts to macvlans by a worker without real-time scheduling. On a busy host that answers an ARP
-//! request tens of milliseconds late: when the member has let go, and its answer would draw the switch back; or after the
-//! client that asked has given up. With few macvlans on an interface the kernel is told to hand them over at once. With
-//! many it is not: each broadcast is as many packets as there are macvlans, all at the same moment.
+//! The kernel hands broadcasts to macvlans by a worker without real-time scheduling. On a busy host that
+//! answers an ARP request tens of milliseconds late: when the member has let go, and its answer would draw
+//! the switch back; or after the client that asked has given up. With few macvlans on an interface the kernel
+//! is told to hand them over at once. With many it is not: each broadcast is as many packets as there are
+//! macvlans, all at the same moment.
 //!
 //! # Who answers ARP
 //! The interface below must answer for its own addresses only and the macvlan for the virtual ones only: `arp_ignore` 1 on
@@ -49,8 +50,9 @@ use super::link_outlet;
 use super::netlink::{Netlink, NetlinkError};
 use super::virtual_link::{ArpSettings, LinkKey, Tag};
 
-/// Values of `IFLA_MACVLAN_BC_CUTOFF` (`ip-link(8)`: `bccutoff`; kernels before 6.4 do not know it): whoever is below
-/// gets broadcasts as they come in, or when a worker of the kernel comes to it, which is the kernel's default.
+/// Values of `IFLA_MACVLAN_BC_CUTOFF` (`ip-link(8)`: `bccutoff`; kernels before 6.4 do not know it): whoever
+/// is below gets broadcasts as they come in, or when a worker of the kernel comes to it, which is the
+/// kernel's default.
 const AT_ONCE: i32 = -1;
 const IN_TURN: i32 = 1;
 

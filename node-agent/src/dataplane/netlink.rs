@@ -4,10 +4,10 @@
 //! connection. So whatever is asked must be such that asking twice does no harm: what is there already, or
 //! gone already, is no error to whoever asks. A refusal is an answer, and is not asked again.
 //!
-//! The kernel does what it is asked within the system call that asks, and one lock of it (`rtnl_lock`) serves every
-//! network namespace of the host: whoever asks may wait tens of milliseconds for a container that comes or goes.
-//! Advertisements must not wait with it, so the system calls are made on a thread that does nothing else, with
-//! the dataplane's scheduling.
+//! The kernel does what it is asked within the system call that asks, and one lock of it (`rtnl_lock`) serves
+//! every network namespace of the host: whoever asks may wait tens of milliseconds for a container that comes
+//! or goes. Advertisements must not wait with it, so the system calls are made on a thread that does nothing
+//! else, with the dataplane's scheduling.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -88,8 +88,8 @@ struct Connection {
 }
 
 impl Netlink {
-    /// Connects to the kernel from a thread of its own, in the network namespace of the caller. That thread ends with the
-    /// connection. Needs a tokio runtime with a clock.
+    /// Connects to the kernel from a thread of its own, in the network namespace of the caller. That thread
+    /// ends with the connection. Needs a tokio runtime with a clock.
     ///
     /// # Errors
     /// When the kernel gives no netlink socket or no thread.
@@ -97,8 +97,8 @@ impl Netlink {
         Self::connect_from(Carrier::OwnThread)
     }
 
-    /// Connects to the kernel from the caller's thread, whose tokio runtime then carries the connection: for who has no
-    /// advertisements to send.
+    /// Connects to the kernel from the caller's thread, whose tokio runtime then carries the connection: for
+    /// who has no advertisements to send.
     ///
     /// # Errors
     /// When the kernel gives no netlink socket.

@@ -1,10 +1,10 @@
 //! Takes addresses away whose worker is dead.
 //!
-//! Nothing is built here: the plans hold whole frames and whole netlink messages ([`fence_plan`]). A group that a
-//! Backup may take over at once is resigned first, by one advertisement of priority 0, and keeps its addresses until
-//! the successor is heard and has announced itself, or until every Backup has had the time to move. Its macvlan is
-//! silent as soon as the successor is heard: an answer would draw the switch back. A group that somebody else holds
-//! already loses its addresses at once and without a word.
+//! Nothing is built here: the plans hold whole frames and whole netlink messages ([`fence_plan`]). A group
+//! that a Backup may take over at once is resigned first, by one advertisement of priority 0, and keeps its
+//! addresses until the successor is heard and has announced itself, or until every Backup has had the time to
+//! move. Its macvlan is silent as soon as the successor is heard: an answer would draw the switch back. A
+//! group that somebody else holds already loses its addresses at once and without a word.
 
 use std::io;
 use std::ops::Range;

@@ -1,11 +1,12 @@
-//! Puts another program, or another configuration, in the place of what runs, and lets go of nothing meanwhile.
+//! Puts another program, or another configuration, in the place of what runs, and lets go of nothing
+//! meanwhile.
 //!
-//! On SIGHUP the parent asks the program that now stands where its own came from whether it can go on with what runs
-//! here: whether it understands the shared memory and the configuration, and uses the same state directory. If not,
-//! nothing changes and the log says why. If so, the parent replaces itself by it (`execve(2)`): the process
-//! stays, and with it the memory, the lock, the worker and systemd's idea of the service. The new parent starts a
-//! worker of its own, which makes ready, tells the old one to hand over, and adopts everything as after a death. If the
-//! new worker does not come so far, the old one goes on.
+//! On SIGHUP the parent asks the program that now stands where its own came from whether it can go on with
+//! what runs here: whether it understands the shared memory and the configuration, and uses the same state
+//! directory. If not, nothing changes and the log says why. If so, the parent replaces itself by it
+//! (`execve(2)`): the process stays, and with it the memory, the lock, the worker and systemd's idea of the
+//! service. The new parent starts a worker of its own, which makes ready, tells the old one to hand over, and
+//! adopts everything as after a death. If the new worker does not come so far, the old one goes on.
 
 use std::fs;
 use std::io::{self, Read};

@@ -24,8 +24,8 @@ impl Thread {
         }
     }
 
-    /// The parent's workers start with its scheduling: on a busy machine one that takes up what another held would
-    /// otherwise wait behind everybody. What the dataplane starts is in no such hurry.
+    /// The parent's workers start with its scheduling: on a busy machine one that takes up what another held
+    /// would otherwise wait behind everybody. What the dataplane starts is in no such hurry.
     const fn policy(self) -> libc::c_int {
         match self {
             Self::Dataplane => libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK,
@@ -64,7 +64,8 @@ pub(crate) fn hasten() {
     let _without = schedule(0, libc::SCHED_FIFO, HASTE);
 }
 
-/// The hurry is over: every thread that has not asked for its scheduling itself is scheduled as usual from now on.
+/// The hurry is over: every thread that has not asked for its scheduling itself is scheduled as usual from
+/// now on.
 pub(crate) fn rest() {
     loop {
         let threads = fs::read_dir("/proc/self/task").into_iter().flatten().filter_map(Result::ok);

@@ -14,7 +14,8 @@ use crate::pinger::Pinger;
 use crate::router::{VIP, group};
 use crate::wire::{Capture, Line, advertisement_from_2, send_from_2};
 
-/// Long enough for the test to answer a resignation before the guard gives up, which it does after two of them.
+/// Long enough for the test to answer a resignation before the guard gives up, which it does after two of
+/// them.
 const INTERVAL: u16 = 50;
 /// The address stays for 20 ms and is asked for every 5 ms, unless the machine is busy.
 const PATIENCE: Duration = Duration::from_secs(60);

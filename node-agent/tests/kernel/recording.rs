@@ -64,8 +64,8 @@ impl Recording {
         Self { tcpdump, messages, directory }
     }
 
-    /// Ends it and returns what came, in order. What has come by now is recorded when more has come: whoever records
-    /// sees something at least once in a while.
+    /// Ends it and returns what came, in order. What has come by now is recorded when more has come: whoever
+    /// records sees something at least once in a while.
     ///
     /// # Panics
     /// When frames were lost.

@@ -105,8 +105,8 @@ pub async fn finish(
     wake(conn).await
 }
 
-/// Counts a switchover that came into this state: here, because whoever changes one comes by. A transaction that
-/// fails later, and is made again, counts twice.
+/// Counts a switchover that came into this state: here, because whoever changes one comes by. A transaction
+/// that fails later, and is made again, counts twice.
 fn count(state: SwitchoverState) {
     metrics::counter!("baton_switchovers_total", "state" => state.as_str()).increment(1);
 }

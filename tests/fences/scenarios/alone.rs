@@ -62,8 +62,8 @@ pub(crate) const SELF_CHECK: Scenario = Scenario {
     restore: all,
     ..Scenario::new(
         "self_check_alone",
-        "the holder's agent goes on (SIGCONT) after another has taken over, in groups without preemption: it must not \
-         say a word; only the self-check is on",
+        "the holder's agent goes on (SIGCONT) after another has taken over, in groups without preemption: it must \
+         not say a word; only the self-check is on",
         Expected::Failure,
         |bench| {
             std::thread::sleep(bench.random_phase());

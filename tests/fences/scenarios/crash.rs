@@ -21,8 +21,8 @@ pub(crate) const WORKER_KILLED_AGAIN: Scenario = Scenario {
     restore: begin_anew,
     ..Scenario::new(
         "worker_killed_again",
-        "the holder's worker is killed a second time within 10 s: the guard resigns, and lets go once a successor \
-         is heard",
+        "the holder's worker is killed a second time within 10 s: the guard resigns, and lets go once a \
+         successor is heard",
         Expected::Failure,
         |bench| {
             kill_worker(bench)?;

@@ -54,8 +54,8 @@ impl Instance {
         Ok(())
     }
 
-    /// Was boosted when it was left off: to be said before it [is adopted](Self::adopt). An owner is not boosted, and one
-    /// that takes part already is not changed.
+    /// Was boosted when it was left off: to be said before it [is adopted](Self::adopt). An owner is not
+    /// boosted, and one that takes part already is not changed.
     pub fn resume_boost(&mut self, priority: BoostedPriority) {
         if matches!(self.state, State::Initialize) && !self.config.priority().is_owner() {
             self.config.set_boost(Some(priority));

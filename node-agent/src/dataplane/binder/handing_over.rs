@@ -1,9 +1,9 @@
 //! Silence, and addresses that stay for a moment although another router holds them by now.
 //!
-//! The switch and the neighbours turn to the better router when they hear it; what they sent before is on its way here,
-//! or waits here for a service to answer. So whoever yields does not let go at once. It falls silent first: on a macvlan
-//! the addresses are not answered for by ARP or neighbour discovery any longer, and only then the moment begins, since
-//! the successor speaks again once it hears that we are silent.
+//! The switch and the neighbours turn to the better router when they hear it; what they sent before is on its
+//! way here, or waits here for a service to answer. So whoever yields does not let go at once. It falls
+//! silent first: on a macvlan the addresses are not answered for by ARP or neighbour discovery any longer,
+//! and only then the moment begins, since the successor speaks again once it hears that we are silent.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::{Binder, Done, Event, GroupHandle};
 
-/// Below the 10 ms after which the successor announces again, so that whoever asks meanwhile and is told the wrong way is
-/// told the right one soon.
+/// Below the 10 ms after which the successor announces again, so that whoever asks meanwhile and is told the
+/// wrong way is told the right one soon.
 const STAYS: Duration = Duration::from_millis(8);
 
 /// For how long addresses stay that nobody wishes for.
@@ -26,8 +26,9 @@ pub(super) enum Stay {
 }
 
 impl Binder {
-    /// A successor holds what the group does: its macvlan says nothing from now on, although the addresses stay for a
-    /// moment. Whether [`Event::Hushed`] will say when that is so; otherwise there is nothing that could speak.
+    /// A successor holds what the group does: its macvlan says nothing from now on, although the addresses
+    /// stay for a moment. Whether [`Event::Hushed`] will say when that is so; otherwise there is nothing that
+    /// could speak.
     pub(in super::super) fn hush(&mut self, group: GroupHandle) -> bool {
         let Some(binding) = self.bindings.get_mut(&group) else { return false };
         binding.hushed = true;

@@ -66,8 +66,9 @@ impl Driver {
         }
     }
 
-    /// Silences those that a successor was heard of. What they still have to say teaches the switch where the successor is,
-    /// because that answers: so it waits until nothing can leave from the MAC address that both share.
+    /// Silences those that a successor was heard of. What they still have to say teaches the switch where the
+    /// successor is, because that answers: so it waits until nothing can leave from the MAC address that both
+    /// share.
     fn fall_silent(&mut self, effects: &mut Effects) {
         let mut falling = BTreeSet::new();
         for group in std::mem::take(&mut effects.hushes) {

@@ -77,9 +77,9 @@ impl Fenced {
     }
 }
 
-/// How many elements a set has room for. Each that has ended still takes some until the kernel collects it, which it
-/// does about once a second, and there is one for each time that the member took over meanwhile. A set without room
-/// takes no new one, and is silence.
+/// How many elements a set has room for. Each that has ended still takes some until the kernel collects it,
+/// which it does about once a second, and there is one for each time that the member took over meanwhile. A
+/// set without room takes no new one, and is silence.
 const ROOM: usize = 64;
 
 /// What one more virtual router adds to the time that writing the table takes, generously.

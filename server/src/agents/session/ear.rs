@@ -27,8 +27,8 @@ use crate::store::{StoreError, assists};
 
 /// How many messages are read ahead of the clerk.
 pub(super) const AHEAD: usize = 4;
-/// How many assists an agent may send in a second. Groups that fail at once let go one after the other, and each
-/// says so when its addresses are gone.
+/// How many assists an agent may send in a second. Groups that fail at once let go one after the other, and
+/// each says so when its addresses are gone.
 const ASSISTS_PER_SECOND: u32 = 100;
 
 /// What was heard from an agent.
