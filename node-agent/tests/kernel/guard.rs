@@ -43,7 +43,7 @@ impl Pair {
         fences: FenceSettings,
         group: impl Fn(u8) -> DesiredGroup,
     ) -> Self {
-        let lab = Lab::with_ipv6(3);
+        let lab = Lab::alone_with_ipv6(3);
         let capture = Capture::on_the_bridge(&lab, "proto 112 or ip6 proto 112");
         let start = |host, priority| {
             let mut group = with_peers(group(priority), host);
@@ -238,7 +238,7 @@ fn a_worker_that_hangs_is_replaced_and_at_the_second_time_its_address_goes() {
 
 #[test]
 fn an_owner_keeps_its_address_whatever_becomes_of_its_workers() {
-    let lab = Lab::new(1);
+    let lab = Lab::alone(1);
     let mut owned = group(255);
     owned.virtual_addresses = vec![format!("{}/16", own_address(1)).parse().expect("an address")];
     let agent = Agent::start_fenced(&lab, 1, vec![owned], GUARD_ALONE, |_, _| {});
@@ -275,7 +275,7 @@ fn a_thousand_addresses_go_together() {
         }
         groups
     };
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let agent = Agent::start_fenced(&lab, 1, many(240), GUARD_ALONE, |_, _| {});
     let number = || lab.addresses(1).matches("/32 ").count();
     eventually("all bound", number, |number| *number == 1_000);

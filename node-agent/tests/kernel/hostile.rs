@@ -24,7 +24,7 @@ use crate::wire::{Capture, advertisement_from_2, flood_from_2, send_fragment_fro
 
 #[test]
 fn junk_at_full_speed_delays_no_advertisement_beyond_what_backups_bear() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let mut slow = group(240);
     slow.advertisement_interval_ms = AdvertisementInterval::from_centiseconds(40).expect("an interval");
     let router = Router::running(&lab, 1, slow);
@@ -46,7 +46,7 @@ fn junk_at_full_speed_delays_no_advertisement_beyond_what_backups_bear() {
 
 #[test]
 fn a_fragment_is_no_advertisement() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let router = Router::running(&lab, 1, group(240));
     router.reaches(State::Active, 1);
     send_fragment_from_2(&lab, &advertisement_from_2());

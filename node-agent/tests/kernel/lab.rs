@@ -3,45 +3,65 @@
 use std::fs::File;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use nix::sched::{CloneFlags, setns};
 use nix::unistd::geteuid;
 
-static TURN: Mutex<()> = Mutex::new(());
+static TURN: RwLock<()> = RwLock::new(());
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 /// Hosts on one LAN; removed with all that is in them when it is dropped.
 pub(crate) struct Lab {
     prefix: String,
     hosts: u8,
-    _turn: Option<MutexGuard<'static, ()>>,
+    _turn: Turn,
+}
+
+/// Held for the guard's sake: with whom a laboratory shares the machine.
+enum Turn {
+    Shared { _guard: RwLockReadGuard<'static, ()> },
+    Alone { _guard: RwLockWriteGuard<'static, ()> },
+    Any,
 }
 
 impl Lab {
-    /// A LAN with the hosts 1 to `hosts`. Host `n` has `eth0` with 10.66.0.n/16 and the MAC address
-    /// 02:00:00:00:00:0n.
+    /// A LAN with the hosts 1 to `hosts`, for a test that waits most of its time. Host `n` has `eth0` with
+    /// 10.66.0.n/16 and the MAC address 02:00:00:00:00:0n.
     pub(crate) fn new(hosts: u8) -> Self {
-        Self::make(hosts, Some(TURN.lock().unwrap_or_else(PoisonError::into_inner)))
+        Self::make(hosts, Turn::Shared { _guard: TURN.read().unwrap_or_else(PoisonError::into_inner) })
+    }
+
+    /// The same LAN, for a test that keeps the machine busy or measures what another one would disturb.
+    pub(crate) fn alone(hosts: u8) -> Self {
+        Self::make(hosts, Turn::Alone { _guard: TURN.write().unwrap_or_else(PoisonError::into_inner) })
     }
 
     /// The same LAN with IPv6: host `n` has fe80::n and 2001:db8:66::n too, for which nobody probes.
     pub(crate) fn with_ipv6(hosts: u8) -> Self {
-        let lab = Self::new(hosts);
-        for host in 1..=hosts {
+        Self::new(hosts).speaking_ipv6()
+    }
+
+    /// [`Lab::with_ipv6`], as [`Lab::alone`].
+    pub(crate) fn alone_with_ipv6(hosts: u8) -> Self {
+        Self::alone(hosts).speaking_ipv6()
+    }
+
+    fn speaking_ipv6(self) -> Self {
+        for host in 1..=self.hosts {
             for own in [format!("fe80::{host}/64"), format!("2001:db8:66::{host}/64")] {
-                lab.ip(host, &["address", "add", &own, "dev", "eth0", "nodad"]);
+                self.ip(host, &["address", "add", &own, "dev", "eth0", "nodad"]);
             }
         }
-        lab
+        self
     }
 
-    /// A LAN for a test that mostly waits, and so disturbs no other that measures time.
+    /// The same LAN, for a test that does nothing but wait, and so disturbs nobody at all.
     pub(crate) fn beside_others(hosts: u8) -> Self {
-        Self::make(hosts, None)
+        Self::make(hosts, Turn::Any)
     }
 
-    fn make(hosts: u8, turn: Option<MutexGuard<'static, ()>>) -> Self {
+    fn make(hosts: u8, turn: Turn) -> Self {
         assert!(geteuid().is_root(), "the kernel tests need root: they make network namespaces");
         let prefix = format!("btd-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let lab = Self { prefix, hosts, _turn: turn };

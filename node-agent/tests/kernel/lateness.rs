@@ -16,7 +16,7 @@ use crate::wire::Capture;
 
 #[test]
 fn a_worker_that_was_kept_from_running_for_longer_than_an_interval_counts_it_and_says_so() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let every_200_ms = AdvertisementInterval::from_millis(Version::V3, 200).expect("an interval");
     let slow = DesiredGroup { advertisement_interval_ms: every_200_ms, ..group(240) };
     let agent = Agent::start_fenced(&lab, 1, vec![slow], FenceSettings::NONE, |_, _| {});

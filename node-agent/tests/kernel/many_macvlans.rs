@@ -37,7 +37,7 @@ fn arp_ignore(lab: &Lab) -> String {
 
 #[test]
 fn two_hundred_macvlans_come_and_go_together_and_none_is_left_after_the_stop() {
-    let lab = Lab::new(1);
+    let lab = Lab::alone(1);
     let router = Router::start(&lab, 1);
     let started = Instant::now();
     router.apply(1, crowd(1..=MANY));
@@ -71,7 +71,7 @@ fn active(router: &Router) -> usize {
 #[test]
 fn macvlans_that_are_removed_together_take_no_strangers_interface_along() {
     const GROUP: &str = "12218385";
-    let lab = Lab::new(1);
+    let lab = Lab::alone(1);
     lab.ip(1, &["link", "add", "theirs", "group", GROUP, "type", "bridge"]);
     let router = Router::start(&lab, 1);
     router.apply(1, crowd(1..=4));

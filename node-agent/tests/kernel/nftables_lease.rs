@@ -112,7 +112,7 @@ fn last_answers(capture: &Capture) -> Vec<(&'static str, f64)> {
 fn a_bound_address_is_silent_three_intervals_after_the_last_word_of_a_dead_or_frozen_agent() {
     for mac_mode in [MacMode::Interface, MacMode::Virtual] {
         for signal in [Signal::SIGSTOP, Signal::SIGKILL] {
-            let lab = Lab::with_ipv6(2);
+            let lab = Lab::alone_with_ipv6(2);
             let capture = Capture::start(&lab, 2, "proto 112 or icmp or icmp6");
             let agent = Agent::start_fenced(&lab, 1, both(240, mac_mode), ALONE, |_, _| {});
             let armed = || agent.status().pointer("/fences/nftables_lease/state").cloned();
@@ -154,7 +154,7 @@ fn a_bound_address_is_silent_three_intervals_after_the_last_word_of_a_dead_or_fr
 #[test]
 fn take_over_give_back_and_stop_lose_nothing_while_the_lease_is_armed() {
     for mac_mode in [MacMode::Interface, MacMode::Virtual] {
-        let lab = Lab::with_ipv6(3);
+        let lab = Lab::alone_with_ipv6(3);
         let one = router(&lab, 1);
         one.apply(1, both(200, mac_mode));
         one.reaches(State::Active, 2);
@@ -185,7 +185,7 @@ fn take_over_give_back_and_stop_lose_nothing_while_the_lease_is_armed() {
 
 #[test]
 fn a_backup_that_has_the_address_is_silent_until_it_takes_over_and_learns_who_holds_it() {
-    let lab = Lab::new(3);
+    let lab = Lab::alone(3);
     let holder = Router::running(&lab, 2, group(240));
     holder.reaches(State::Active, 1);
     let backup = router(&lab, 1);

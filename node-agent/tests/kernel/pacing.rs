@@ -146,7 +146,7 @@ fn announced(router: &Router, before: &BTreeMap<Vrid, u64>) {
 
 #[test]
 fn two_thousand_addresses_that_come_at_once_are_announced_in_order_and_delay_no_advertisement() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let early: Vec<_> = (1..=EARLY).map(|vrid| many(vrid, 1, INTERVAL_MS)).collect();
     let late = (EARLY + 1..=EARLY + LATE).map(|vrid| many(vrid, ADDRESSES, 100));
     let all: Vec<_> = early.iter().cloned().chain(late).collect();

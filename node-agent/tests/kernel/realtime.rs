@@ -51,7 +51,7 @@ fn only_the_dataplane_is_in_real_time(agent: &Agent, before: Option<u32>) -> u32
 
 #[test]
 fn dataplane_and_parent_are_scheduled_in_real_time_with_locked_memory_and_control_is_not() {
-    let lab = Lab::new(1);
+    let lab = Lab::alone(1);
     let agent = Agent::start(&lab, 1, 240);
     eventually("it holds", || lab.has(1, VIP), |has| *has);
     let realtime = eventually(

@@ -31,7 +31,7 @@ struct Scene {
 
 impl Scene {
     fn play(fences: FenceSettings) -> Self {
-        let lab = Lab::new(3);
+        let lab = Lab::alone(3);
         let patient = |priority| DesiredGroup { preempt_mode: false, ..group(priority) };
         let agent = Agent::start_fenced(&lab, 1, vec![patient(240)], fences, |_, _| {});
         eventually("it holds", || lab.has(1, VIP), |has| *has);

@@ -99,7 +99,7 @@ fn with_a_virtual_mac_address_too_a_switchover_there_and_back_loses_no_packet() 
 
 fn switches_over_and_back(mac_mode: MacMode) {
     for milliseconds in [1_000, 100, 10] {
-        let lab = Lab::new(3);
+        let lab = Lab::alone(3);
         let (first, second) = pair_with(&lab, mac_mode, milliseconds);
         let holders = || [1, 2].map(|host| holds(&lab, mac_mode, host));
         let pinger = Pinger::start(&lab, 3, VIP, 0);
@@ -158,7 +158,7 @@ fn what_was_switched_over_stays_where_it_is_when_the_worker_that_holds_it_is_rep
 
 #[test]
 fn a_drained_holder_hands_over_without_losing_a_packet_and_comes_back_as_backup() {
-    let lab = Lab::new(3);
+    let lab = Lab::alone(3);
     let (first, second) = pair(&lab, 100);
     let pinger = Pinger::start(&lab, 3, VIP, 0);
     pinger.asks(20);

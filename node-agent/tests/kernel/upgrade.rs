@@ -53,7 +53,7 @@ fn two_agents(lab: &Lab) -> (Agent, Agent) {
 
 #[test]
 fn on_sighup_the_program_that_is_there_by_then_goes_on_and_no_address_moves() {
-    let lab = Lab::new(3);
+    let lab = Lab::alone(3);
     let capture = Capture::start(&lab, 3, "proto 112");
     let (first, _second) = two_agents(&lab);
     let boot = first.status()["boot_id"].clone();
@@ -84,7 +84,7 @@ fn on_sighup_the_program_that_is_there_by_then_goes_on_and_no_address_moves() {
 
 #[test]
 fn a_configuration_that_is_wrong_or_moves_the_state_changes_nothing_and_the_log_says_why() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let (first, _second) = two_agents(&lab);
     let worker = first.worker();
     let written = fs::read_to_string(first.config_file()).expect("a configuration");

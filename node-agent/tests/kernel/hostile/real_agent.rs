@@ -89,7 +89,7 @@ fn stands(agent: &Agent) -> (Vec<String>, u64) {
 #[test]
 fn status_and_metric_of_the_real_agent_count_all_hostile_packets_by_their_causes() {
     const HOST: u8 = 1;
-    let lab = Lab::with_ipv6(2);
+    let lab = Lab::alone_with_ipv6(2);
     pass_everything(&lab);
     let agent = RealAgent::start(&lab, HOST, groups(240), ("active", 6));
     Attacker::stay_on_one_processor();

@@ -17,7 +17,7 @@ fn a_flushed_ruleset_is_there_again_within_a_bound_and_no_packet_is_lost_nor_a_f
         add rule inet foreign in icmp type echo-request meta mark != 0x42 counter
         add chain inet foreign out { type route hook output priority 0; }
         add rule inet foreign out icmp type echo-reply meta mark set 0x43";
-    let lab = Lab::with_ipv6(2);
+    let lab = Lab::alone_with_ipv6(2);
     let router = router(&lab, 1);
     router.apply(1, both(240, MacMode::Interface));
     router.reaches(State::Active, 2);
@@ -50,7 +50,7 @@ fn a_flushed_ruleset_is_there_again_within_a_bound_and_no_packet_is_lost_nor_a_f
 
 #[test]
 fn a_member_that_speaks_to_peers_alone_answers_as_long_as_it_speaks_though_no_peer_is_there() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let peer = DesiredPeer {
         name: "away".parse().expect("a name"),
         address: Some("10.66.0.99".parse().expect("an address")),
@@ -79,7 +79,7 @@ fn a_member_that_speaks_to_peers_alone_answers_as_long_as_it_speaks_though_no_pe
 
 #[test]
 fn an_interval_that_grows_or_shrinks_loses_nothing_and_its_lease_follows() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let router = router(&lab, 1);
     router.apply(1, vec![every(group(240), 60)]);
     router.reaches(State::Active, 1);
@@ -110,7 +110,7 @@ fn an_interval_that_grows_or_shrinks_loses_nothing_and_its_lease_follows() {
 
 #[test]
 fn a_lease_that_a_strangers_rule_keeps_from_being_renewed_is_counted_and_from_then_on_renewed_by_the_agent() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let router = router(&lab, 1);
     router.apply(1, vec![group(240)]);
     router.reaches(State::Active, 1);
@@ -133,7 +133,7 @@ fn a_lease_that_a_strangers_rule_keeps_from_being_renewed_is_counted_and_from_th
 
 #[test]
 fn rules_that_cannot_be_written_leave_the_address_without_a_lease_and_the_status_says_why() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     // A table that only the program which made it may change, for as long as it runs.
     let mut owner = Command::new("ip")
         .args(["netns", "exec", &lab.host(1), "nft", "-i"])
@@ -166,7 +166,7 @@ fn rules_that_cannot_be_written_leave_the_address_without_a_lease_and_the_status
 
 #[test]
 fn a_worker_that_is_replaced_keeps_its_lease_and_what_a_dead_agent_left_goes_at_the_next_start() {
-    let lab = Lab::new(2);
+    let lab = Lab::alone(2);
     let mut agent = Agent::start_fenced(&lab, 1, vec![every(group(240), 300)], ALONE, |_, _| {});
     let armed = || agent.status().pointer("/fences/nftables_lease/state").cloned();
     eventually("it is armed", armed, |state| *state == Some("armed".into()));
@@ -195,7 +195,7 @@ fn a_worker_that_is_replaced_keeps_its_lease_and_what_a_dead_agent_left_goes_at_
 
 #[test]
 fn a_member_that_takes_over_again_and_again_answers_each_time() {
-    let lab = Lab::new(3);
+    let lab = Lab::alone(3);
     let worse = router(&lab, 2);
     worse.apply(1, vec![every(group(200), 50)]);
     let better = Router::running(&lab, 1, every(group(240), 50));
