@@ -74,7 +74,7 @@ fn a_changed_list_of_addresses_moves_only_the_difference() {
 
 #[test]
 fn three_hundred_addresses_of_one_group_are_held_and_announced_to_the_last() {
-    let lab = Lab::new(1);
+    let lab = Lab::alone(1);
     let mut many = group(240);
     let address = |number: u16| format!("10.66.{}.{}/16", 100 + number / 250, 1 + number % 250);
     many.virtual_addresses = (0..300).map(|number| address(number).parse().expect("an address")).collect();
@@ -82,7 +82,9 @@ fn three_hundred_addresses_of_one_group_are_held_and_announced_to_the_last() {
     router.reaches(State::Active, 1);
     assert_eq!(lab.addresses(1).matches("/32 ").count(), 300);
     let announced = || router.group().map_or(0, |group| group.counters.announcements_sent);
-    eventually("a request and a reply for each, five times", announced, |sent| *sent == 300 * 2 * 5);
+    // A repetition that becomes due while all are announced is made up for by that.
+    let all_again = |sent: &u64| *sent >= 2 * 300 * 2 && sent.is_multiple_of(300 * 2);
+    eventually("a request and a reply for each, again and again", announced, all_again);
     router.stop();
     assert_eq!(lab.addresses(1).matches("/32 ").count(), 0);
 }
