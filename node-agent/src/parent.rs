@@ -135,6 +135,7 @@ pub(crate) fn run(
         place,
         state_dir,
         candidate: None,
+        retired: None,
     };
     watch.go_on(predecessor)
 }
@@ -169,6 +170,8 @@ struct Watch<'a> {
     state_dir: &'a Path,
     /// The program that was asked whether it can.
     candidate: Option<Candidate>,
+    /// A worker that has handed over, and whose process has yet to end.
+    retired: Option<Worker>,
 }
 
 impl Watch<'_> {

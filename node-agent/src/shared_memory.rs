@@ -141,6 +141,11 @@ impl SharedMemory {
         self.header(11).store(process.into(), Ordering::Release);
     }
 
+    /// Nobody was told to hand over yet.
+    pub(crate) fn forget_handover(&self) {
+        self.header(11).store(0, Ordering::Release);
+    }
+
     /// Whether that worker has said so.
     pub(crate) fn has_handed_over(&self, process: u32) -> bool {
         self.header(11).load(Ordering::Acquire) == u64::from(process)

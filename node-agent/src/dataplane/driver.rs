@@ -155,11 +155,13 @@ impl Driver {
     /// # Errors
     /// When the kernel fails it: there is no way on without sockets, timers or netlink. Or when it does not remove
     /// what is bound, long after the stop.
-    pub(super) async fn run(mut self) -> Result<Ending, DataplaneError> {
+    pub(super) async fn run(mut self) -> Result<(), DataplaneError> {
         let outcome = self.drive().await;
         let ending = if self.hand_over_by.is_some() { Ending::HandOver } else { Ending::Stop };
-        if ending == Ending::Stop || outcome.is_err() {
-            self.parts.slots.end();
+        match ending {
+            // At once: to close the sockets takes the kernel longer than Backups may wait.
+            Ending::HandOver if outcome.is_ok() => self.parts.slots.hand_over(),
+            Ending::HandOver | Ending::Stop => self.parts.slots.end(),
         }
         if !outcome.map_err(DataplaneError::Run)? {
             let held = self.parts.binder.bound();
@@ -171,7 +173,7 @@ impl Driver {
             self.parts.outbox.writable().await;
             self.parts.outbox.flush();
         }
-        Ok(ending)
+        Ok(())
     }
 
     /// Whether nothing was left bound that should not be when it ended.

@@ -172,6 +172,11 @@ impl Slots {
         self.tell_held();
     }
 
+    /// Says that this thread has left everything as it is, for another worker to go on with.
+    pub(super) fn hand_over(&self) {
+        self.memory.hand_over(std::process::id());
+    }
+
     /// Says that nothing is to be guarded any longer: this thread ends.
     pub(super) fn end(&self) {
         self.memory.set_held(0);

@@ -26,7 +26,7 @@ use super::probe::Probes;
 use super::slots::Slots;
 use super::virtual_links::VirtualLinks;
 use crate::config::FenceSettings;
-use crate::messages::{Command, Ending, Report};
+use crate::messages::{Command, Report};
 use crate::shared_memory::SharedMemory;
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
@@ -189,11 +189,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             fencing: Fencing::new(fences, Arc::clone(&memory)),
         };
         ready(&mut tell_ready);
-        let ending = Driver::new(parts).run().await?;
-        if ending == Ending::HandOver {
-            memory.hand_over(std::process::id());
-        }
-        Ok(())
+        Driver::new(parts).run().await
     })
 }
 

@@ -7,6 +7,7 @@
 //! - The first death is answered by another worker, which adopts what is bound; nothing moves. Until it has, or
 //!   for a second, the guard advertises in the groups' names ([`stand_in`]). If no worker has adopted shortly before a
 //!   Backup would then take over, it is killed too and the groups that are late are fenced.
+//! - A worker that hands over to the next is spoken for just so.
 //! - A second death within 10 s, or the end of the agent, fences every group that holds anything.
 //!
 //! A hung control half is no reason: addresses do not depend on it.
@@ -89,7 +90,7 @@ impl Guard {
         self.stand_in.due()
     }
 
-    /// Advertises what is due in the name of a worker that has died and not yet been replaced.
+    /// Advertises what is due in the name of a worker that has died or handed over and not yet been replaced.
     pub(crate) fn speak(&mut self, memory: &SharedMemory) {
         if self.stand_in.speak(memory, &self.fencing.frames, &self.fencing.datagrams) {
             self.adopted_by = self.first_deadline(memory);
@@ -131,6 +132,17 @@ impl Guard {
             self.speak(memory);
         }
         self.fence(memory, |slot| at_once || must_be_adopted_by(slot, died_at) <= now);
+        self.adopted_by = self.first_deadline(memory);
+    }
+
+    /// A worker that lives has left everything to the next one, which is there already.
+    pub(crate) fn follow_handover(&mut self, memory: &SharedMemory) {
+        let now = clock::boottime();
+        self.died_at = now;
+        // What the other one said of itself says nothing of this one.
+        self.watch = HeartbeatWatch::new(now);
+        self.stand_in.begin(memory, now, now);
+        self.speak(memory);
         self.adopted_by = self.first_deadline(memory);
     }
 

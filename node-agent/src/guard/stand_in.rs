@@ -1,4 +1,4 @@
-//! Advertises in the name of a worker that has died, until the next one has taken up what it held.
+//! Advertises in the name of a worker that has died or handed over, until the next one has taken up what it held.
 //!
 //! A worker needs tens of milliseconds to end, and the next one as long to begin; on a busy machine that can be more than
 //! the three intervals that Backups wait. The addresses are bound meanwhile and the kernel answers for them, so there is

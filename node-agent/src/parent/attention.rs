@@ -21,6 +21,8 @@ const WATCH_START: Duration = Duration::from_millis(10);
 const WATCH_STOP: Duration = Duration::from_millis(100);
 /// How often a program that may take the place of this one is looked at.
 const WATCH_CANDIDATE: Duration = Duration::from_millis(10);
+/// How often a worker that has handed over is looked at.
+const WATCH_RETIRED: Duration = Duration::from_millis(100);
 /// How often a worker that was killed is looked at.
 const WATCH_DEATH: Duration = Duration::from_millis(100);
 /// How long a worker may take to end after it has released everything. One whose thread waits for a disk that hangs
@@ -59,6 +61,7 @@ impl Watch<'_> {
             retry_interrupted(|| ppoll(watched, timeout, None))?;
             let [ended, _, broken] = fds.map(|fd| fd.any().unwrap_or(false));
             self.announce_start();
+            self.follow_retired();
             self.guard.iter_mut().for_each(|guard| guard.speak(&self.memory));
             match self.take_signal()? {
                 Some(Signal::SIGHUP) => self.look_for_another_program(),
@@ -103,6 +106,7 @@ impl Watch<'_> {
     fn next_look(&self, is_dying: bool) -> Option<TimeSpec> {
         let routine = match (self.announced, self.stopping) {
             _ if self.candidate.is_some() => Some(WATCH_CANDIDATE),
+            _ if self.retired.is_some() => Some(WATCH_RETIRED),
             (false, _) => Some(WATCH_START),
             (true, true) => Some(WATCH_STOP),
             (true, false) => None,

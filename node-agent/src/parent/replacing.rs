@@ -16,36 +16,41 @@ use crate::sys::pidfd::PidFd;
 
 /// How long a worker may take to make ready, and the one before to hand over.
 const WITHIN: Duration = Duration::from_secs(10);
+/// How often to look whether the one before has handed over: from then on somebody else advertises.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 impl Watch<'_> {
     /// Has a worker of another program, or with another configuration, hand over to one of this. The worker that goes
     /// on: the old one, when the new one has not come so far.
     pub(super) fn replace(&mut self, mut old: Worker) -> io::Result<Worker> {
+        // Another one may have had its number.
+        self.memory.forget_handover();
         let mut new = self.start(Some(&old))?;
         let (old_ends, new_ends) = (PidFd::open(old.id)?, PidFd::open(new.id)?);
         let until = clock::boottime() + WITHIN;
         loop {
+            if self.memory.has_handed_over(old.id) {
+                tracing::info!("the worker has handed over to another");
+                self.guard.iter_mut().for_each(|guard| guard.follow_handover(&self.memory));
+                self.retired = Some(old);
+                return Ok(new);
+            }
             let left = until.saturating_duration_since(clock::boottime());
             let mut fds =
                 [&old_ends, &new_ends].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN)).to_vec();
             fds.extend([old.lifeline.as_fd(), self.signals.as_fd()].map(readable));
-            retry_interrupted(|| ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None))?;
+            let wait = TimeSpec::from_duration(left.min(LOOK_EVERY));
+            retry_interrupted(|| ppoll(&mut fds, Some(wait), None))?;
             let happened: Vec<_> = fds.iter().map(|fd| fd.any().unwrap_or(false)).collect();
             let (old_ended, new_ended) = (happened[0] || happened[2], happened[1]);
-            if old_ended {
+            if old_ended && !self.memory.has_handed_over(old.id) {
                 self.guard.iter_mut().for_each(|guard| guard.follow_death(&self.memory, false));
-                match old.wait()? {
-                    status if status.code() == Some(i32::from(EXIT_HANDED_OVER)) => {
-                        tracing::info!("the worker has handed over to another");
-                    }
-                    status => {
-                        tracing::error!(%status, "the worker died instead of handing over");
-                        self.memory.count_worker_death();
-                    }
-                }
+                let status = old.wait()?;
+                tracing::error!(%status, "the worker died instead of handing over");
+                self.memory.count_worker_death();
                 return Ok(new);
             }
-            if !new_ended && !left.is_zero() && !happened[3] {
+            if old_ended || !new_ended && !left.is_zero() && !happened[3] {
                 continue;
             }
             // What it may have told the old one already is obeyed; then this one is started again.
@@ -53,6 +58,21 @@ impl Watch<'_> {
             let status = new.wait()?;
             tracing::error!(%status, "the new worker was not ready to go on; the old one does");
             return Ok(old);
+        }
+    }
+
+    /// Tells how a worker that has handed over has ended, once it has.
+    pub(super) fn follow_retired(&mut self) {
+        let Some(ended) = self.retired.as_ref().and_then(|worker| worker.has_ended().transpose()) else {
+            return;
+        };
+        self.retired = None;
+        match ended {
+            Ok(status) if status.code() == Some(i32::from(EXIT_HANDED_OVER)) => {
+                tracing::info!("the worker that handed over has ended");
+            }
+            Ok(status) => tracing::error!(%status, "the worker that handed over has died since"),
+            Err(error) => tracing::error!(%error, "how the worker that handed over has ended is not known"),
         }
     }
 
@@ -73,7 +93,7 @@ impl Watch<'_> {
         if self.stopping {
             self.candidate = None;
         }
-        if self.memory.heartbeat().is_none() {
+        if self.memory.heartbeat().is_none() || self.retired.is_some() {
             return;
         }
         let Some(answer) = self.candidate.as_mut().and_then(Candidate::answer) else { return };

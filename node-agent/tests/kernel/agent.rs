@@ -91,7 +91,12 @@ impl Agent {
 
     /// The process id of the worker that lives now.
     pub(crate) fn worker(&self) -> Option<i32> {
-        worker_of(&self.config_file())
+        self.workers().into_iter().next()
+    }
+
+    /// The process ids of all workers that live: two while one hands over to the next.
+    pub(crate) fn workers(&self) -> Vec<i32> {
+        workers_of(&self.config_file())
     }
 
     pub(crate) fn config_file(&self) -> PathBuf {
@@ -153,13 +158,14 @@ fn run(lab: &Lab, host: u8, directory: &Path, prepare: impl FnOnce(&mut Command,
         .expect("the agent starts")
 }
 
-/// The worker that was started with this configuration, as `/proc` shows it.
-fn worker_of(config: &Path) -> Option<i32> {
-    let config = config.to_str()?;
-    fs::read_dir("/proc").ok()?.filter_map(Result::ok).find_map(|entry| {
-        let command = fs::read(entry.path().join("cmdline")).ok()?;
+/// The workers that were started with this configuration, as `/proc` shows them.
+fn workers_of(config: &Path) -> Vec<i32> {
+    let Some(config) = config.to_str() else { return Vec::new() };
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let is_worker = |entry: &fs::DirEntry| {
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
         let arguments: Vec<_> = command.split(|octet| *octet == 0).collect();
-        let is_it = arguments.contains(&b"worker".as_slice()) && arguments.contains(&config.as_bytes());
-        is_it.then(|| entry.file_name().to_str()?.parse().ok()).flatten()
-    })
+        arguments.contains(&b"worker".as_slice()) && arguments.contains(&config.as_bytes())
+    };
+    processes.filter(is_worker).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }

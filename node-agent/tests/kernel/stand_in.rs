@@ -5,14 +5,20 @@ use std::path::Path;
 use std::thread::{self, JoinHandle};
 use std::time::SystemTime;
 
+use api_types::channel::DesiredGroup;
 use baton_agent::config::FenceSettings;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::stat::Mode;
 use nix::unistd::{Pid, mkfifo};
+use vrrp::AdvertisementInterval;
 
+use crate::agent::Agent;
 use crate::eventually::eventually;
+use crate::freezer::Freezer;
 use crate::guard::{GUARD_ALONE, Kind, Pair, unicast, with_virtual_mac};
-use crate::router::{group, group_ipv6};
+use crate::lab::Lab;
+use crate::router::{VIP, group, group_ipv6};
+use crate::wire::Capture;
 
 /// Every 500 ms: so seldom that on a busy machine, too, a worker that has waited begins before anybody moves.
 const INTERVAL: u16 = 50;
@@ -95,4 +101,74 @@ fn a_group_that_no_worker_takes_up_is_not_advertised_for_ever() {
     assert!(spoken.iter().all(|at| *at < other), "{spoken:?}, and the other one at {other:?}");
     let log = || pair.first.log().contains("did not take up in time what the one before it held");
     eventually("it says why", log, |said| *said);
+}
+
+fn seldom(priority: u8) -> DesiredGroup {
+    let interval = AdvertisementInterval::from_centiseconds(INTERVAL).expect("an interval");
+    DesiredGroup { advertisement_interval_ms: interval, ..group(priority) }
+}
+
+/// An agent whose worker takes a second to end after its dataplane: it waits for a disk that hangs.
+fn agent_that_ends_slowly(lab: &Lab) -> (Agent, Freezer) {
+    let mut disk = None;
+    let agent = Agent::start_fenced(lab, 1, vec![seldom(240)], GUARD_ALONE, |command, directory| {
+        let state = directory.join("state");
+        disk = Some(Freezer::mount(&directory.join("image"), &state));
+        fs::copy(directory.join("desired-state"), state.join("desired-state")).expect("copied");
+        command.env("BATON_AGENT_STATE_DIR", &state);
+    });
+    let disk = disk.expect("mounted");
+    eventually("it holds", || lab.has(1, VIP), |has| *has);
+    // The next worker cannot even open its journal: it would have to make the directory first.
+    fs::remove_dir_all(agent.directory.path().join("state/journal")).expect("removed");
+    disk.freeze();
+    agent.kill_worker();
+    let taken_up = |log: &String| log.matches("desired state applied").count() == 2;
+    eventually("another worker has taken up the group", || agent.log(), taken_up);
+    (agent, disk)
+}
+
+/// Whether the dataplane of a worker has ended.
+fn has_no_dataplane(worker: i32) -> bool {
+    let threads = fs::read_dir(format!("/proc/{worker}/task")).into_iter().flatten().flatten();
+    let mut names = threads.map(|thread| fs::read_to_string(thread.path().join("comm")).unwrap_or_default());
+    names.all(|name| name.trim() != "dataplane")
+}
+
+#[test]
+fn so_is_one_whose_worker_has_handed_over_and_not_yet_ended() {
+    let lab = Lab::new(3);
+    let capture = Capture::start(&lab, 3, "proto 112");
+    let (first, disk) = agent_that_ends_slowly(&lab);
+    let _second = Agent::start_fenced(&lab, 2, vec![seldom(200)], GUARD_ALONE, |_, _| {});
+    let tell = |worker, signal| kill(Pid::from_raw(worker), signal).expect("sent");
+    let old = first.worker().expect("a worker");
+
+    tell(i32::try_from(first.parent.id()).expect("a pid"), Signal::SIGHUP);
+    let new = eventually("a new worker", || first.workers(), |workers| workers.len() == 2);
+    let new = new.into_iter().find(|worker| *worker != old).expect("the new one");
+    let ready = |log: &String| log.matches("starting from the stored desired state").count() == 3;
+    eventually("it is ready", || first.log(), ready);
+    tell(new, Signal::SIGSTOP);
+    // As it does itself, unless it was too late for that.
+    tell(old, Signal::SIGUSR1);
+    eventually("the dataplane of the old one has ended", || has_no_dataplane(old), |ended| *ended);
+    tell(old, Signal::SIGSTOP);
+    let sent = capture.with(&["prio 240"]).len();
+    capture.sees(sent + 1, &["prio 240"]);
+    assert!(lab.has(1, VIP));
+
+    tell(new, Signal::SIGCONT);
+    // For longer than anybody else would speak.
+    capture.sees(sent + 4, &["prio 240"]);
+    assert!(!first.log().contains("the worker that handed over"), "it lives: {}", first.log());
+    disk.thaw();
+    tell(old, Signal::SIGCONT);
+    let ended = |log: &String| log.contains("the worker that handed over has ended");
+    eventually("it says how the old one has ended", || first.log(), ended);
+    assert_eq!(first.workers(), [new]);
+    assert!(capture.with(&["prio 200"]).is_empty(), "the Backup has noticed nothing");
+    let log = first.log();
+    assert_eq!(log.matches("the worker has handed over to another").count(), 1, "{log}");
+    assert!(!log.contains("the guard took addresses away"), "{log}");
 }
