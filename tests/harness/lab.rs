@@ -6,9 +6,8 @@
 //!   bridge mgmt ── port mgmt-n1 ═══ veth ═══  mgmt0 10.99.0.11/24
 //! ```
 //!
-//! The LAN carries adverts, ARP and clients; the management bridge carries what agents and server say to each
-//! other. Nothing exists outside the namespaces. Laboratories take turns, also between processes and between
-//! checkouts, because they measure time on a machine that they share.
+//! The LAN carries adverts, ARP and clients; the management bridge what agents and server say to each other.
+//! Nothing is outside the namespaces. Laboratories take turns, of all checkouts: they share a machine's time.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -237,8 +236,7 @@ impl Lab {
     /// # Errors
     /// When nft refuses.
     pub fn cut_management(&self, host: &Host) -> Result<()> {
-        let port = format!("{MANAGEMENT}-{}", host.name);
-        self.switch.nft(&format!("add element bridge switch cut_ports {{ \"{port}\" }}"))
+        self.switch.nft(&format!("add element bridge switch cut_ports {{ \"{MANAGEMENT}-{}\" }}", host.name))
     }
 
     /// Ends [`Lab::cut_management`].
@@ -246,12 +244,11 @@ impl Lab {
     /// # Errors
     /// When it was not cut off.
     pub fn heal_management(&self, host: &Host) -> Result<()> {
-        let port = format!("{MANAGEMENT}-{}", host.name);
-        self.switch.nft(&format!("delete element bridge switch cut_ports {{ \"{port}\" }}"))
+        self.switch
+            .nft(&format!("delete element bridge switch cut_ports {{ \"{MANAGEMENT}-{}\" }}", host.name))
     }
 
-    /// Takes the carrier from the host's interface on the LAN, or gives it back. Answers a moment just
-    /// before.
+    /// Takes the carrier from the host's interface on the LAN, or gives it back. Answers a moment before.
     ///
     /// # Errors
     /// When the kernel refuses.

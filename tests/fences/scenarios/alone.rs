@@ -62,14 +62,15 @@ pub(crate) const SELF_CHECK: Scenario = Scenario {
     restore: all,
     ..Scenario::new(
         "self_check_alone",
-        "the holder's agent goes on (SIGCONT) after another has taken over, in groups without preemption: it must \
-         not say a word; only the self-check is on",
+        "the holder's agent goes on (SIGCONT) after another has taken over, in groups without preemption: it \
+         must not say a word; only the self-check is on",
         Expected::Failure,
         |bench| {
             std::thread::sleep(bench.random_phase());
+            // Until now the kernel of n1 has answered, too.
+            bench.mark();
             let goes_on = Moment::now();
             bench.n1.signal_all(Signal::SIGCONT);
-            bench.mark();
             bench.wait_until_only(&bench.n2, &bench.n1)?;
             bench.tail();
             // Whoever goes on where it stood has the other one yield by its first advertisement.
