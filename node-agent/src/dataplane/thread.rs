@@ -106,8 +106,8 @@ impl Dataplane {
         Ok(Self { thread, ready })
     }
 
-    /// Returns true once it listens and obeys commands, or waits for a predecessor to hand over; false when it has ended
-    /// without ever doing so.
+    /// Returns true once it listens and obeys commands, or waits for a predecessor to hand over; false when
+    /// it has ended without ever doing so.
     pub async fn ready(&mut self) -> bool {
         (&mut self.ready).await.is_ok()
     }

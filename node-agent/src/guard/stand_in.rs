@@ -1,10 +1,12 @@
-//! Advertises in the name of a worker that has died or handed over, until the next one has taken up what it held.
+//! Advertises in the name of a worker that has died or handed over, until the next one has taken up what it
+//! held.
 //!
-//! A worker needs tens of milliseconds to end, and the next one as long to begin; on a busy machine that can be more than
-//! the three intervals that Backups wait. The addresses are bound meanwhile and the kernel answers for them, so there is
-//! something to advertise. Only whole frames that the dataplane has prepared are sent, each group's at its interval.
-//! Nobody listens meanwhile, so this goes on for a short while only, and not for a group that another router
-//! advertises for, that resigns, or whose Backups may have moved already.
+//! A worker needs tens of milliseconds to end, and the next one as long to begin; on a busy machine that can
+//! be more than the three intervals that Backups wait. The addresses are bound meanwhile and the kernel
+//! answers for them, so there is something to advertise. Only whole frames that the dataplane has prepared
+//! are sent, each group's at its interval. Nobody listens meanwhile, so this goes on for a short while only,
+//! and not for a group that another router advertises for, that resigns, or whose Backups may have moved
+//! already.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! One worker for another while the addresses stay, and one program for another: see [`upgrade`](super::upgrade).
+//! One worker for another while the addresses stay, and one program for another: see
+//! [`upgrade`](super::upgrade).
 
 use std::error::Error;
 use std::io;
@@ -20,8 +21,8 @@ const WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 impl Watch<'_> {
-    /// Has a worker of another program, or with another configuration, hand over to one of this. The worker that goes
-    /// on: the old one, when the new one has not come so far.
+    /// Has a worker of another program, or with another configuration, hand over to one of this. The worker
+    /// that goes on: the old one, when the new one has not come so far.
     pub(super) fn replace(&mut self, mut old: Worker) -> io::Result<Worker> {
         // Another one may have had its number.
         self.memory.forget_handover();

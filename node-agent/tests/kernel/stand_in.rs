@@ -1,4 +1,5 @@
-//! Between the death of a worker and the next one that has taken up what it held, the parent speaks for the groups.
+//! Between the death of a worker and the next one that has taken up what it held, the parent speaks for the
+//! groups.
 
 use std::fs;
 use std::path::Path;
