@@ -2,7 +2,7 @@
 //! time.
 //!
 //! # When
-//! A worker dies, or hangs: its dataplane, which says every 10 ms that it is alive while groups hold addresses, says
+//! A worker dies, or hangs: its dataplane, which says every 20 ms that it is alive while groups hold addresses, says
 //! so no longer ([`watch`]). One that hangs is killed first, so that it cannot wake up and go on. Then:
 //! - The first death is answered by another worker, which adopts what is bound; nothing moves. Until it has, or
 //!   for a second, the guard advertises in the groups' names ([`stand_in`]). If no worker has adopted shortly before a

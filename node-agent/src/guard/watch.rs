@@ -7,9 +7,9 @@ use std::time::Duration;
 use vrrp::Instant;
 
 /// How often the dataplane says that it is alive while groups hold addresses.
-pub(crate) const BEAT_EVERY: Duration = Duration::from_millis(10);
-/// After how long without a word it hangs: five beats.
-pub(crate) const HANGS_AFTER: Duration = Duration::from_millis(50);
+pub(crate) const BEAT_EVERY: Duration = Duration::from_millis(20);
+/// After how long without a word it hangs: three beats.
+const HANGS_AFTER: Duration = Duration::from_millis(60);
 /// After how long it hangs although it would run if it could: it waits for a processor, or within the kernel, where
 /// no signal ends it.
 const HANGS_ANYHOW_AFTER: Duration = Duration::from_secs(1);
@@ -97,15 +97,15 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_hangs_five_beats_after_its_last_word() {
-        assert_eq!(hangs_at(&mut HeartbeatWatch::new(at(0)), 7, &[], Hindrance::Own), 57);
+    fn a_worker_hangs_three_beats_after_its_last_word() {
+        assert_eq!(hangs_at(&mut HeartbeatWatch::new(at(0)), 7, &[], Hindrance::Own), 67);
     }
 
     #[test]
     fn a_worker_that_goes_on_beating_never_hangs() {
         let mut watch = HeartbeatWatch::new(at(0));
         for now in 0..10_000 {
-            assert!(!watch.hangs(at(now), Some(at(now - now % 10)), true, || Hindrance::Own));
+            assert!(!watch.hangs(at(now), Some(at(now - now % 20)), true, || Hindrance::Own));
             assert!(watch.look_at() > at(now));
         }
     }
@@ -133,9 +133,9 @@ mod tests {
         );
 
         let mut watch = HeartbeatWatch::new(at(0));
-        assert_eq!(hangs_at(&mut watch, 0, &[0, 11], Hindrance::Own), 81, "and this one has not");
+        assert_eq!(hangs_at(&mut watch, 0, &[0, 11], Hindrance::Own), 91, "and this one has not");
         let mut watch = HeartbeatWatch::new(at(0));
-        assert_eq!(hangs_at(&mut watch, 0, &[0, 10], Hindrance::Own), 60, "late, but not too late");
+        assert_eq!(hangs_at(&mut watch, 0, &[0, 10], Hindrance::Own), 70, "late, but not too late");
     }
 
     #[test]
