@@ -51,8 +51,13 @@ impl Pair {
                 AdvertisementInterval::from_centiseconds(centiseconds).expect("an interval");
             Agent::start_fenced(&lab, host, vec![group], fences, |_, _| {})
         };
-        let (first, second) = (start(1, 240), start(2, 200));
         let address = group(240).virtual_addresses.last().expect("an address").address().to_string();
+        // One after the other: on a busy machine the second one could be there first, and advertise.
+        let first = start(1, 240);
+        eventually("the first one holds", || has(&lab, 1, &address), |has| *has);
+        let second = start(2, 200);
+        let state = || second.status().pointer("/groups/0/state").cloned();
+        eventually("the second one waits", state, |state| *state == Some("backup".into()));
         let pair = Self { first, second, capture, address, lab };
         pair.is_held_by((true, false));
         pair
