@@ -3,8 +3,9 @@
 //! Nothing is built here: the plans hold whole frames and whole netlink messages ([`fence_plan`]). A group
 //! that a Backup may take over at once is resigned first, by one advertisement of priority 0, and keeps its
 //! addresses until the successor is heard and has announced itself, or until every Backup has had the time to
-//! move. Its macvlan is silent as soon as the successor is heard: an answer would draw the switch back. A
-//! group that somebody else holds already loses its addresses at once and without a word.
+//! move. Its macvlan is silent as soon as the successor is heard: an answer would draw the switch back. One
+//! that Backups are about to take over by themselves keeps them for a moment, without a word. A group that
+//! somebody else holds already, or that they must have taken over, loses its addresses at once.
 
 use std::io;
 use std::ops::Range;
@@ -63,8 +64,10 @@ struct Target {
     plan: Range<usize>,
     /// When its addresses go.
     due: Instant,
-    /// Whether a successor is waited for.
+    /// Whether it is resigned for.
     resigns: bool,
+    /// Whether a successor is waited for.
+    waits: bool,
     /// Whether one was heard, and the macvlan is silent since.
     is_silent: bool,
     /// When that was.
@@ -120,7 +123,7 @@ impl Fencing {
                 self.targets.iter_mut().for_each(|target| target.due = now);
             }
         }
-        if fenced.resigned > 0 {
+        if self.targets.iter().any(|target| target.waits) {
             // What it listens with goes; another one is opened for the next time.
             match SuccessorReceiver::open() {
                 Ok(successors) => self.successors = successors,
@@ -138,19 +141,24 @@ impl Fencing {
             if !memory.read_plan(index, &mut self.plans) {
                 tracing::error!(vrid = slot.key.vrid.get(), "the guard does not know what to remove");
             }
-            let resigns = slot.role == Role::Active
-                && slot.fenced.is_none()
-                && slot.is_alone()
-                && now < slot.nobody_moves_until();
-            let wait = slot.interval.saturating_mul(INTERVALS_FOR_SUCCESSOR).min(LONGEST_WAIT);
-            let due = if resigns { now + wait } else { now };
+            let (resigns, due) = leave(&slot, now);
             let plan = start..self.plans.len();
-            self.targets.push(Target { index, slot, plan, due, resigns, is_silent: false, let_go: None });
+            let waits = due > now;
+            self.targets.push(Target {
+                index,
+                slot,
+                plan,
+                due,
+                resigns,
+                waits,
+                is_silent: false,
+                let_go: None,
+            });
         }
     }
 
     fn listen(&self) {
-        for target in self.targets.iter().filter(|target| target.resigns) {
+        for target in self.targets.iter().filter(|target| target.waits) {
             for part in fence_plan::parts(&self.plans[target.plan.clone()]) {
                 if let Part::Listen { ifindex, .. } = part {
                     // A successor that is not heard is waited for in vain, not for ever.
@@ -251,6 +259,20 @@ impl Fencing {
     }
 }
 
+/// Whether the group is resigned for, and when its addresses go if no successor is heard.
+fn leave(slot: &Slot, now: Instant) -> (bool, Instant) {
+    if slot.role != Role::Active || slot.fenced.is_some() || !slot.is_alone() {
+        return (false, now);
+    }
+    if now < slot.nobody_moves_until() {
+        let wait = slot.interval.saturating_mul(INTERVALS_FOR_SUCCESSOR).min(LONGEST_WAIT);
+        return (true, now + wait);
+    }
+    // The best Backup has moved, or not: the worst one does so an interval later.
+    let all_have_moved = slot.nobody_moves_until() + slot.interval <= now;
+    (false, if all_have_moved { now } else { now + OVERLAP })
+}
+
 /// What keeps a macvlan from sending; nothing where the interface's own MAC address answers.
 fn hush(plan: &[u8]) -> &[u8] {
     let hush = |part| if let Part::Hush(messages) = part { Some(messages) } else { None };
@@ -271,4 +293,30 @@ fn remove(routes: &mut RouteSocket, deletes: &[u8]) -> io::Result<()> {
         }
     }
     Err(io::Error::other("somebody adds the addresses again and again"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::guard::test_data::{at, slot};
+
+    #[test]
+    fn a_group_is_resigned_for_while_nobody_moves_and_stays_for_a_moment_while_somebody_may() {
+        let held = slot(10, Role::Active);
+        let cases = [(1_029, (true, 1_049)), (1_030, (false, 1_050)), (1_039, (false, 1_059))];
+        for (now, (resigns, until)) in cases {
+            assert_eq!(leave(&held, at(now)), (resigns, at(until)), "{now}");
+        }
+        assert_eq!(leave(&held, at(1_040)), (false, at(1_040)), "every Backup has moved");
+    }
+
+    #[test]
+    fn what_another_holds_or_was_never_held_goes_at_once() {
+        let rivalled = Slot { heard: Some(at(1_001)), ..slot(10, Role::Active) };
+        for other in [rivalled, slot(10, Role::Backup)] {
+            for now in [at(1_005), at(1_035)] {
+                assert_eq!(leave(&other, now), (false, now));
+            }
+        }
+    }
 }
