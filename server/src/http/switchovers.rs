@@ -4,7 +4,6 @@
 //! back, which ends its effect and keeps the record.
 
 use api_types::Page;
-use api_types::group::Group;
 use api_types::switchover::{Switchover, SwitchoverSpec, SwitchoverState};
 use axum::Json;
 use axum::extract::State;
@@ -29,8 +28,9 @@ use crate::auth::{Access, Permission};
 use crate::domain::conflict::Kind;
 use crate::domain::switchover::{self, Refusal, Scene};
 use crate::store::audit::{self, Target};
+use crate::store::groups::{self, Named};
 use crate::store::switchovers::{self, New};
-use crate::store::{StoreError, conditions, groups, member_reports, switchover_records};
+use crate::store::{StoreError, conditions, member_reports, members, switchover_records};
 
 /// The routes of switchovers.
 #[must_use]
@@ -140,15 +140,12 @@ async fn create(
     let mut tx = app.intent.begin(&app.db).await?;
     let group = find_group(&mut tx, path).await?;
     conditions::lock(&mut tx, &[group.id]).await?;
+    let members = members::of_groups(&mut tx, &[group.id]).await?.remove(&group.id).unwrap_or_default();
     let observed =
         member_reports::observed(&mut tx, &[group.id]).await?.remove(&group.id).unwrap_or_default();
     let in_effect = switchovers::in_effect(&mut tx, &[group.id]).await?.remove(&group.id);
-    let scene = Scene {
-        group: &group.name,
-        members: &group.members,
-        observed: &observed,
-        in_effect: in_effect.as_ref(),
-    };
+    let scene =
+        Scene { group: &group.name, members: &members, observed: &observed, in_effect: in_effect.as_ref() };
     let plan = switchover::plan(&scene, &spec.to)?;
     let (id, now) = (Uuid::now_v7(), app.clock.now());
     if let Some(earlier) = in_effect {
@@ -165,12 +162,12 @@ async fn create(
         New { id, group_id: group.id, group: group.name.as_str(), plan: &plan, actor, now },
     )
     .await?;
-    member_reports::judge_groups(&mut tx, &[group.id], now).await?;
     let switchover = find(&mut tx, group.id, id).await?;
     audit::record(&mut tx, now, &caller.did("switchover.create", target(&group)).after(&switchover)).await?;
     tx.commit().await?;
     app.agents.wake_boosts();
     tracing::info!(group = %group.name, from = plan.from, to = plan.to, id = %id, "switchover requested");
+    judge(app, &group).await;
     let location = format!("/api/v1/groups/{}/switchovers/{id}", group.id);
     Ok(Created { object: switchover, location, generation: None })
 }
@@ -185,17 +182,31 @@ async fn undo(app: &App, caller: &Caller, path: &NameOrId, id: Uuid) -> Result<S
     }
     let now = app.clock.now();
     switchovers::finish(&mut tx, id, SwitchoverState::Undone, "it was taken back", now).await?;
-    member_reports::judge_groups(&mut tx, &[group.id], now).await?;
     let after = find(&mut tx, group.id, id).await?;
     let entry = caller.did("switchover.undo", target(&group)).before(&before).after(&after);
     audit::record(&mut tx, now, &entry).await?;
     tx.commit().await?;
     app.agents.wake_boosts();
+    judge(app, &group).await;
     Ok(after)
 }
 
-async fn find_group(conn: &mut PgConnection, path: &NameOrId) -> Result<Group, Problem> {
-    let found = groups::find(conn, &key_of(Kind::Group, path)?).await?;
+/// Finds the conditions of the group anew, once its members are on their way: the addresses do not wait for it. What
+/// fails here is made up for at the next report of a member, and no failure of the request.
+async fn judge(app: &App, group: &Named) {
+    let judged = async {
+        let mut tx = app.db.begin().await?;
+        member_reports::judge_groups(&mut tx, &[group.id], app.clock.now()).await?;
+        tx.commit().await?;
+        Ok::<_, StoreError>(())
+    };
+    if let Err(error) = judged.await {
+        tracing::warn!(group = %group.name, %error, "the conditions of a group whose addresses move are not found anew yet");
+    }
+}
+
+async fn find_group(conn: &mut PgConnection, path: &NameOrId) -> Result<Named, Problem> {
+    let found = groups::named(conn, &key_of(Kind::Group, path)?).await?;
     found.ok_or_else(|| Problem::not_found(Kind::Group.as_str(), path))
 }
 
@@ -205,7 +216,7 @@ async fn find(conn: &mut PgConnection, group: Uuid, id: Uuid) -> Result<Switchov
     found.ok_or_else(|| Problem::not_found("switchover", id))
 }
 
-fn target(group: &Group) -> Target {
+fn target(group: &Named) -> Target {
     Target::new(Kind::Group.as_str(), group.id, &group.name)
 }
 

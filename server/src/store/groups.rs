@@ -140,6 +140,26 @@ pub(super) fn stored_family(table: &'static str, id: Uuid, word: &str) -> Result
         .ok_or_else(|| StoreError::inconsistent(table, id, format!("unknown family {word:?}")))
 }
 
+/// Which group it is, and no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: Name,
+}
+
+/// Which group has this key, if there is one: where what else there is to know of it would take too long.
+///
+/// # Errors
+/// [`StoreError`] when the database cannot be read, or holds what makes no sense.
+pub async fn named(conn: &mut PgConnection, key: &Key) -> Result<Option<Named>, StoreError> {
+    let row = sqlx::query!("SELECT id, name FROM groups WHERE id = $1 OR name = $2", key.id(), key.name())
+        .fetch_optional(conn)
+        .await?;
+    row.map(|row| Ok(Named { id: row.id, name: stored_name("groups", row.id, row.name)? })).transpose()
+}
+
 /// The group with this key, if there is one.
 ///
 /// # Errors

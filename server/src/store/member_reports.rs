@@ -1,6 +1,6 @@
 //! How each member that is a node last said that it stands, and what follows for its group.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use api_types::Timestamp;
@@ -37,7 +37,9 @@ pub async fn replace(
     reports: &[GroupReport],
     now: Timestamp,
 ) -> Result<Vec<Uuid>, StoreError> {
-    let groups: Vec<_> = reports.iter().map(|report| report.group_id).collect();
+    // One row for each group, in the order of their ids; what is said twice is what was said last.
+    let reports: BTreeMap<_, _> = reports.iter().map(|report| (report.group_id, report)).collect();
+    let (groups, reports): (Vec<_>, Vec<_>) = reports.into_iter().unzip();
     let mut changed = sqlx::query_scalar!(
         "DELETE FROM member_reports WHERE node_id = $1 AND group_id <> ALL($2) RETURNING group_id",
         node,
@@ -45,56 +47,87 @@ pub async fn replace(
     )
     .fetch_all(&mut *conn)
     .await?;
-    for report in reports {
-        let addresses: Vec<_> = report.addresses_present.iter().map(ToString::to_string).collect();
-        let before = sqlx::query!(
-            r#"SELECT state, active_source, details AS "details: Json<MemberDetails>"
-               FROM member_reports WHERE group_id = $1 AND node_id = $2"#,
-            report.group_id,
-            node
-        )
-        .fetch_optional(&mut *conn)
-        .await?;
-        let source = report.active_source.map(IpNet::from);
-        let is_news = before.is_none_or(|before| {
-            before.state != report.state.as_str()
-                || before.active_source != source
-                || tells_more(before.details.as_deref(), report.details.as_ref())
-        });
-        let written = sqlx::query!(
-            "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, active_source,
-                                         addresses_present, reported_at, heard_since, details)
-             SELECT id, $2, $3, $4, $5, $6, $7, $8, $8, $10 FROM groups WHERE id = $1
-             ON CONFLICT (group_id, node_id) DO UPDATE
-             SET (since, heard_since) = (
-                     SELECT CASE WHEN goes_on THEN member_reports.since ELSE excluded.since END,
-                            CASE WHEN goes_on THEN member_reports.heard_since ELSE excluded.heard_since END
-                     FROM (SELECT member_reports.state = excluded.state
-                                  AND excluded.since - member_reports.since > -$9::interval
-                                  AND excluded.since - member_reports.since < $9::interval
-                          ) AS the_state (goes_on)
-                 ),
-                 state = excluded.state, effective_priority = excluded.effective_priority,
-                 active_source = excluded.active_source, addresses_present = excluded.addresses_present,
-                 reported_at = excluded.reported_at, details = coalesce(excluded.details, member_reports.details)",
-            report.group_id,
-            node,
-            report.state.as_str(),
-            report.since.as_datetime(),
-            i16::from(report.effective_priority.get()),
-            source,
-            &addresses,
-            now.as_datetime(),
-            SAME_SINCE as _,
-            report.details.as_ref().map(Json) as _,
-        )
-        .execute(&mut *conn)
-        .await?;
-        if is_news && written.rows_affected() == 1 {
-            changed.push(report.group_id);
-        }
-    }
+    let news = news(conn, node, &reports).await?;
+    let written = write(conn, node, &groups, &reports, now).await?;
+    changed.extend(written.into_iter().filter(|group| news.contains(group)));
     Ok(changed)
+}
+
+/// The groups of which more is reported than that they go on as before.
+async fn news(
+    conn: &mut PgConnection,
+    node: Uuid,
+    reports: &[&GroupReport],
+) -> Result<HashSet<Uuid>, StoreError> {
+    let before = sqlx::query!(
+        r#"SELECT group_id, state, active_source, details AS "details: Json<MemberDetails>"
+           FROM member_reports WHERE node_id = $1"#,
+        node
+    )
+    .fetch_all(conn)
+    .await?;
+    let before: HashMap<_, _> = before.into_iter().map(|row| (row.group_id, row)).collect();
+    let is_news = |report: &&&GroupReport| {
+        before.get(&report.group_id).is_none_or(|before| {
+            before.state != report.state.as_str()
+                || before.active_source != report.active_source.map(IpNet::from)
+                || tells_more(before.details.as_deref(), report.details.as_ref())
+        })
+    };
+    Ok(reports.iter().filter(is_news).map(|report| report.group_id).collect())
+}
+
+/// Writes all of them at once: a node may have a thousand, and somebody may wait for the database meanwhile. Returns
+/// the groups that are there.
+async fn write(
+    conn: &mut PgConnection,
+    node: Uuid,
+    groups: &[Uuid],
+    reports: &[&GroupReport],
+    now: Timestamp,
+) -> Result<Vec<Uuid>, StoreError> {
+    let states: Vec<_> = reports.iter().map(|report| report.state.as_str().to_owned()).collect();
+    let since: Vec<_> = reports.iter().map(|report| report.since.as_datetime()).collect();
+    let priorities: Vec<_> =
+        reports.iter().map(|report| i16::from(report.effective_priority.get())).collect();
+    let sources: Vec<_> = reports.iter().map(|report| report.active_source.map(IpNet::from)).collect();
+    let present: Vec<_> = reports.iter().map(|report| Json(&report.addresses_present)).collect();
+    let details: Vec<_> = reports.iter().map(|report| report.details.as_ref().map(Json)).collect();
+    let written = sqlx::query_scalar!(
+        "INSERT INTO member_reports (group_id, node_id, state, since, effective_priority, active_source,
+                                     addresses_present, reported_at, heard_since, details)
+         SELECT g.id, $1, said.state, said.since, said.priority, said.source,
+                ARRAY(SELECT jsonb_array_elements_text(said.present)), $9, $9, said.details
+         FROM unnest($2::uuid[], $3::text[], $4::timestamptz[], $5::smallint[], $6::inet[], $7::jsonb[], $8::jsonb[])
+              AS said (group_id, state, since, priority, source, present, details)
+         JOIN groups g ON g.id = said.group_id
+         ON CONFLICT (group_id, node_id) DO UPDATE
+         SET (since, heard_since) = (
+                 SELECT CASE WHEN goes_on THEN member_reports.since ELSE excluded.since END,
+                        CASE WHEN goes_on THEN member_reports.heard_since ELSE excluded.heard_since END
+                 FROM (SELECT member_reports.state = excluded.state
+                              AND excluded.since - member_reports.since > -$10::interval
+                              AND excluded.since - member_reports.since < $10::interval
+                      ) AS the_state (goes_on)
+             ),
+             state = excluded.state, effective_priority = excluded.effective_priority,
+             active_source = excluded.active_source, addresses_present = excluded.addresses_present,
+             reported_at = excluded.reported_at, details = coalesce(excluded.details, member_reports.details)
+         RETURNING group_id",
+        node,
+        groups,
+        &states,
+        &since,
+        &priorities,
+        &sources as _,
+        &present as _,
+        &details as _,
+        now.as_datetime(),
+        SAME_SINCE as _,
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(written)
 }
 
 /// Whether details are told that say another thing than those before.
