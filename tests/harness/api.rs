@@ -11,6 +11,7 @@ use reqwest::{Certificate, Client, Method, StatusCode};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::runtime::Runtime;
 
 use crate::namespace::Namespace;
 
@@ -23,6 +24,14 @@ pub struct Api {
     pub(crate) url: String,
     pub(crate) ca_pem: Vec<u8>,
     pub(crate) bearer: Option<String>,
+}
+
+/// A connection to a server that is open already, as that of a program that has just spoken to it.
+#[derive(Debug)]
+pub struct OpenApi {
+    api: Api,
+    runtime: Runtime,
+    client: Client,
 }
 
 /// An answer, not yet judged.
@@ -74,6 +83,18 @@ impl Api {
     /// When the answer is not 201 or not what the contract says.
     pub fn create<T: DeserializeOwned>(&self, path: &str, spec: &impl Serialize) -> Result<T> {
         self.send(Method::POST, path, Some(&serde_json::to_value(spec)?))?.read(&[StatusCode::CREATED])
+    }
+
+    /// Connects, and keeps the connection.
+    ///
+    /// # Errors
+    /// When the server is not ready.
+    pub fn open(&self) -> Result<OpenApi> {
+        let (runtime, client) = self.client()?;
+        let open = OpenApi { api: self.clone(), runtime, client };
+        let reply = open.exchange(Method::GET, format!("{}/readyz", self.url), None)?;
+        ensure!(reply.status == StatusCode::OK, "{reply:?}");
+        Ok(open)
     }
 
     /// Creates or replaces an object by `PUT`.
@@ -129,28 +150,58 @@ impl Api {
     }
 
     fn exchange(&self, method: Method, url: String, body: Option<&Value>) -> Result<Reply> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async {
-            let authority = Certificate::from_pem(&self.ca_pem)?;
-            let client =
-                Client::builder().no_proxy().tls_certs_only([authority]).timeout(PATIENCE).build()?;
-            let mut request = client.request(method, &url);
-            if let Some(bearer) = &self.bearer {
-                request = request.bearer_auth(bearer);
-            }
-            if let Some(body) = body {
-                request = request.json(body);
-            }
-            let response = request.send().await.with_context(|| format!("no answer from {url}"))?;
-            let header = |name: &str| {
-                let value = response.headers().get(name)?;
-                Some(value.to_str().ok()?.to_owned())
-            };
-            let media_type = header(CONTENT_TYPE.as_str()).unwrap_or_default();
-            let (status, etag) = (response.status(), header("etag"));
-            Ok(Reply { status, media_type, etag, body: response.text().await? })
-        })
+        let (runtime, client) = self.client()?;
+        runtime.block_on(exchange(&client, self.bearer.as_deref(), method, url, body))
     }
+
+    fn client(&self) -> Result<(Runtime, Client)> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let authority = Certificate::from_pem(&self.ca_pem)?;
+        let client = Client::builder().no_proxy().tls_certs_only([authority]).timeout(PATIENCE).build()?;
+        Ok((runtime, client))
+    }
+}
+
+impl OpenApi {
+    /// [`Api::create`] over this connection.
+    ///
+    /// # Errors
+    /// As [`Api::create`].
+    pub fn create<T: DeserializeOwned>(&self, path: &str, spec: &impl Serialize) -> Result<T> {
+        let (url, body) = (format!("{}/api/v1/{path}", self.api.url), serde_json::to_value(spec)?);
+        self.exchange(Method::POST, url, Some(&body))?.read(&[StatusCode::CREATED])
+    }
+
+    fn exchange(&self, method: Method, url: String, body: Option<&Value>) -> Result<Reply> {
+        let Self { api, runtime, client } = self;
+        let exchanged = || runtime.block_on(exchange(client, api.bearer.as_deref(), method, url, body));
+        // Where the server has closed the connection meanwhile, there is another one.
+        api.namespace.enter(exchanged)?
+    }
+}
+
+async fn exchange(
+    client: &Client,
+    bearer: Option<&str>,
+    method: Method,
+    url: String,
+    body: Option<&Value>,
+) -> Result<Reply> {
+    let mut request = client.request(method, &url);
+    if let Some(bearer) = bearer {
+        request = request.bearer_auth(bearer);
+    }
+    if let Some(body) = body {
+        request = request.json(body);
+    }
+    let response = request.send().await.with_context(|| format!("no answer from {url}"))?;
+    let header = |name: &str| {
+        let value = response.headers().get(name)?;
+        Some(value.to_str().ok()?.to_owned())
+    };
+    let media_type = header(CONTENT_TYPE.as_str()).unwrap_or_default();
+    let (status, etag) = (response.status(), header("etag"));
+    Ok(Reply { status, media_type, etag, body: response.text().await? })
 }
 
 impl Reply {

@@ -45,7 +45,7 @@ mod web;
 mod wire;
 
 pub use answers::{Answers, Observer};
-pub use api::{Api, Reply};
+pub use api::{Api, OpenApi, Reply};
 pub use arp_prober::ArpProber;
 pub use clock::Moment;
 pub use command::output_of;

@@ -15,13 +15,14 @@ pub(crate) const REQUESTED: Scenario = Scenario {
     restore: undo,
     ..Scenario::new(
         "switchover",
-        "each group is moved to the other member by `POST /groups/{g}/switchovers`",
+        "each group is moved to the other member by `POST /groups/{g}/switchovers`, one after the other over a \
+         connection that is open",
         Expected::Switchover,
         |bench| {
+            let api = bench.api.open()?;
             for (number, group) in bench.groups.iter().enumerate() {
                 bench.call_since(number, &bench.n2, Moment::now());
-                let _record: Switchover =
-                    bench.api.create(&switchovers_of(&group.name()), &json!({"to": "n2"}))?;
+                let _record: Switchover = api.create(&switchovers_of(&group.name()), &json!({"to": "n2"}))?;
             }
             bench.wait_until_only(&bench.n2, &bench.n1)?;
             bench.tail();
