@@ -116,6 +116,16 @@ async fn a_member_is_believed_about_itself_while_its_session_lasts() {
 }
 
 #[tokio::test]
+async fn of_a_group_that_a_status_names_twice_the_last_word_counts_and_one_that_is_gone_is_left_out() {
+    let mut pair = Pair::start().await;
+    let mut said = pair.stands(State::Backup, Some("192.0.2.2"));
+    said.extend(pair.stands(State::Active, None));
+    said.push(GroupReport { group_id: Uuid::now_v7(), ..pair.stands(State::Active, None).remove(0) });
+    pair.first.status(&pair.server, "192.0.2.1", said).await;
+    pair.is_held_by(&["lb1"]).await;
+}
+
+#[tokio::test]
 async fn a_member_in_fault_that_leaves_the_holder_alone_is_told_until_it_is_over() {
     let mut pair = Pair::start().await;
     pair.first_says(State::Active, None).await;
