@@ -145,6 +145,17 @@ impl Leases {
         }
     }
 
+    /// Whether the kernel no longer answers for the group, since none of its advertisements has left for too long.
+    pub(super) fn has_silenced(&self, group: &Group, now: Instant) -> bool {
+        let ended = |key| self.ends.get(&key).is_some_and(|end| *end < now);
+        plan::key(group).is_some_and(|key| self.has(key) && ended(key))
+    }
+
+    /// So many groups were silenced, and have let go.
+    pub(super) fn note_silenced(&mut self, groups: usize) {
+        self.acted += u64::try_from(groups).unwrap_or(u64::MAX);
+    }
+
     /// Has everything renewed that was noted.
     pub(super) fn renew(&mut self) {
         if !self.renewals.is_empty() {

@@ -1,4 +1,4 @@
-//! An agent that was kept from running finds out by itself. Every other fence is off.
+//! An agent that was kept from running finds out by itself. One fence is on, or none.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -35,6 +35,10 @@ impl Scene {
         let patient = |priority| DesiredGroup { preempt_mode: false, ..group(priority) };
         let agent = Agent::start_fenced(&lab, 1, vec![patient(240)], fences, |_, _| {});
         eventually("it holds", || lab.has(1, VIP), |has| *has);
+        let armed = || agent.status().pointer("/fences/nftables_lease/state").cloned();
+        if fences.nftables_lease {
+            eventually("it is armed", armed, |state| *state == Some("armed".into()));
+        }
         let rival = Router::running(&lab, 2, patient(200));
         rival.reaches(State::Backup, 1);
         let capture = Capture::start(&lab, 3, "arp[6:2] = 2 or proto 112");
@@ -48,7 +52,8 @@ impl Scene {
         // More than three intervals late, whenever its last advertisement left.
         capture.sees(5, &["10.66.0.2 > 224.0.0.18"]);
         let both = || ANSWERS.map(|answer| capture.with(&[answer]).len());
-        eventually("the stopped host answers too", both, |[one, other]| *one > 5 && *other > 5);
+        let silenced = fences.nftables_lease;
+        eventually("they answer", both, |[one, other]| (silenced || *one > 5) && *other > 5);
         let went_on = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
         tree.iter().for_each(|process| kill(*process, Signal::SIGCONT).expect("goes on"));
         Self { agent, rival, capture, _asker: asker, went_on, lab }
@@ -66,10 +71,10 @@ impl Scene {
     }
 }
 
-#[test]
-fn an_agent_that_was_stopped_lets_go_before_it_says_anything_and_records_why() {
-    let scene = Scene::play(FenceSettings { self_check: true, ..FenceSettings::NONE });
-    let lapsed = ["backup", "self_check"].map(|word| Some(word.to_owned()));
+/// Lets go of everything as soon as it goes on, and says that this fence made it.
+fn lets_go(fence: &str, fences: FenceSettings) {
+    let scene = Scene::play(fences);
+    let lapsed = ["backup", fence].map(|word| Some(word.to_owned()));
     eventually("it has let go", || scene.member(), |member| *member == lapsed);
     eventually("the address is gone", || scene.lab.has(1, VIP), |has| !has);
     let heard = scene.since("10.66.0.2 > 224.0.0.18").len();
@@ -81,7 +86,23 @@ fn an_agent_that_was_stopped_lets_go_before_it_says_anything_and_records_why() {
     println!("two hosts answered for {answered:?} after it went on");
     assert!(answered < Duration::from_secs(1), "{answered:?}");
     assert_eq!(scene.rival.transitions().len(), 2, "nothing else has happened to the other one");
-    assert_eq!(scene.agent.status().pointer("/fences/self_check/acted"), Some(&1.into()));
+    let acted = format!("/fences/{fence}/acted");
+    assert_eq!(scene.agent.status().pointer(&acted), Some(&1.into()));
+}
+
+#[test]
+fn an_agent_that_was_stopped_lets_go_before_it_says_anything_and_records_why() {
+    lets_go("self_check", FenceSettings { self_check: true, ..FenceSettings::NONE });
+}
+
+#[test]
+fn so_does_one_that_the_kernel_had_silenced_meanwhile() {
+    for self_check in [true, false] {
+        lets_go(
+            "nftables_lease",
+            FenceSettings { nftables_lease: true, self_check, ..FenceSettings::NONE },
+        );
+    }
 }
 
 #[test]

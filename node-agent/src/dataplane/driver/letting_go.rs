@@ -3,7 +3,7 @@
 //! The kernel went on answering for the addresses meanwhile, and others may have taken over. So they go first: before
 //! packets are taken, before anything is said. Then the groups listen, as after a start.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use api_types::transition::{State, TransitionReason};
@@ -40,32 +40,48 @@ impl Driver {
     /// Begins to let go of whatever is overdue, or no longer there, and names it.
     pub(super) fn let_go_of_overdue(&mut self) -> BTreeSet<GroupHandle> {
         let now = clock::boottime();
-        let overdue: BTreeSet<_> = match self.parts.fencing.wanted().self_check {
-            true => self.instances.overdue(now).into_iter().collect(),
-            false => BTreeSet::new(),
-        };
-        let mut late = overdue.clone();
-        let mut expired = BTreeSet::new();
-        for (group, out) in self.leases.run_out(std::time::Instant::now()) {
-            if self.instances.get(group).is_none_or(|group| group.state() != State::Active) {
-                continue;
-            }
-            // Who may or may not have lost the addresses, and is overdue, says what it knows.
-            if out == RunOut::Surely || !overdue.contains(&group) {
-                late.remove(&group);
-                expired.insert(group);
-            }
-        }
+        let fenced = self.fenced(now);
+        let by = |fence| fenced.iter().filter(move |(_, by)| **by == fence).map(|(group, _)| *group);
+        let [late, silenced, expired]: [BTreeSet<_>; 3] = [
+            by(TransitionReason::SelfCheck).collect(),
+            by(TransitionReason::NftablesLease).collect(),
+            by(TransitionReason::AddressLease).collect(),
+        ];
         if !late.is_empty() {
             self.parts.fencing.note_self_check(late.len());
             self.lapse(&late, TransitionReason::SelfCheck, now);
+        }
+        if !silenced.is_empty() {
+            self.parts.leases.note_silenced(silenced.len());
+            self.lapse(&silenced, TransitionReason::NftablesLease, now);
         }
         if !expired.is_empty() {
             self.parts.fencing.note_address_lease(expired.len());
             self.lapse(&expired, TransitionReason::AddressLease, now);
         }
-        late.append(&mut expired);
-        late
+        fenced.into_keys().collect()
+    }
+
+    /// The groups that must go, each with the fence that acted first of those it knows of.
+    fn fenced(&mut self, now: Instant) -> BTreeMap<GroupHandle, TransitionReason> {
+        let mut fenced = BTreeMap::new();
+        for handle in self.instances.overdue(now) {
+            let silenced = |group| self.parts.leases.has_silenced(group, now);
+            if self.instances.get(handle).is_some_and(silenced) {
+                fenced.insert(handle, TransitionReason::NftablesLease);
+            } else if self.parts.fencing.wanted().self_check {
+                fenced.insert(handle, TransitionReason::SelfCheck);
+            }
+        }
+        for (handle, out) in self.leases.run_out(std::time::Instant::now()) {
+            let is_active =
+                self.instances.get(handle).is_some_and(|group| group.state() == State::Active);
+            // Who may or may not have lost the addresses, and is overdue, says what it knows.
+            if is_active && (out == RunOut::Surely || !fenced.contains_key(&handle)) {
+                fenced.insert(handle, TransitionReason::AddressLease);
+            }
+        }
+        fenced
     }
 
     fn lapse(&mut self, groups: &BTreeSet<GroupHandle>, reason: TransitionReason, now: Instant) {

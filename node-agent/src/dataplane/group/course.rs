@@ -275,8 +275,8 @@ impl Group {
 
     /// Lets go without a word and listens, for this reason: another may answer for the addresses by now.
     pub(in super::super) fn lapse(&mut self, reason: TransitionReason, now: Instant, effects: &mut Effects) {
-        let is_self_check = reason == TransitionReason::SelfCheck;
-        self.lets_go(if is_self_check { LetGoReason::SelfCheck } else { LetGoReason::Fault });
+        let has_lost_them = reason == TransitionReason::AddressLease;
+        self.lets_go(if has_lost_them { LetGoReason::Fault } else { LetGoReason::SelfCheck });
         if let Some(instance) = &mut self.instance {
             instance.lapse(now);
         }
