@@ -135,8 +135,8 @@ impl SharedMemory {
         self.header(5).load(Ordering::Acquire) != 0
     }
 
-    /// Says that the dataplane of the worker `process` has ended and left everything as it was, for another to go on
-    /// with at once, while its process still has things to do.
+    /// Says that the dataplane of the worker `process` has ended and left everything as it was, for another
+    /// to go on with at once, while its process still has things to do.
     pub(crate) fn hand_over(&self, process: u32) {
         self.header(11).store(process.into(), Ordering::Release);
     }

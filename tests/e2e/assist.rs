@@ -1,5 +1,5 @@
-//! A holder loses its LAN, and says so over the management network: another one holds at once. When nobody can be
-//! told, the timers of VRRP hold as if there were no server.
+//! A holder loses its LAN, and says so over the management network: another one holds at once. When nobody
+//! can be told, the timers of VRRP hold as if there were no server.
 
 use std::time::Duration;
 
@@ -7,8 +7,8 @@ use anyhow::{Context, Result, ensure};
 use api_types::transition::{Transition, TransitionReason};
 use e2e::{BOUND, Lab, Moment, Move, Node, Served, VIP, VRID, eventually};
 
-/// Far more than the 20 ms that it takes, and less than any timer at this interval: the last advertisement may be
-/// a second old.
+/// Far more than the 20 ms that it takes, and less than any timer at this interval: the last advertisement
+/// may be a second old.
 const AT_ONCE: Duration = Duration::from_secs(2);
 const INTERVAL: Duration = Duration::from_secs(1);
 /// How long a loss of carrier must last at this interval.
@@ -16,7 +16,8 @@ const CARRIER_DELAY: Duration = Duration::from_millis(200);
 /// What a busy machine may add to a timer.
 const LATE: Duration = Duration::from_secs(1);
 
-/// From the last advertisement of the holder to the first one of who waits with this priority (RFC 9568 §6.1).
+/// From the last advertisement of the holder to the first one of who waits with this priority (RFC 9568
+/// §6.1).
 fn active_down(priority: u32) -> Duration {
     INTERVAL * 3 + INTERVAL * (256 - priority) / 256
 }

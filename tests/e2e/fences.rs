@@ -26,8 +26,8 @@ const FIELDS: [&str; 12] = [
 /// Each group is a run.
 const GROUPS: u64 = 6;
 
-/// Runs these scenarios once in one MAC mode over one family. The interval leaves a successor that waits for its
-/// timer dark for longer than the loose bounds allow.
+/// Runs these scenarios once in one MAC mode over one family. The interval leaves a successor that waits for
+/// its timer dark for longer than the loose bounds allow.
 fn judge(mac_mode: &str, family: &str, scenarios: &[&str]) -> Result<()> {
     let keep = std::env::temp_dir().join(format!("baton-fences-{mac_mode}-{}", std::process::id()));
     let groups = GROUPS.to_string();

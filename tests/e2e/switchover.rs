@@ -1,4 +1,5 @@
-//! An operator moves the address of a group to a node: at once, without a lost packet, until that is taken back.
+//! An operator moves the address of a group to a node: at once, without a lost packet, until that is taken
+//! back.
 
 use std::time::Duration;
 
@@ -147,8 +148,8 @@ fn a_node_that_does_not_take_over_is_told_to_let_it_be_and_no_client_notices() -
         let heard = site.capture.adverts_from(VRID, n2.host.lan, begun);
         ensure!(heard.is_empty(), "somebody heard it: {heard:?}");
 
-        // It hangs from now on, and its session does not tell. Once it wakes, it may read that it was told before
-        // it reads that this was taken back, and give back what it took.
+        // It hangs from now on, and its session does not tell. Once it wakes, it may read that it was told
+        // before it reads that this was taken back, and give back what it took.
         n2.signal_all(Signal::SIGSTOP);
         ask(&served, "n2")?;
         let record = becomes(&served, SwitchoverState::Failed, |_| true)?;

@@ -1,4 +1,5 @@
-//! A cell of the campaign: one scenario at one interval in one MAC mode over IPv4 or IPv6, and what came of it.
+//! A cell of the campaign: one scenario at one interval in one MAC mode over IPv4 or IPv6, and what came of
+//! it.
 
 use std::fs;
 use std::path::{Path, PathBuf};

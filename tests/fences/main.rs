@@ -1,8 +1,8 @@
 //! `make fences`: every way in which addresses move or must not, judged by a client and an observer.
 //!
-//! A campaign consists of cells (scenario, interval, MAC mode, family). Each finished cell is kept, so that a campaign
-//! that was interrupted, or ran out of time, goes on where it ended; a cell that was judged on other sources is
-//! judged again.
+//! A campaign consists of cells (scenario, interval, MAC mode, family). Each finished cell is kept, so that a
+//! campaign that was interrupted, or ran out of time, goes on where it ended; a cell that was judged on other
+//! sources is judged again.
 
 mod bench;
 mod cell;

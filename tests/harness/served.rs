@@ -1,7 +1,7 @@
 //! A group whose addresses a client uses.
 //!
-//! Where it advertises once a second, no timer moves an address in less than three seconds from one advertisement to
-//! the next holder's: what moves within one second of a fault was told to.
+//! Where it advertises once a second, no timer moves an address in less than three seconds from one
+//! advertisement to the next holder's: what moves within one second of a fault was told to.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -47,8 +47,8 @@ pub struct Move {
 }
 
 impl<'lab> Served<'lab> {
-    /// Starts a node for each member, with a service on it, and waits until the first one holds and all others
-    /// are ready. The group advertises every 100 ms.
+    /// Starts a node for each member, with a service on it, and waits until the first one holds and all
+    /// others are ready. The group advertises every 100 ms.
     ///
     /// # Errors
     /// When something does not come up; says what.
@@ -102,8 +102,8 @@ impl<'lab> Served<'lab> {
         Ok(prober)
     }
 
-    /// Moves the address to node `to` by `act`, which answers from when on it is to move; waits until the node
-    /// alone holds it and serves the client.
+    /// Moves the address to node `to` by `act`, which answers from when on it is to move; waits until the
+    /// node alone holds it and serves the client.
     ///
     /// # Errors
     /// When it does not come there.

@@ -20,12 +20,13 @@ pub enum Action {
     Concede(AdvertisementInterval),
     /// Tell the LAN where the addresses are now: gratuitous ARP, or unsolicited neighbour advertisements.
     Announce,
-    /// A successor holds the addresses too: announce them no more, and let nothing else speak in their name or from the
-    /// virtual router's MAC address, or neighbours and switches turn back here. What follows is to be heard only after
-    /// that: it may have the successor teach the switch anew.
+    /// A successor holds the addresses too: announce them no more, and let nothing else speak in their name
+    /// or from the virtual router's MAC address, or neighbours and switches turn back here. What follows is
+    /// to be heard only after that: it may have the successor teach the switch anew.
     Hush,
-    /// A better router holds the addresses: [`Release`](Self::Release) them once what is on its way here has been
-    /// answered, in some milliseconds. A [`Hold`](Self::Hold) or a [`Release`](Self::Release) before then counts at once.
+    /// A better router holds the addresses: [`Release`](Self::Release) them once what is on its way here has
+    /// been answered, in some milliseconds. A [`Hold`](Self::Hold) or a [`Release`](Self::Release) before
+    /// then counts at once.
     HandOver,
     /// Hold the addresses no longer, and stop announcing them. An owner's stay: they are the interface's own.
     Release,

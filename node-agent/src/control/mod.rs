@@ -158,7 +158,8 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     let findings = Findings::default();
     let mut stored_since = None;
     if let Some(process) = predecessor {
-        // Everything that the dataplane needs is on its way to it. The journal is the other's until that has ended.
+        // Everything that the dataplane needs is on its way to it. The journal is the other's until that has
+        // ended.
         tokio::select! {
             newer = succeed(process, read.as_ref(), config.state_dir.clone()) => stored_since = newer,
             _ = end.clone() => {}
@@ -285,7 +286,8 @@ fn read_state(state_dir: &Path) -> Result<StateOnDisk, ControlError> {
     Ok(StateOnDisk { store, restored, spoken: SpokenChecksumsFile::load(state_dir) })
 }
 
-/// Has the worker before hand over, and waits until it has ended. What it has stored since its state was read, if it has.
+/// Has the worker before hand over, and waits until it has ended. What it has stored since its state was
+/// read, if it has.
 async fn succeed(process: u32, read: Option<&Label>, state_dir: PathBuf) -> Option<Assignment> {
     if let Err(error) = succession::succeed(process).await {
         tracing::debug!(%error, "the worker before has ended already");

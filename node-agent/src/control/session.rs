@@ -4,6 +4,8 @@
 //! it is kept, at the moment when it can be sent. One batch of transitions is on its way at a time. A server
 //! that is silent for [`DEAD`], or does not take what is sent to it for as long, is taken for dead.
 
+mod let_go;
+
 use std::time::Duration;
 
 use api_types::assist::{self, Assist, LetGo};
@@ -189,7 +191,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
 
         loop {
             // Ahead of all else: others wait for it, and it is worth less with every millisecond.
-            let waiting = let_go.as_mut().map(waiting_let_go).unwrap_or_default();
+            let waiting = let_go.as_mut().map(let_go::waiting).unwrap_or_default();
             if !waiting.is_empty() {
                 self.say_let_go(waiting).await?;
             }
@@ -198,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 received = self.receive() => if let Some(text) = received? {
                     self.handle(&text).await?;
                 },
-                groups = next_let_go(&mut let_go) => self.say_let_go(groups).await?,
+                groups = let_go::next(&mut let_go) => self.say_let_go(groups).await?,
                 answer = answers.recv() => match answer {
                     Ok(answer) if answer.origin.as_ref() == Some(&self.origin) => {
                         self.send(&message_of(answer.outcome)).await?;
@@ -352,37 +354,6 @@ fn check_sequence(acknowledged: &Acknowledged) -> Result<(), SessionError> {
     match i64::try_from(acknowledged.sequence) {
         Ok(_) => Ok(()),
         Err(_) => Err(SessionError::NoSuchSequence(acknowledged.sequence)),
-    }
-}
-
-/// What was let go of next; never returns while the server does not pass it on.
-async fn next_let_go(let_go: &mut Option<broadcast::Receiver<Vec<LetGo>>>) -> Vec<LetGo> {
-    if let Some(let_go) = let_go {
-        loop {
-            match let_go.recv().await {
-                Ok(mut groups) => {
-                    groups.extend(waiting_let_go(let_go));
-                    return groups;
-                }
-                Err(broadcast::error::RecvError::Lagged(_)) => {}
-                Err(broadcast::error::RecvError::Closed) => break,
-            }
-        }
-    }
-    std::future::pending().await
-}
-
-/// What was let go of already: each group says so by itself, and the server takes only so many messages.
-fn waiting_let_go(let_go: &mut broadcast::Receiver<Vec<LetGo>>) -> Vec<LetGo> {
-    let mut waiting = Vec::new();
-    loop {
-        match let_go.try_recv() {
-            Ok(groups) => waiting.extend(groups),
-            Err(broadcast::error::TryRecvError::Lagged(_)) => {}
-            Err(broadcast::error::TryRecvError::Empty | broadcast::error::TryRecvError::Closed) => {
-                return waiting;
-            }
-        }
     }
 }
 

@@ -145,7 +145,8 @@ impl Leases {
         }
     }
 
-    /// Whether the kernel no longer answers for the group, since none of its advertisements has left for too long.
+    /// Whether the kernel no longer answers for the group, since none of its advertisements has left for too
+    /// long.
     pub(super) fn has_silenced(&self, group: &Group, now: Instant) -> bool {
         let ended = |key| self.ends.get(&key).is_some_and(|end| *end < now);
         plan::key(group).is_some_and(|key| self.has(key) && ended(key))

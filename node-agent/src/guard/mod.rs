@@ -2,11 +2,12 @@
 //! time.
 //!
 //! # When
-//! A worker dies, or hangs: its dataplane, which says every 20 ms that it is alive while groups hold addresses, says
-//! so no longer ([`watch`]). One that hangs is killed first, so that it cannot wake up and go on. Then:
-//! - The first death is answered by another worker, which adopts what is bound; nothing moves. Until it has, or
-//!   for a second, the guard advertises in the groups' names ([`stand_in`]). If no worker has adopted shortly before a
-//!   Backup would then take over, it is killed too and the groups that are late are fenced.
+//! A worker dies, or hangs: its dataplane, which says every 20 ms that it is alive while groups hold
+//! addresses, says so no longer ([`watch`]). One that hangs is killed first, so that it cannot wake up and go
+//! on. Then:
+//! - The first death is answered by another worker, which adopts what is bound; nothing moves. Until it has,
+//!   or for a second, the guard advertises in the groups' names ([`stand_in`]). If no worker has adopted
+//!   shortly before a Backup would then take over, it is killed too and the groups that are late are fenced.
 //! - A worker that hands over to the next is spoken for just so.
 //! - A second death within 10 s, or the end of the agent, fences every group that holds anything.
 //!

@@ -98,10 +98,7 @@ fn an_agent_that_was_stopped_lets_go_before_it_says_anything_and_records_why() {
 #[test]
 fn so_does_one_that_the_kernel_had_silenced_meanwhile() {
     for self_check in [true, false] {
-        lets_go(
-            "nftables_lease",
-            FenceSettings { nftables_lease: true, self_check, ..FenceSettings::NONE },
-        );
+        lets_go("nftables_lease", FenceSettings { nftables_lease: true, self_check, ..FenceSettings::NONE });
     }
 }
 

@@ -21,6 +21,7 @@
 //! again the other yields to it, and it has nothing to report, for to itself it has been Active all along. That is a move
 //! back, and the transition of the one that yields shows it.
 
+mod addresses;
 mod cause;
 mod gap;
 mod timeline;
@@ -29,7 +30,6 @@ mod timeline;
 mod tests;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 
 use api_types::Timestamp;
 use api_types::failover::{FailoverCause, GapMethod};
@@ -37,6 +37,7 @@ use api_types::transition::{State, TransitionReason, TransitionRecord};
 use uuid::Uuid;
 use vrrp::{Claim, Priority};
 
+pub use addresses::{Addresses, Router};
 use cause::{Answers, cause_of_leaving, cause_of_takeover};
 use timeline::{Heard, Moment};
 
@@ -51,50 +52,6 @@ pub struct Recorded {
     pub node: String,
     /// What it reported.
     pub record: TransitionRecord,
-}
-
-/// A router that may hold the addresses of a group.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Router {
-    /// A node, by its id.
-    Node(Uuid),
-    /// An external member, by its name; or a router that is no member, by its address.
-    External(String),
-}
-
-/// Who advertises from which address, in one group.
-#[derive(Debug, Clone, Default)]
-pub struct Addresses {
-    /// Those that came first count first.
-    routers: HashMap<IpAddr, Vec<Router>>,
-    names: HashMap<Uuid, String>,
-}
-
-impl Addresses {
-    /// Says that the node advertises, or has advertised, from this address. Who is added first counts first.
-    pub fn add_node(&mut self, address: IpAddr, id: Uuid, name: &str) {
-        self.routers.entry(address).or_default().push(Router::Node(id));
-        self.names.entry(id).or_insert_with(|| name.to_owned());
-    }
-
-    /// Says that the external member advertises from this address. It goes before nodes.
-    pub fn add_external(&mut self, address: IpAddr, name: &str) {
-        self.routers.entry(address).or_default().insert(0, Router::External(name.to_owned()));
-    }
-
-    /// The name of whom a node hears from this address, if that is known.
-    #[must_use]
-    pub fn name_heard_by(&self, node: Uuid, address: IpAddr) -> Option<&str> {
-        match self.heard_by(node, address)? {
-            Router::Node(id) => self.names.get(id).map(String::as_str),
-            Router::External(name) => Some(name),
-        }
-    }
-
-    /// Whom a node hears from this address: nobody hears itself.
-    fn heard_by(&self, node: Uuid, address: IpAddr) -> Option<&Router> {
-        self.routers.get(&address)?.iter().find(|router| **router != Router::Node(node))
-    }
 }
 
 /// What makes a move known.
@@ -431,7 +388,7 @@ impl<'a> Walk<'a> {
             Router::External(name) => name.clone(),
             Router::Node(id) => {
                 let named = self.names.get(id).copied();
-                let named = named.or_else(|| self.addresses.names.get(id).map(String::as_str));
+                let named = named.or_else(|| self.addresses.name_of(*id));
                 named.map_or_else(|| id.to_string(), str::to_owned)
             }
         }

@@ -191,8 +191,8 @@ async fn undo(app: &App, caller: &Caller, path: &NameOrId, id: Uuid) -> Result<S
     Ok(after)
 }
 
-/// Finds the conditions of the group anew, once its members are on their way: the addresses do not wait for it. What
-/// fails here is made up for at the next report of a member, and no failure of the request.
+/// Finds the conditions of the group anew, once its members are on their way: the addresses do not wait for
+/// it. What fails here is made up for at the next report of a member, and no failure of the request.
 async fn judge(app: &App, group: &Named) {
     let judged = async {
         let mut tx = app.db.begin().await?;

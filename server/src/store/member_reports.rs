@@ -77,8 +77,8 @@ async fn news(
     Ok(reports.iter().filter(is_news).map(|report| report.group_id).collect())
 }
 
-/// Writes all of them at once: a node may have a thousand, and somebody may wait for the database meanwhile. Returns
-/// the groups that are there.
+/// Writes all of them at once: a node may have a thousand, and somebody may wait for the database meanwhile.
+/// Returns the groups that are there.
 async fn write(
     conn: &mut PgConnection,
     node: Uuid,

@@ -53,7 +53,8 @@ fn switchovers_of(group: &str) -> String {
     format!("groups/{group}/switchovers")
 }
 
-/// Until the server has heard from `n2` that it hears the holder: a switchover to one that does not is refused.
+/// Until the server has heard from `n2` that it hears the holder: a switchover to one that does not is
+/// refused.
 fn wait_until_ready(bench: &Bench<'_>) -> Result<()> {
     for group in &bench.groups {
         eventually(&format!("{} has a member that is ready", group.name()), BOUND, || {

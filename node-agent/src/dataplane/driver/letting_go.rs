@@ -74,8 +74,7 @@ impl Driver {
             }
         }
         for (handle, out) in self.leases.run_out(std::time::Instant::now()) {
-            let is_active =
-                self.instances.get(handle).is_some_and(|group| group.state() == State::Active);
+            let is_active = self.instances.get(handle).is_some_and(|group| group.state() == State::Active);
             // Who may or may not have lost the addresses, and is overdue, says what it knows.
             if is_active && (out == RunOut::Surely || !fenced.contains_key(&handle)) {
                 fenced.insert(handle, TransitionReason::AddressLease);
