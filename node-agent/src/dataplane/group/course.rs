@@ -240,6 +240,7 @@ impl Group {
             instance.fault();
         }
         self.drain(now, effects);
+        self.say_let_go(effects);
         if let Some(fault) = &self.fault {
             self.become_state(State::Fault, fault.reason(), now);
         }

@@ -1,5 +1,6 @@
-//! A group that had to let go of its addresses and could not say so on the LAN says it by way of the server, once they
-//! are gone. What it names is the running number of its last advertisement, so that whoever hears late does nothing.
+//! A group that had to let go of its addresses and could not say so on the LAN says it by way of the server, once
+//! nobody can reach them here. What it names is the running number of its last advertisement, so that whoever hears
+//! late does nothing.
 
 use api_types::assist::{LetGo, LetGoReason};
 use vrrp::{Instant, Role};
@@ -15,7 +16,7 @@ pub(super) struct Numbering {
     pub(super) next: u16,
     /// The number of the last one that left; `None` while none has, or where the kernel numbers packets.
     last: Option<u16>,
-    /// What is to be said as soon as nothing is bound any longer.
+    /// What is to be said as soon as nobody can reach the addresses here.
     pending: Option<LetGo>,
 }
 
@@ -60,9 +61,11 @@ impl Group {
         }
     }
 
-    /// Nothing is bound any longer, or was before: now it may be said.
+    /// What is pending is said if nobody can reach the addresses here: nothing is bound any longer, or the link is lost.
+    /// The kernel may take longer than a Backup's timer to remove addresses while it looks after links.
     pub(super) fn say_let_go(&mut self, effects: &mut Effects) {
-        if !self.is_bound() && !self.wants_addresses() {
+        let is_cut_off = self.numbering.pending.is_some_and(|let_go| is_of_link(let_go.reason));
+        if (is_cut_off || !self.is_bound()) && !self.wants_addresses() {
             effects.let_go.extend(self.numbering.pending.take());
         }
     }
@@ -75,11 +78,15 @@ impl Group {
     /// A fault keeps it from taking part. For a while after its end it lets others keep what they took over.
     pub(super) fn note_fault(&mut self, fault: &Fault, now: Instant) {
         let Some(reason) = reason(fault) else { return };
-        if self.instance.is_some() && matches!(reason, LetGoReason::LinkDown | LetGoReason::CarrierLost) {
+        if self.instance.is_some() && is_of_link(reason) {
             self.flaps.lost(now);
         }
         self.lets_go(reason);
     }
+}
+
+const fn is_of_link(reason: LetGoReason) -> bool {
+    matches!(reason, LetGoReason::LinkDown | LetGoReason::CarrierLost)
 }
 
 /// Why a fault makes a group let go without a word on the LAN.
