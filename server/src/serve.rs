@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::RustlsConfig;
 use hyper_util::rt::TokioTimer;
 use thiserror::Error;
@@ -94,7 +95,8 @@ async fn serve(
 
     let mut server = axum_server::from_tcp_rustls(listener, tls.clone())
         .map_err(ServeError::Serve)?
-        .map(|acceptor| acceptor.handshake_timeout(HANDSHAKE_LIMIT))
+        // What an agent is told shall not wait until it has acknowledged what it was told before.
+        .map(|acceptor| acceptor.handshake_timeout(HANDSHAKE_LIMIT).acceptor(NoDelayAcceptor::new()))
         .handle(handle.clone());
     let http = server.http_builder();
     http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_LIMIT);

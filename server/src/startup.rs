@@ -135,7 +135,7 @@ pub async fn prepare(
 ) -> Result<(App, Certificate), StartupError> {
     database::migrate(&database.owner).await?;
     database::check_app(&database.app).await?;
-    let db = database::pool(database.app.clone(), config.database.max_connections);
+    let db = database::pool(database.app.clone(), config.database.max_connections).await?;
     let seal = Arc::new(SealKey::load_or_create(&config.state_dir.join("server.key"))?);
     let signing_keys = Arc::new(SigningKeys::new(Arc::clone(&seal)));
     let now = clock.now();

@@ -14,6 +14,7 @@ use super::routes::Routes;
 use crate::app::App;
 use crate::auth::{Access, Permission};
 use crate::store::audit_events::{self, Filter};
+use crate::store::database;
 
 /// The routes of the audit log.
 #[must_use]
@@ -36,7 +37,7 @@ async fn list_audit_events(
     Query(query): Query<HistoryQuery<i64>>,
 ) -> Result<Json<Page<AuditEvent>>, Problem> {
     let HistoryQuery { page, of } = query;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = database::begin_filtered(&app.db).await?;
     let filter = Filter { group: of.group.clone(), node: of.node.clone() };
     let rows = audit_events::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
     if rows.is_empty() {

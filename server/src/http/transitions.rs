@@ -14,6 +14,7 @@ use super::query::{NoQuery, Query};
 use super::routes::Routes;
 use crate::app::App;
 use crate::auth::{Access, Permission};
+use crate::store::database;
 use crate::store::transitions::{self, Filter};
 
 /// The routes of transitions.
@@ -37,7 +38,7 @@ async fn list_transitions(
     Query(query): Query<HistoryQuery<Uuid>>,
 ) -> Result<Json<Page<Transition>>, Problem> {
     let HistoryQuery { page, of } = query;
-    let mut conn = app.db.acquire().await?;
+    let mut conn = database::begin_filtered(&app.db).await?;
     let filter = Filter { group: of.group.clone(), node: of.node.clone() };
     let rows = transitions::list(&mut conn, &filter, page.after.map(Recorded::key), page.rows()).await?;
     if rows.is_empty() {

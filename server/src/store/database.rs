@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, Transaction};
 use thiserror::Error;
 
 /// The migrations that this server was built with.
@@ -18,6 +18,14 @@ pub static MIGRATOR: Migrator = sqlx::migrate!("../migrations");
 pub const APP_ROLE: &str = "baton_app";
 
 const TAKE_ON_ROLE: &str = "SET ROLE baton_app";
+
+/// Planned anew, a statement that looks at a group and its members costs several times what it does.
+const PLANNED_ONCE: &str = "SET plan_cache_mode = force_generic_plan";
+const PLANNED_EACH_TIME: &str = "SET LOCAL plan_cache_mode = force_custom_plan";
+
+/// How many connections are kept ready: what two agents report at once, what is looked at regularly, and two
+/// requests. To make one takes as long as to move an address.
+const READY_CONNECTIONS: u32 = 8;
 
 /// How long a request waits for a connection before it is answered with 503.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -71,20 +79,38 @@ pub async fn check_app(app: &PgConnectOptions) -> Result<(), PrepareError> {
     Ok(())
 }
 
-/// The pool that requests are served from. Connections are made when they are needed.
-#[must_use]
-pub fn pool(app: PgConnectOptions, max_connections: u32) -> PgPool {
+/// The pool that requests are served from. Some connections are there from the beginning, the others are made
+/// when they are needed.
+///
+/// # Errors
+/// [`PrepareError::ConnectApp`] when the first ones cannot be made.
+pub async fn pool(app: PgConnectOptions, max_connections: u32) -> Result<PgPool, PrepareError> {
     PgPoolOptions::new()
         .max_connections(max_connections)
+        .min_connections(max_connections.min(READY_CONNECTIONS))
         .acquire_timeout(ACQUIRE_TIMEOUT)
         .after_connect(|conn, _| {
             Box::pin(async move {
                 sqlx::query(TAKE_ON_ROLE).execute(&mut *conn).await?;
-                sqlx::query("SET statement_timeout = '10s'").execute(conn).await?;
+                sqlx::query("SET statement_timeout = '10s'").execute(&mut *conn).await?;
+                sqlx::query(PLANNED_ONCE).execute(conn).await?;
                 Ok(())
             })
         })
-        .connect_lazy_with(app)
+        .connect_with(app)
+        .await
+        .map_err(PrepareError::ConnectApp)
+}
+
+/// Begins to read a history with filters. Histories are long, and which index serves depends on the filters
+/// that are given, so such a statement is planned for its values; all others are planned once per connection.
+///
+/// # Errors
+/// The error of the database.
+pub async fn begin_filtered(db: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    let mut tx = db.begin().await?;
+    sqlx::query(PLANNED_EACH_TIME).execute(&mut *tx).await?;
+    Ok(tx)
 }
 
 /// Whether the database answers; the migrations were applied before the first request was taken.

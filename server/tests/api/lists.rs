@@ -165,3 +165,36 @@ async fn a_method_that_a_resource_does_not_have_is_answered_with_those_it_has() 
         );
     }
 }
+
+#[tokio::test]
+async fn a_filtered_history_is_planned_for_its_filters_and_all_else_once_per_connection() {
+    let api = TestApp::with_a_segment_and_two_nodes().await;
+    for kind in ["failovers", "transitions", "audit-events"] {
+        api.get(&format!("/api/v1/{kind}?node=lb1")).await.is(200);
+    }
+    let db = &api.app.db;
+    let mut connections = Vec::new();
+    for _ in 0..db.size() {
+        connections.push(db.acquire().await.unwrap());
+    }
+    let (mut of_histories, mut of_others) = ((0, 0), 0);
+    for connection in &mut connections {
+        let planned: Vec<(bool, i64, i64)> = sqlx::query_as(
+            "SELECT statement LIKE '%(recorded_at, id) <%', generic_plans, custom_plans
+             FROM pg_prepared_statements
+             WHERE statement LIKE '%$1%' AND statement NOT LIKE '%pg_prepared_statements%'",
+        )
+        .fetch_all(&mut **connection)
+        .await
+        .unwrap();
+        for (is_history, generic, custom) in planned {
+            if is_history {
+                of_histories = (of_histories.0 + generic, of_histories.1 + custom);
+            } else {
+                of_others += generic;
+            }
+        }
+    }
+    assert_eq!(of_histories, (0, 3), "without and with values");
+    assert!(of_others > 0);
+}
