@@ -27,10 +27,12 @@
 //! `conf/default`.
 
 mod removal;
+mod unheard;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
@@ -118,12 +120,14 @@ pub(super) trait LinkSwitch: Send + Sync {
 pub(super) struct NetlinkLinks {
     netlink: Netlink,
     background: Background,
+    /// Those that may speak by now and on which the kernel may have asked before.
+    unheard: Arc<Mutex<BTreeSet<u32>>>,
 }
 
 impl NetlinkLinks {
     /// Connects to the kernel. Needs a tokio runtime, which then also carries the connection.
     pub(super) fn connect(background: Background) -> io::Result<Self> {
-        Ok(Self { netlink: Netlink::connect()?, background })
+        Ok(Self { netlink: Netlink::connect()?, background, unheard: Arc::default() })
     }
 
     /// Makes macvlans as they must be and leaves them DOWN; those that an earlier attempt has left unfinished
@@ -173,6 +177,23 @@ impl NetlinkLinks {
         })
     }
 
+    /// Has the kernel ask again for what it asked in vain, in the background: the advertisements go first.
+    fn ask_again(&self, ifindex: u32) {
+        let all = Arc::clone(&self.unheard);
+        all.lock().unwrap_or_else(PoisonError::into_inner).insert(ifindex);
+        let _begun = self.background.run(move || {
+            let macvlans = std::mem::take(&mut *all.lock().unwrap_or_else(PoisonError::into_inner));
+            if macvlans.is_empty() {
+                return;
+            }
+            // Without this it asks again by itself, later.
+            let _later = on_own_connection(|netlink| async move {
+                let asked = unheard::ask_again(&netlink, &macvlans).await;
+                asked.map_err(refused("ask for neighbours again"))
+            });
+        });
+    }
+
     fn in_background<F>(
         &self,
         step: String,
@@ -202,6 +223,7 @@ impl LinkSwitch for NetlinkLinks {
     fn unmute(&self, ifindex: u32) -> BoxFuture<'_, Result<(), LinkError>> {
         Box::pin(async move {
             let opened = link_outlet::open(&self.netlink, ifindex).await;
+            self.ask_again(ifindex);
             opened.map_err(refused("let the macvlan speak"))
         })
     }
