@@ -6,8 +6,8 @@
 //!
 //! Both sides pass over messages of a kind that they do not know. A side says none that the other one cannot
 //! read: what each can do beyond the first version stands in [`Hello::capabilities`] and
-//! [`Welcome::capabilities`], in the words of [`crate::boost::CAPABILITY`], [`crate::assist::CAPABILITY`] and
-//! [`DRAIN_CAPABILITY`].
+//! [`Welcome::capabilities`], in the words of [`crate::boost::CAPABILITY`], [`crate::assist::CAPABILITY`],
+//! [`crate::fast_start::CAPABILITY`] and [`DRAIN_CAPABILITY`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -21,6 +21,7 @@ use crate::assist::{Assist, RelayedAssist};
 use crate::boost::Boost;
 use crate::convergence::Convergence;
 use crate::counters::{GroupCounters, InterfaceCounters};
+use crate::fast_start::FastStart;
 use crate::fences::Fences;
 use crate::group::Checksum;
 use crate::node::{Interface, RejectionReason};
@@ -204,6 +205,8 @@ pub enum ServerMessage {
     },
     /// Another member has let go of addresses. Only to an agent that knows it.
     Assist(RelayedAssist),
+    /// The node may begin to hold the addresses of a new group at once. Only to an agent that knows it.
+    FastStart(FastStart),
 }
 
 /// The answer to `hello`.

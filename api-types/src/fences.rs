@@ -35,6 +35,7 @@ pub struct FenceStatus {
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub detail: Option<String>,
     /// How often it took a group's addresses away, since the worker started; the guard: since the agent did.
+    /// The first worker of an agent counts what the kernel did to the one before, if all of that was killed.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub acted: u64,
     /// How often it did so to a group whose agent was alive and held the addresses rightly.

@@ -22,6 +22,7 @@ pub mod counters;
 pub mod drain;
 pub mod enrolment;
 pub mod failover;
+pub mod fast_start;
 pub mod fences;
 pub mod group;
 pub mod manifest;

@@ -79,14 +79,19 @@ pub enum TransitionReason {
     /// Active → Backup: the agent found that it had been kept from running, and let go at once.
     SelfCheck,
     /// Active → Backup: the agent found that the kernel had let the addresses expire, since nobody refreshed
-    /// them.
+    /// them. Active → Initialize: all processes of the agent had died, and its next start found so. The time
+    /// is that of the start.
     AddressLease,
     /// Active → Backup: the kernel had stopped answering for the addresses, since no advertisement left.
+    /// Active → Initialize: all processes of the agent had died, and its next start found so, and the
+    /// addresses still bound. The time is that of the start.
     NftablesLease,
     /// Backup → Active: the addresses were moved here on request. Active → Backup: they were moved away.
     Switchover,
     /// Backup → Active: the agent of the active member had let go, and told so by way of the server.
     Assist,
+    /// Backup → Active: the group is new, no member has heard anybody, and nobody answered for the addresses.
+    FastStart,
     /// The member takes no part, since its node is drained.
     Drained,
 }
@@ -116,6 +121,7 @@ impl TransitionReason {
             Self::NftablesLease => "nftables_lease",
             Self::Switchover => "switchover",
             Self::Assist => "assist",
+            Self::FastStart => "fast_start",
             Self::Drained => "drained",
         }
     }

@@ -3,7 +3,7 @@
 //! Control sends [`Command`]s, the dataplane sends [`Report`]s; both through bounded channels that neither half
 //! ever waits on. `agent.rs` is the only file that knows both halves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -38,6 +38,16 @@ pub enum Command {
     Boosts(Vec<Boost>),
     /// Another node has let go of these groups. Advisory: what does not fit what was heard is passed over.
     Assist(Vec<LetGo>),
+    /// This member may begin to hold the addresses of a new group at once. Advisory: whoever hears anybody,
+    /// or finds that somebody answers for them, waits as usual.
+    FastStart {
+        /// The group.
+        group_id: Uuid,
+        /// Its generation.
+        generation: i64,
+        /// Until when, in nanoseconds of `CLOCK_BOOTTIME`.
+        until_boottime_ns: u64,
+    },
     /// Resign from every group, release what is bound, then answer [`Report::Stopped`].
     Stop,
     /// End soon, leave everything as it is, then answer [`Report::Stopped`]: another worker goes on with it.
@@ -69,6 +79,9 @@ pub struct SpokenChecksums(pub BTreeMap<Uuid, BTreeMap<IpAddr, Checksum>>);
 /// What the dataplane tells control.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Report {
+    /// What an earlier life of the agent has left. From the first worker of an agent alone, and before
+    /// anything else that is about groups.
+    Found(Found),
     /// The groups of this revision run.
     Applied(Revision),
     /// The revision was refused whole; what ran before runs on. While no other revision comes the dataplane tries
@@ -92,6 +105,30 @@ pub enum Report {
     Notice(String),
     /// Everything is resigned and released; the dataplane thread ends.
     Stopped,
+}
+
+/// What an earlier life of the agent has left in the kernel, before anything of it is changed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Found {
+    /// When it was looked at, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub at_boottime_ns: u64,
+    /// The interfaces that there are.
+    pub interfaces: BTreeSet<String>,
+    /// The addresses with this agent's mark, each with the interface, be it through a macvlan.
+    pub bound: BTreeSet<(String, IpAddr)>,
+    /// The virtual routers that the kernel has silenced because no advertisement of them left.
+    pub silenced: BTreeSet<FoundRouter>,
+}
+
+/// A virtual router of this host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FoundRouter {
+    /// Its interface.
+    pub interface: String,
+    /// Its address family.
+    pub family: Family,
+    /// Its VRID.
+    pub vrid: Vrid,
 }
 
 /// A transition as the dataplane saw it. Control gives it a sequence and wall-clock time.

@@ -15,6 +15,7 @@
 
 mod attention;
 mod child;
+mod deafness;
 mod replacing;
 pub(crate) mod upgrade;
 
@@ -234,6 +235,10 @@ impl Watch<'_> {
             End::Died(status) => status,
             End::PutDown(Verdict::Hangs, status) => {
                 tracing::error!("the worker's dataplane hung and was killed");
+                status
+            }
+            End::PutDown(Verdict::Deaf, status) => {
+                tracing::error!("the worker's control half hung, so it could not stop, and was killed");
                 status
             }
             End::PutDown(Verdict::TooLate, _) => {

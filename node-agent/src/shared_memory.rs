@@ -22,13 +22,15 @@
 //! | 9 | state of the guard | fenced at |
 //! | 10 | groups fenced | released by the guard at |
 //! | 11 | the worker that has handed over | running number of the last advertisement sent |
-//! | 12 | | sequence of the boost |
-//! | 13, 14 | | its switchover |
+//! | 12 | workers that have died | sequence of the boost |
+//! | 13 | the worker that was told to stop | its switchover |
+//! | 14 | | the same |
 //! | 15, 16 | | where advertisements come from |
 //! | 16 to 31 | why the guard is not armed | |
 //!
 //! Times are nanoseconds of `CLOCK_BOOTTIME`.
 
+mod farewell;
 pub(crate) mod fence_plan;
 pub(crate) mod guard_state;
 pub(crate) mod plan_store;
@@ -123,32 +125,6 @@ impl SharedMemory {
 
     pub(crate) fn count_worker_start(&self) {
         self.header(4).fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Says that the worker was told to stop and has released everything: all that is left for it is to end.
-    pub(crate) fn finish(&self) {
-        self.header(5).store(1, Ordering::Release);
-    }
-
-    /// Whether the worker has said so.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.header(5).load(Ordering::Acquire) != 0
-    }
-
-    /// Says that the dataplane of the worker `process` has ended and left everything as it was, for another
-    /// to go on with at once, while its process still has things to do.
-    pub(crate) fn hand_over(&self, process: u32) {
-        self.header(11).store(process.into(), Ordering::Release);
-    }
-
-    /// Nobody was told to hand over yet.
-    pub(crate) fn forget_handover(&self) {
-        self.header(11).store(0, Ordering::Release);
-    }
-
-    /// Whether that worker has said so.
-    pub(crate) fn has_handed_over(&self, process: u32) -> bool {
-        self.header(11).load(Ordering::Acquire) == u64::from(process)
     }
 
     /// Says that the dataplane thread was alive at `now`.

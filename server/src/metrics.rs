@@ -47,6 +47,7 @@ fn describe() {
         "Sessions of agents that ended, by reason"
     );
     metrics::describe_counter!("baton_desired_pushes_total", "Desired states sent to agents");
+    metrics::describe_counter!("baton_fast_starts_total", "New groups that were told to begin at once");
     metrics::describe_counter!("baton_transitions_total", "Transitions recorded");
     metrics::describe_counter!("baton_failovers_total", "Failovers joined, by cause");
     metrics::describe_counter!("baton_switchovers_total", "Switchovers that came into each state");

@@ -73,6 +73,8 @@ pub enum Reason {
     Switchover,
     /// Backup → Active: the Active router has [let go](crate::Instance::handle_assist) and could not say so on the LAN.
     Assist,
+    /// Backup → Active: the caller had it [begin at once](crate::Instance::begin_at_once).
+    FastStart,
     /// Active → Backup: a rival of higher priority, or of equal priority and higher address, was heard.
     HigherPriorityHeard,
     /// Active → Backup: the router was kept from running for so long that another may have taken over.

@@ -53,6 +53,12 @@ impl Candidate {
     pub(crate) fn is_mirrored_by(self, rival: Priority, sender: IpAddr) -> bool {
         (rival, sender) == (self.priority, self.address)
     }
+
+    /// Whether a router that says this may only be conceding to us, who said `before` a moment ago. An equal one may
+    /// claim what we have been told to give back, so that it is believed.
+    pub(crate) fn may_be_conceded_to(before: Priority, rival: Priority) -> bool {
+        rival < before
+    }
 }
 
 #[cfg(test)]
@@ -91,6 +97,13 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn only_whom_we_outranked_before_may_be_conceding_to_us() {
+        let before = Priority::new(200).unwrap();
+        let may = |rival| Candidate::may_be_conceded_to(before, Priority::new(rival).unwrap());
+        assert_eq!([1, 199, 200, 201, 255].map(may), [true, true, false, false, false]);
     }
 
     #[test]

@@ -12,7 +12,8 @@
 //! A router that yields to a better one says once more what its own priority is, and the winner's interval, so that
 //! the winner learns of the rival it had and announces the addresses again, and whoever obeys the loser meanwhile goes
 //! on waiting for the winner; then it releases. A router that is stopped resigns and goes on
-//! holding until it hears a successor, so that there is no instant without a holder.
+//! holding until it hears a successor, so that there is no instant without a holder. Who has just lowered its own
+//! priority does not take what a loser says once more for the claim of a better router (`lowered.rs`).
 //!
 //! # Announcing
 //! Whoever heard a rival cannot know whom the neighbours heard last. So a holder announces again when it hears a
@@ -21,15 +22,19 @@
 //!
 //! # Beside the protocol
 //! A router can be told to take over now ([`Instance::boost`]), and that the Active router has let go
-//! ([`Instance::handle_assist`]). Neither is needed: without them the rules of the RFC hold.
+//! ([`Instance::handle_assist`]), or that nobody ever held the addresses ([`Instance::begin_at_once`]). None
+//! of them is needed: without them the rules of the RFC hold.
 
 mod assist;
 mod backoff;
 mod boost;
+mod fast_start;
 mod lapse;
+mod lowered;
 mod state;
 mod status;
 mod steps;
+mod succession;
 #[cfg(test)]
 mod tests;
 
@@ -201,6 +206,7 @@ impl Instance {
                 if self.config.refresh() != old.refresh() && tenure.announce_at.is_none_or(|at| at > now) {
                     tenure.announce_at = self.config.refresh().map(|refresh| now + refresh);
                 }
+                tenure.changes_priority(old.priority(), &self.config, now);
                 if self.config.interval() > old.interval() {
                     tenure.keep_pace(old.interval());
                 }
@@ -248,7 +254,7 @@ impl Instance {
         match (&mut self.state, claim) {
             (State::Initialize, _) => {}
 
-            (State::Backup(wait), Claim::Resigns) => wait.cut_short(now),
+            (State::Backup(wait), Claim::Resigns) => wait.cut_short(source, now),
             (State::Backup(wait), Claim::Holds(rival)) if us.waits_behind(rival) => {
                 *wait = Wait::behind(source, interval, now);
             }
@@ -266,8 +272,12 @@ impl Instance {
             (State::TakingOver(_), Claim::Holds(_) | Claim::Resigns) => {}
 
             (State::Active(_), Claim::Resigns) => self.reassert(claim, now),
-            (State::Active(_), Claim::Holds(rival)) if us.yields_to(rival, source) => {
-                self.yield_to(source, interval, now);
+            (State::Active(tenure), Claim::Holds(rival)) if us.yields_to(rival, source) => {
+                if tenure.may_be_conceded_to(rival, now) {
+                    self.reassert(claim, now);
+                } else {
+                    self.yield_to(source, interval, now);
+                }
             }
             // Two routers with one address: an answer would be answered, for ever.
             (State::Active(_), Claim::Holds(rival)) if us.is_mirrored_by(rival, source) => {}

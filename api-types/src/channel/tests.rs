@@ -2,6 +2,7 @@ use vrrp::BoostedPriority;
 
 use super::*;
 use crate::assist::{LetGo, LetGoReason};
+use crate::fast_start::FastStart;
 
 #[test]
 fn an_older_agent_reports_no_details_and_is_understood() {
@@ -27,7 +28,7 @@ fn a_newer_agent_may_say_more_than_this_server_knows() {
 }
 
 #[test]
-fn boosts_and_assists_read_as_they_were_written() {
+fn boosts_assists_and_fast_starts_read_as_they_were_written() {
     let let_go = LetGo {
         group_id: Uuid::from_u128(2),
         source: "fe80::1".parse().unwrap(),
@@ -49,7 +50,15 @@ fn boosts_and_assists_read_as_they_were_written() {
         priority: BoostedPriority::new(254).unwrap(),
     };
     let none = ServerMessage::Boosts { boosts: Vec::new() };
-    for message in [ServerMessage::Assist(relayed), ServerMessage::Boosts { boosts: vec![boost] }, none] {
+    let start = ServerMessage::FastStart(FastStart {
+        group_id: Uuid::from_u128(2),
+        generation: 3,
+        boot_id: Uuid::from_u128(1),
+        valid_ms: 1_000,
+    });
+    for message in
+        [ServerMessage::Assist(relayed), ServerMessage::Boosts { boosts: vec![boost] }, none, start]
+    {
         let text = serde_json::to_string(&message).unwrap();
         assert_eq!(serde_json::from_str::<ServerMessage>(&text).unwrap(), message, "{text}");
     }

@@ -4,26 +4,29 @@
 //! start and from the session later; a state goes to the dataplane only if it is newer than what runs, one at
 //! a time, and the newest waits its turn. Newer than what another origin said is anything: a node that was
 //! enrolled anew is counted from the beginning. What the dataplane accepted is handed on to be stored, and
-//! transitions to the journal. Boosts and assists pass through; neither is ever stored.
+//! transitions to the journal. Boosts, assists and fast starts pass through; none is ever stored.
 
 use std::time::Duration;
 
 use api_types::assist::LetGo;
 use api_types::boost::Boost;
-use api_types::channel::Revision;
+use api_types::channel::{DesiredGroup, Revision};
+use api_types::fast_start::FastStart;
 use api_types::node::{Rejection, RejectionReason};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 
+use super::aftermath::Aftermath;
 use super::boosts::Boosts;
 use super::desired_state::{Assignment, Label};
+use super::fast_starts::FastStarts;
 use super::findings::Findings;
 use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
 use super::untold::Untold;
-use crate::messages::{Command, Ending, Report};
+use crate::messages::{Command, Ending, Found, ObservedTransition, Report};
 
 /// How often a command is offered again to a dataplane whose channel was full.
 const OFFER_AGAIN: Duration = Duration::from_millis(20);
@@ -51,6 +54,8 @@ pub(crate) enum Order {
     Boosts(Vec<Boost>),
     /// Another node has let go of these.
     Assist(Vec<LetGo>),
+    /// The node may begin to hold the addresses of a new group at once.
+    FastStart { told: FastStart, came_boottime_ns: u64 },
 }
 
 /// The dataplane ended without having been told to stop.
@@ -66,12 +71,17 @@ pub(crate) struct Conductor {
     pub(crate) boosts: Boosts,
     /// Whether the dataplane knows them.
     pub(crate) boosts_told: bool,
+    pub(crate) fast_starts: FastStarts,
     pub(crate) answers: broadcast::Sender<Answer>,
     /// What this node has let go of, for whoever can tell the others now.
     pub(crate) let_go: broadcast::Sender<Vec<LetGo>>,
     /// What nobody could be told of yet.
     pub(crate) untold: Untold,
     pub(crate) journal: Journal,
+    /// Whether the kernel is to remove addresses that nobody refreshes.
+    pub(crate) address_lease: bool,
+    /// What ran when the state was stored that this run started from.
+    pub(crate) ran_before: Vec<DesiredGroup>,
     pub(crate) findings: Findings,
     pub(crate) overview: watch::Sender<Overview>,
     /// The state that runs, to be stored.
@@ -232,6 +242,11 @@ impl Conductor {
                 // It is worth nothing once a dataplane that is busy has found the time.
                 send(&self.commands, Command::Assist(let_go));
             }
+            Order::FastStart { told, came_boottime_ns } => {
+                if let Some(command) = self.fast_starts.take(told, came_boottime_ns) {
+                    send(&self.commands, command);
+                }
+            }
         }
     }
 
@@ -278,16 +293,9 @@ impl Conductor {
                 }
                 self.answer(origin, Outcome::Rejected(Rejection { revision, reasons }));
             }
+            Report::Found(found) => self.begin(found),
             Report::Transition(transition) => {
-                tracing::info!(
-                    group = transition.group,
-                    from = transition.from.as_str(),
-                    to = transition.to.as_str(),
-                    reason = transition.reason.as_str(),
-                    priority = transition.priority.get(),
-                    interface = transition.interface,
-                    "transition"
-                );
+                log(&transition);
                 self.overview.send_modify(|overview| overview.count(&transition));
                 self.journal.append(transition);
             }
@@ -310,6 +318,18 @@ impl Conductor {
             Report::Notice(text) => tracing::warn!("{text}"),
             Report::Stopped => {}
         }
+    }
+
+    /// What the agent before could not tell comes first.
+    fn begin(&mut self, found: Found) {
+        let aftermath = Aftermath { groups: std::mem::take(&mut self.ran_before), found };
+        let overview = self.overview.clone();
+        self.journal.begin(self.address_lease, move |unfinished| {
+            let deeds = aftermath.of(&unfinished);
+            deeds.transitions.iter().for_each(log);
+            overview.send_modify(|overview| overview.count_deeds(&deeds));
+            deeds.transitions
+        });
     }
 
     fn applied(&mut self, revision: Revision) {
@@ -341,6 +361,18 @@ impl Conductor {
         // Without a session nobody listens; the next `hello` says what runs.
         let _ = self.answers.send(Answer { origin, outcome });
     }
+}
+
+fn log(transition: &ObservedTransition) {
+    tracing::info!(
+        group = transition.group,
+        from = transition.from.as_str(),
+        to = transition.to.as_str(),
+        reason = transition.reason.as_str(),
+        priority = transition.priority.get(),
+        interface = transition.interface,
+        "transition"
+    );
 }
 
 /// Whether the dataplane has the command; a closed channel is noticed where reports are read.

@@ -12,6 +12,7 @@
 //! server can change what runs, but nothing that runs depends on one. Every channel is bounded, and what the
 //! conductor must do for the dataplane never waits behind what a disk or a server does not do.
 
+mod aftermath;
 mod backoff;
 mod boosts;
 mod clock;
@@ -22,6 +23,7 @@ mod dial;
 mod durable_file;
 pub mod enrolment;
 mod error_chain;
+mod fast_starts;
 mod findings;
 pub mod identity;
 pub mod join_token;
@@ -55,6 +57,7 @@ use self::boosts::Boosts;
 use self::conductor::{Conductor, Course, DataplaneGone};
 use self::desired_state::{Assignment, DesiredStateStore, Label};
 use self::error_chain::chain;
+use self::fast_starts::FastStarts;
 use self::findings::Findings;
 use self::identity::Identity;
 use self::journal::Journal;
@@ -154,6 +157,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         let _sent = commands.try_send(Command::Remember(spoken.spoken().clone()));
     }
     let read = restored.as_ref().map(Assignment::label);
+    let ran_before = restored.as_ref().map(|restored| restored.state.groups.clone()).unwrap_or_default();
     let course = Course::restored(restored, &commands);
     let findings = Findings::default();
     let mut stored_since = None;
@@ -166,6 +170,9 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         }
     }
     let journal = Journal::open(&config.state_dir.join("journal"), boot_id).map_err(ControlError::Journal)?;
+    if worker_starts > 1 {
+        journal.go_on(config.fences.address_lease);
+    }
 
     let (overview, _) = watch::channel(Overview { desired: course.newest(), ..Overview::default() });
     let (to_store, stored) = watch::channel(None);
@@ -201,11 +208,14 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         offers,
         orders,
         boosts: Boosts::new(boot_id),
+        fast_starts: FastStarts::new(boot_id),
         boosts_told: true,
         answers,
         let_go,
         untold: Untold::default(),
         journal: journal.clone(),
+        address_lease: config.fences.address_lease,
+        ran_before,
         findings: findings.clone(),
         overview: overview.clone(),
         to_store,

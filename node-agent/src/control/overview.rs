@@ -8,12 +8,14 @@ use api_types::agent_status::{
     GroupCounters, JournalStatus, LocalGroupStatus, LocalStatus, RealtimeStatus, ServerLink,
 };
 use api_types::channel::{AgentStatus, GroupReport, Revision};
+use api_types::fences::Fences;
 use api_types::group::Checksum;
 use api_types::node::Rejection;
 use api_types::transition::{State, TransitionReason};
 use uuid::Uuid;
 use vrrp::{Family, Vrid};
 
+use super::aftermath::Deeds;
 use super::clock;
 use super::details::{self, Dropping};
 use super::identity::Origin;
@@ -51,6 +53,9 @@ pub(crate) struct Overview {
     /// Whether the dataplane has said how it stands.
     pub(crate) snapshot_seen: bool,
     pub(crate) transitions: BTreeMap<TransitionKind, u64>,
+    /// What the kernel's fences did to the agent before, which this one found out.
+    pub(crate) silenced_before: u64,
+    pub(crate) removed_before: u64,
     /// What each group has been dropping.
     pub(crate) dropping: Dropping,
     /// What the last transition of each group was, by the id of the group.
@@ -77,17 +82,31 @@ pub(crate) struct TransitionKind {
     pub(crate) reason: TransitionReason,
 }
 
-impl Overview {
-    pub(crate) fn count(&mut self, transition: &ObservedTransition) {
-        let kind = TransitionKind {
+impl TransitionKind {
+    fn of(transition: &ObservedTransition) -> Self {
+        Self {
             group: transition.group.clone(),
             vrid: transition.vrid,
             interface: transition.interface.clone(),
             family: transition.family,
             to: transition.to,
             reason: transition.reason,
-        };
-        *self.transitions.entry(kind).or_default() += 1;
+        }
+    }
+}
+
+impl Overview {
+    /// Takes note of what the kernel's fences did to the agent before.
+    pub(crate) fn count_deeds(&mut self, deeds: &Deeds) {
+        for transition in &deeds.transitions {
+            *self.transitions.entry(TransitionKind::of(transition)).or_default() += 1;
+        }
+        (self.silenced_before, self.removed_before) = (deeds.silenced, deeds.removed);
+        add_deeds(&mut self.snapshot.fences, deeds.silenced, deeds.removed);
+    }
+
+    pub(crate) fn count(&mut self, transition: &ObservedTransition) {
+        *self.transitions.entry(TransitionKind::of(transition)).or_default() += 1;
 
         let before = self.last.get(&transition.group_id).and_then(|last| last.failover);
         let failover = failover_of(transition).or(before);
@@ -102,6 +121,7 @@ impl Overview {
         self.last.retain(|group, _| runs.contains(group));
         self.dropping.compare(&self.snapshot.groups, &snapshot.groups, clock::boottime_ns());
         self.snapshot = snapshot;
+        add_deeds(&mut self.snapshot.fences, self.silenced_before, self.removed_before);
         self.snapshot_seen = true;
     }
 
@@ -200,6 +220,11 @@ impl Overview {
             dropped_packets_by_interface: by_interface,
         }
     }
+}
+
+fn add_deeds(fences: &mut Fences, silenced: u64, removed: u64) {
+    fences.nftables_lease.acted += silenced;
+    fences.address_lease.acted += removed;
 }
 
 fn failover_of(transition: &ObservedTransition) -> Option<Duration> {

@@ -4,27 +4,28 @@
 //! it is kept, at the moment when it can be sent. One batch of transitions is on its way at a time. A server
 //! that is silent for [`DEAD`], or does not take what is sent to it for as long, is taken for dead.
 
+mod error;
 mod let_go;
 
 use std::time::Duration;
 
 use api_types::assist::{self, Assist, LetGo};
-use api_types::boost;
 use api_types::channel::{
     Acknowledged, AgentMessage, DRAIN_CAPABILITY, Hello, MAX_MESSAGE_OCTETS, ServerMessage, Welcome,
 };
-use api_types::convergence;
 use api_types::node::{Rejection, RejectionReason};
+use api_types::{boost, convergence, fast_start};
 use futures_util::{SinkExt, StreamExt};
-use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval_at};
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::{self, Message};
 use uuid::Uuid;
 
+use self::error::SessionError;
+use super::clock::boottime_ns;
 use super::conductor::{Answer, Order, Outcome};
 use super::desired_state::Assignment;
 use super::findings::Findings;
@@ -47,36 +48,8 @@ const CHECK: Duration = Duration::from_secs(1);
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// What this agent can do beyond the first version of the channel.
-const CAPABILITIES: [&str; 3] = [boost::CAPABILITY, assist::CAPABILITY, DRAIN_CAPABILITY];
-
-/// Why a session ended.
-#[derive(Debug, Error)]
-pub(crate) enum SessionError {
-    #[error("the server closed the session{0}")]
-    Closed(String),
-    #[error("the connection failed")]
-    Connection(#[source] Box<tungstenite::Error>),
-    #[error("the server has been silent for {} s", DEAD.as_secs())]
-    Silent,
-    #[error("the server has not acknowledged transitions for {} s", COMMIT.as_secs())]
-    Unacknowledged,
-    #[error("the server's first message was not a welcome")]
-    NoWelcome,
-    #[error("the server acknowledges transitions {0} again and again without taking them")]
-    NoProgress(String),
-    #[error("the server acknowledges sequence {0}, which no transition can have")]
-    NoSuchSequence(u64),
-    #[error("the server's message makes no sense")]
-    Message(#[source] serde_json::Error),
-    #[error("the agent is stopping")]
-    Stopping,
-}
-
-impl From<tungstenite::Error> for SessionError {
-    fn from(error: tungstenite::Error) -> Self {
-        Self::Connection(Box::new(error))
-    }
-}
+const CAPABILITIES: [&str; 4] =
+    [boost::CAPABILITY, assist::CAPABILITY, DRAIN_CAPABILITY, fast_start::CAPABILITY];
 
 /// What a session needs from the rest of control.
 #[derive(Clone)]
@@ -155,7 +128,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
                 ServerMessage::DesiredState(_)
                 | ServerMessage::Ack(_)
                 | ServerMessage::Boosts { .. }
-                | ServerMessage::Assist(_) => Err(SessionError::NoWelcome),
+                | ServerMessage::Assist(_)
+                | ServerMessage::FastStart(_) => Err(SessionError::NoWelcome),
             };
         }
     }
@@ -255,6 +229,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<S> {
             Heard::Message(ServerMessage::Assist(relayed)) => {
                 tracing::info!(node = %relayed.node, groups = relayed.groups.len(), "a node has let go");
                 self.order(Order::Assist(relayed.groups)).await
+            }
+            Heard::Message(ServerMessage::FastStart(told)) => {
+                self.order(Order::FastStart { told, came_boottime_ns: boottime_ns() }).await
             }
             Heard::Unreadable { revision, error } => {
                 tracing::error!(%revision, %error, "desired state cannot be read");

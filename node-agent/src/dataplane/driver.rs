@@ -5,12 +5,14 @@
 //! take a heard router for a dead one. After that advertisements leave in one batch before anything else is done;
 //! addresses and announcements follow, and reports come last.
 
+mod beginning;
 mod desired;
 mod kernel;
 mod leases;
 mod letting_go;
 mod probing;
 mod sending;
+mod taking;
 mod upkeep;
 mod waking;
 
@@ -43,9 +45,9 @@ use super::lease::Leases;
 use super::link_monitor::LinkMonitor;
 use super::outbox::Outbox;
 use super::probe::Probes;
-use super::receive::{self, Dropped};
 use super::slots::Slots;
 use super::snapshot;
+use super::stillness::Stillness;
 use super::transmit::Saying;
 use super::virtual_links::VirtualLinks;
 use crate::messages::{Command, Ending, Report, Snapshot};
@@ -55,8 +57,6 @@ use crate::sys::packet_receiver::PacketReceiver;
 use crate::sys::packet_sender::PacketSender;
 use crate::sys::timer::BoottimeTimer;
 
-/// How many packets one turn takes before it looks at the clock again.
-const PACKETS_PER_TURN: usize = 1024;
 /// As long as the largest frame without jumbo frames; a longer packet is no advertisement that this agent takes.
 const BUFFER_OCTETS: usize = 2048;
 /// After how many turns that took as many packets everything has been taken that came before the first of them:
@@ -99,6 +99,7 @@ pub(super) struct Driver {
     /// What is to be said once nothing else can be.
     conceding: BTreeMap<GroupHandle, Saying>,
     joined: BTreeSet<(u32, Family)>,
+    stillness: Stillness,
     drops: Drops,
     refused: Option<Refused>,
     interfaces_changed: bool,
@@ -132,6 +133,7 @@ impl Driver {
             effects: Effects::default(),
             conceding: BTreeMap::new(),
             joined: BTreeSet::new(),
+            stillness: Stillness::default(),
             drops: Drops::default(),
             refused: None,
             interfaces_changed: false,
@@ -178,6 +180,7 @@ impl Driver {
 
     /// Whether nothing was left bound that should not be when it ended.
     async fn drive(&mut self) -> io::Result<bool> {
+        self.listen();
         loop {
             self.turn()?;
             if self.hand_over_by.is_some_and(|by| self.is_at_rest() || by <= clock::boottime()) {
@@ -242,7 +245,7 @@ impl Driver {
         }
         self.carry_out(now);
         self.beat();
-        self.probe(now);
+        self.probe(now)?;
         self.tell(now);
         if std::mem::take(&mut self.upkeep_due) {
             self.keep_up();
@@ -253,47 +256,6 @@ impl Driver {
     /// Says that the dataplane is alive; more than once in a turn, which may be long.
     fn beat(&mut self) {
         self.parts.slots.beat(clock::boottime());
-    }
-
-    fn take_packets(&mut self) -> io::Result<()> {
-        for _ in 0..PACKETS_PER_TURN {
-            let Some(packet) = self.parts.receiver.receive(&mut self.buffer)? else {
-                self.turns_behind = 0;
-                return Ok(());
-            };
-            let octets = &self.buffer[..packet.length];
-            let family = packet.family;
-            let ifindex = self.parts.monitor.interfaces().physical(packet.ifindex);
-            let demands_of = |vrid| self.instances.demands(ifindex, family, vrid);
-            let now = clock::boottime();
-            let dropped = match receive::advertisement(family, octets, demands_of) {
-                Ok(advertisement) => {
-                    let about = (Some(advertisement.source), Some(advertisement.vrid));
-                    let heard = self.instances.hear(
-                        ifindex,
-                        &advertisement,
-                        receive::number(family, octets),
-                        now,
-                        &mut self.effects,
-                    );
-                    self.check_new_holders(packet.mac);
-                    heard.err().map(|cause| (cause, about))
-                }
-                Err(Dropped { cause, vrid, source }) => {
-                    if let Some(vrid) = vrid {
-                        self.instances.count_dropped(ifindex, family, vrid, cause);
-                    }
-                    Some((cause, (source, vrid)))
-                }
-            };
-            if let Some((cause, about)) = dropped
-                && let Some(text) = self.drops.count(ifindex, cause, about, now)
-            {
-                self.parts.outbox.notice(format!("{}: {text}", self.interface(ifindex)));
-            }
-        }
-        self.turns_behind = self.turns_behind.saturating_add(1);
-        Ok(())
     }
 
     /// Says what has happened to whoever is to know.

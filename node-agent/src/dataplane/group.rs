@@ -4,6 +4,7 @@
 
 mod course;
 mod effects;
+mod fast_start;
 mod holder;
 mod let_go;
 mod outside;
@@ -192,6 +193,7 @@ impl Group {
         self.counters.advertisement_rcvd += 1;
         if advertisement.claim == Claim::Resigns {
             self.counters.priority_zero_pkts_rcvd += 1;
+            self.succeed_who_resigned(advertisement.source, now);
         }
         self.drain(now, effects);
         self.try_to_boost_again(now, effects);

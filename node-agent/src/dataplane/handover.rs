@@ -37,9 +37,10 @@ pub(super) enum Legacy {
 }
 
 impl Predecessor {
-    /// Reads what there is to adopt at `now`.
-    pub(super) fn read(memory: &Arc<SharedMemory>, now: Instant) -> Self {
-        let held = memory.slots().filter(|(_, slot)| is_adoptable(slot, now));
+    /// Reads what there is to adopt. The guard may advertise at any moment until that: what it writes is not
+    /// to seem of the future, so the time is asked for after each look.
+    pub(super) fn read(memory: &Arc<SharedMemory>, now: impl Fn() -> Instant) -> Self {
+        let held = memory.slots().filter(|(_, slot)| is_adoptable(slot, now()));
         let fenced = memory.slots().filter(|(_, slot)| slot.fenced.is_some());
         Self {
             held: held.map(|(index, _)| index).collect(),
@@ -60,8 +61,14 @@ impl Predecessor {
         self.adopt_until().is_some_and(|until| until <= now)
     }
 
-    /// What is left of a group, told once. What was fenced is told however late it is asked for.
-    pub(super) fn claim(&mut self, desired: &DesiredGroup, ifindex: u32, now: Instant) -> Option<Legacy> {
+    /// What is left of a group, told once. What was fenced is told however late it is asked for. The time is
+    /// asked for as by [`Predecessor::read`].
+    pub(super) fn claim(
+        &mut self,
+        desired: &DesiredGroup,
+        ifindex: u32,
+        now: impl Fn() -> Instant,
+    ) -> Option<Legacy> {
         let is_it = |slot: &Slot| {
             let key = slot.key;
             key.group_id == desired.id
@@ -76,7 +83,7 @@ impl Predecessor {
         let (place, slot) =
             self.held.iter().enumerate().find_map(|(place, index)| Some((place, slot(index)?)))?;
         self.held.swap_remove(place);
-        is_adoptable(&slot, now).then(|| Legacy::Adopted(slot, self.boost(&slot)))
+        is_adoptable(&slot, now()).then(|| Legacy::Adopted(slot, self.boost(&slot)))
     }
 
     /// It was made for this boot of the agent: no other one has this memory.
@@ -148,21 +155,21 @@ mod tests {
     fn what_was_active_is_adopted_until_a_backup_may_have_moved() {
         let memory = memory(Role::Active, true);
         let just_in_time = at(Duration::from_millis(299));
-        let mut predecessor = Predecessor::read(&memory, just_in_time);
+        let mut predecessor = Predecessor::read(&memory, || just_in_time);
         assert_eq!(predecessor.adopt_until(), Some(at(Duration::from_millis(300))));
-        let claimed = predecessor.claim(&desired(240), 3, just_in_time);
+        let claimed = predecessor.claim(&desired(240), 3, || just_in_time);
         let Some(Legacy::Adopted(slot, None)) = claimed else { panic!("{claimed:?}") };
         assert_eq!(slot.last_sent, Instant::from_origin(SENT));
 
         let too_late = at(Duration::from_millis(300));
-        assert_eq!(Predecessor::read(&memory, too_late).claim(&desired(240), 3, too_late), None);
+        assert_eq!(Predecessor::read(&memory, || too_late).claim(&desired(240), 3, || too_late), None);
     }
 
     #[test]
     fn nothing_else_is_adopted() {
         let now = at(Duration::from_millis(1));
         let claim = |memory: &Arc<SharedMemory>, desired: &DesiredGroup, ifindex| {
-            Predecessor::read(memory, now).claim(desired, ifindex, now)
+            Predecessor::read(memory, || now).claim(desired, ifindex, || now)
         };
         let active = memory(Role::Active, true);
         assert_eq!(claim(&memory(Role::Backup, false), &desired(240), 3), None, "it was not Active");
@@ -181,24 +188,45 @@ mod tests {
             if released {
                 memory.mark_released(0, now);
             }
-            let mut predecessor = Predecessor::read(&memory, now);
+            let mut predecessor = Predecessor::read(&memory, || now);
             assert!(predecessor.is_overdue(now) && predecessor.give_up(), "nothing is waited for");
-            let claimed = predecessor.claim(&desired(240), 3, now);
+            let claimed = predecessor.claim(&desired(240), 3, || now);
             assert!(matches!(claimed, Some(Legacy::Fenced(slot)) if slot.fenced.is_some()), "{claimed:?}");
-            assert_eq!(predecessor.claim(&desired(240), 3, now), None);
+            assert_eq!(predecessor.claim(&desired(240), 3, || now), None);
         }
     }
 
     #[test]
     fn what_the_guard_advertises_meanwhile_counts() {
         let memory = memory(Role::Active, true);
-        let mut predecessor = Predecessor::read(&memory, at(Duration::from_millis(50)));
+        let mut predecessor = Predecessor::read(&memory, || at(Duration::from_millis(50)));
         memory.mark_sent(0, at(Duration::from_millis(400)), Some(7));
         let now = at(Duration::from_millis(699));
         assert_eq!(predecessor.adopt_until(), Some(at(Duration::from_millis(700))));
-        let claimed = predecessor.claim(&desired(240), 3, now);
+        let claimed = predecessor.claim(&desired(240), 3, || now);
         let Some(Legacy::Adopted(slot, None)) = claimed else { panic!("{claimed:?}") };
         assert_eq!((slot.last_sent, slot.number), (at(Duration::from_millis(400)), Some(7)));
+    }
+
+    #[test]
+    fn what_the_guard_advertises_in_the_moment_of_the_claim_is_not_of_the_future() {
+        let memory = memory(Role::Active, true);
+        let interrupted = || {
+            memory.mark_sent(0, at(Duration::from_millis(51)), Some(7));
+            at(Duration::from_millis(50))
+        };
+        let mut predecessor = Predecessor::read(&memory, interrupted);
+        let claimed = predecessor.claim(&desired(240), 3, || at(Duration::from_millis(52)));
+        assert!(matches!(claimed, Some(Legacy::Adopted(..))), "{claimed:?}");
+
+        let mut predecessor = Predecessor::read(&memory, || at(Duration::from_millis(52)));
+        memory.mark_sent(0, at(Duration::from_millis(90)), Some(8));
+        let interrupted = || {
+            memory.mark_sent(0, at(Duration::from_millis(101)), Some(9));
+            at(Duration::from_millis(100))
+        };
+        let claimed = predecessor.claim(&desired(240), 3, interrupted);
+        assert!(matches!(claimed, Some(Legacy::Adopted(..))), "{claimed:?}");
     }
 
     #[test]
@@ -211,15 +239,15 @@ mod tests {
             Slot { interval: Duration::from_nanos(u64::MAX), ..written },
         ] {
             memory.write(index, &damaged);
-            let mut predecessor = Predecessor::read(&memory, now);
+            let mut predecessor = Predecessor::read(&memory, || now);
             assert!(predecessor.is_overdue(now), "nothing is waited for");
-            assert_eq!(predecessor.claim(&desired(240), 3, now), None);
+            assert_eq!(predecessor.claim(&desired(240), 3, || now), None);
         }
     }
 
     #[test]
     fn the_wait_for_control_ends_once() {
-        let mut predecessor = Predecessor::read(&memory(Role::Active, true), at(Duration::ZERO));
+        let mut predecessor = Predecessor::read(&memory(Role::Active, true), || at(Duration::ZERO));
         assert!(!predecessor.is_overdue(at(Duration::from_millis(299))));
         assert!(predecessor.is_overdue(at(Duration::from_millis(300))));
         assert!(predecessor.give_up());

@@ -67,7 +67,38 @@ pub(super) fn arp_settings(interface: &str) -> ArpSettings {
     ArpSettings { ignore: read("arp_ignore"), announce: read("arp_announce") }
 }
 
+/// How many frames the interface has received (`proc_pid_net(5)`, `dev`), as the network namespace of this
+/// thread has it.
+pub(super) fn frames_received(interface: &str) -> Option<u64> {
+    frames_in(&std::fs::read_to_string("/proc/thread-self/net/dev").ok()?, interface)
+}
+
+fn frames_in(table: &str, interface: &str) -> Option<u64> {
+    let (_, counters) = table
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.trim_start() == interface)?;
+    // Octets come first.
+    counters.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
 fn read_setting(interface: &str, setting: &str) -> Option<u32> {
     let path = format!("/proc/sys/net/ipv4/conf/{interface}/{setting}");
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_read_from_the_line_of_the_interface() {
+        let table = "Inter-|   Receive                                                |  Transmit\n \
+                     face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs\n    \
+                     lo:  123       4    0    0    0     0          0         0      123       4    0\n  \
+                     eth0:1848   22    0    0    0     0          0         0     4930      49    0\n";
+        assert_eq!((frames_in(table, "eth0"), frames_in(table, "lo")), (Some(22), Some(4)));
+        assert_eq!(frames_in(table, "th0"), None);
+        assert!(frames_received("lo").is_some(), "the kernel writes it so");
+    }
 }

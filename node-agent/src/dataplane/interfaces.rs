@@ -220,7 +220,7 @@ impl Interfaces {
     }
 }
 
-fn spell_mac(mac: [u8; 6]) -> String {
+pub(super) fn spell_mac(mac: [u8; 6]) -> String {
     mac.map(|octet| format!("{octet:02x}")).join(":")
 }
 

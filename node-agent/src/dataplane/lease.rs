@@ -23,6 +23,7 @@
 //! renewed by the agent, since a packet whose next hop does not answer ARP never comes to where the kernel
 //! could see it.
 
+mod before;
 mod fenced;
 mod plan;
 mod renewer;
@@ -36,7 +37,8 @@ use api_types::fences::FenceStatus;
 use futures_util::future::BoxFuture;
 use vrrp::{Claim, Instant, Role};
 
-use self::fenced::{Fenced, LeaseKey};
+use self::fenced::Fenced;
+pub(super) use self::fenced::LeaseKey;
 use self::plan::Plan;
 use self::renewer::{Renewer, Until};
 use super::address_table::AgentNumber;
@@ -100,6 +102,14 @@ impl Leases {
             lapsed: 0,
             notices: Vec::new(),
         })
+    }
+
+    /// The virtual routers that an earlier life of the agent left, and that the kernel has silenced since. To
+    /// be asked before anything is wanted.
+    pub(super) async fn silenced_before(&self) -> BTreeSet<LeaseKey> {
+        let silenced = self.keeper.ask(before::silenced).await;
+        // Where nftables does not answer it silences nothing.
+        silenced.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Exactly these groups are to have one, as far as they can.

@@ -32,6 +32,7 @@ mod drops;
 mod fault;
 mod fences;
 mod flaps;
+mod found;
 mod gratuitous_arp;
 mod group;
 mod handover;
@@ -57,6 +58,7 @@ mod probe;
 pub mod receive;
 mod slots;
 mod snapshot;
+mod stillness;
 #[cfg(test)]
 mod test_data;
 mod thread;

@@ -1,5 +1,6 @@
 //! What is asked of nftables without starting a program: that an element of a set lives on, whether it is
-//! there, and that a table goes (`linux/netfilter/nf_tables.h`, `linux/netfilter/nfnetlink.h`).
+//! there, which sets a table has, and that a table goes (`linux/netfilter/nf_tables.h`,
+//! `linux/netfilter/nfnetlink.h`).
 //!
 //! The kernel answers within the system call, but waits first until whoever changes other tables has done:
 //! that can take a tenth of a second, so nobody asks on the dataplane's thread.
@@ -17,6 +18,8 @@ use super::nft::TableName;
 const SUBSYSTEM: u16 = 10;
 const NEW_TABLE: u16 = SUBSYSTEM << 8;
 const DELETE_TABLE: u16 = NEW_TABLE | 2;
+const NEW_SET: u16 = NEW_TABLE | 9;
+const GET_SET: u16 = NEW_TABLE | 10;
 const NEW_ELEMENT: u16 = NEW_TABLE | 12;
 const GET_ELEMENT: u16 = NEW_TABLE | 13;
 const DELETE_ELEMENT: u16 = NEW_TABLE | 14;
@@ -24,12 +27,17 @@ const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 /// What an answer is that tells of an error, or of none (`linux/netlink.h`).
 const ERROR: u16 = 2;
+/// The last of several answers.
+const DONE: u16 = 3;
 const REQUEST: u16 = 1;
 const ACKNOWLEDGE: u16 = 4;
+const DUMP: u16 = 0x300;
 const CREATE: u16 = 0x400;
 const NESTED: u16 = 0x8000;
 const NETDEV: u8 = 5;
 const HEADER_OCTETS: usize = 16;
+/// The kernel fills no more than that with answers at a time.
+const DUMP_OCTETS: usize = 32 * 1024;
 /// How many elements one batch renews.
 const BATCH: usize = 64;
 
@@ -121,6 +129,34 @@ impl Nfnetlink {
         }
     }
 
+    /// The names of the sets of a table; none when it is not there.
+    ///
+    /// # Errors
+    /// What else the kernel says.
+    pub(super) fn sets(&mut self, table: &TableName) -> io::Result<Vec<String>> {
+        let body = attribute(1, &text(&table.name));
+        self.sequence = self.sequence.wrapping_add(1);
+        self.send(&message(GET_SET, REQUEST | DUMP, self.sequence, NETDEV, 0, &body))?;
+        let mut names = Vec::new();
+        let mut buffer = vec![0; DUMP_OCTETS];
+        loop {
+            let length = recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+            for octets in messages(&buffer[..length]) {
+                match (kind(octets), Answer::parse(octets)) {
+                    (_, Some(Answer { sequence, .. })) if sequence != self.sequence => {}
+                    (_, Some(Answer { error: Some(libc::ENOENT), .. })) | (Some(DONE), _) => {
+                        return Ok(names);
+                    }
+                    (_, Some(Answer { error: Some(error), .. })) => {
+                        return Err(io::Error::from_raw_os_error(error));
+                    }
+                    (Some(NEW_SET), _) => names.extend(name_of_set(octets)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
     /// Has the kernel carry out all of the requests, or none of them.
     fn batch(&mut self, requests: &[(u16, u16, u8, Vec<u8>)]) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
@@ -175,9 +211,39 @@ struct Answer {
 impl Answer {
     fn parse(octets: &[u8]) -> Option<Self> {
         let word = |at: usize| octets.get(at..at + 4)?.try_into().ok();
-        let kind = u16::from_ne_bytes(octets.get(4..6)?.try_into().ok()?);
-        let error = if kind == ERROR { Some(-i32::from_ne_bytes(word(HEADER_OCTETS)?)) } else { None };
+        let error =
+            if kind(octets)? == ERROR { Some(-i32::from_ne_bytes(word(HEADER_OCTETS)?)) } else { None };
         Some(Self { sequence: u32::from_ne_bytes(word(8)?), error })
+    }
+}
+
+/// The kind of a message.
+fn kind(octets: &[u8]) -> Option<u16> {
+    Some(u16::from_ne_bytes(octets.get(4..6)?.try_into().ok()?))
+}
+
+/// The messages that the kernel has handed out together.
+fn messages(mut octets: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let length = usize::try_from(u32::from_ne_bytes(*octets.first_chunk()?)).ok()?;
+        let message = octets.get(..length).filter(|_| length >= HEADER_OCTETS)?;
+        octets = octets.get(length.next_multiple_of(4)..).unwrap_or_default();
+        Some(message)
+    })
+}
+
+/// The name of the set that a message tells of: its second attribute, by kind.
+fn name_of_set(message: &[u8]) -> Option<String> {
+    let mut attributes = message.get(HEADER_OCTETS + 4..)?;
+    loop {
+        let (length, rest) = attributes.split_first_chunk::<2>()?;
+        let (kind, _) = rest.split_first_chunk::<2>()?;
+        let length = usize::from(u16::from_ne_bytes(*length));
+        let value = attributes.get(4..length)?;
+        if u16::from_ne_bytes(*kind) == 2 {
+            return Some(String::from_utf8_lossy(value.strip_suffix(&[0]).unwrap_or(value)).into_owned());
+        }
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
     }
 }
 
@@ -234,6 +300,24 @@ mod tests {
         let octets = attribute(2, &text("four"));
         assert_eq!(octets.len(), 12);
         assert_eq!(octets[..4], [9_u16.to_ne_bytes(), 2_u16.to_ne_bytes()].concat());
+    }
+
+    #[test]
+    fn the_names_of_sets_are_read_from_answers_that_come_together_and_damage_ends_them() {
+        let set = |name: &str| {
+            let body = [attribute(1, &text("table")), attribute(2, &text(name)), attribute(3, &[0; 4])];
+            message(NEW_SET, 0, 7, NETDEV, 0, &body.concat())
+        };
+        let octets = [set("v4_3_51"), set("v6_3_5"), message(DONE, 0, 7, NETDEV, 0, &[0; 4])].concat();
+        let names = |octets: &[u8]| messages(octets).filter_map(name_of_set).collect::<Vec<_>>();
+        assert_eq!(names(&octets), ["v4_3_51", "v6_3_5"]);
+        assert_eq!(messages(&octets).filter_map(kind).collect::<Vec<_>>(), [NEW_SET, NEW_SET, DONE]);
+        for cut in 0..octets.len() {
+            assert!(names(&octets[..cut]).len() <= 2, "{cut}");
+        }
+        assert_eq!(messages(&[0; 40]).count(), 0, "a message without a length leads nowhere");
+        let endless = message(NEW_SET, 0, 7, NETDEV, 0, &[0; 8]);
+        assert_eq!(name_of_set(&endless), None, "neither does an attribute");
     }
 
     #[test]

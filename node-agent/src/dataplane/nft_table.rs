@@ -118,6 +118,15 @@ impl<C: Contents> TableKeeper<C> {
         &self.table
     }
 
+    /// Has this asked about the table, once everything that was begun before is done.
+    pub(super) fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&TableName) -> T + Send + 'static,
+    ) -> BoxFuture<'static, Option<T>> {
+        let table = self.table.clone();
+        self.background.run(move || question(&table))
+    }
+
     /// Exactly this is wanted.
     pub(super) fn want(&mut self, wanted: C) {
         if self.wanted != wanted {

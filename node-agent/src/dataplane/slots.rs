@@ -172,6 +172,11 @@ impl Slots {
         self.tell_held();
     }
 
+    /// Says that this thread has heard that it shall stop.
+    pub(super) fn begin_stop(&self) {
+        self.memory.begin_stop(std::process::id());
+    }
+
     /// Says that this thread has left everything as it is, for another worker to go on with.
     pub(super) fn hand_over(&self) {
         self.memory.hand_over(std::process::id());

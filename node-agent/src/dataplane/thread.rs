@@ -17,6 +17,7 @@ use super::background::Background;
 use super::binder::{Binder, Kernel};
 use super::driver::{Driver, Parts};
 use super::fences::Fencing;
+use super::found;
 use super::handover::Predecessor;
 use super::lease::Leases;
 use super::link_monitor::LinkMonitor;
@@ -162,6 +163,9 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             outbox.notice(error.to_string());
             Vec::new()
         });
+        if predecessor.is_none() && memory.worker_starts() <= 1 {
+            outbox.send(Report::Found(found::look(monitor.interfaces(), &leases).await));
+        }
         let kernel = Kernel {
             addresses: table,
             links: links.clone(),
@@ -181,7 +185,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             monitor,
             announcer: seams.announcer,
             probes: Probes::new(closing),
-            predecessor: Predecessor::read(&memory, clock::boottime()),
+            predecessor: Predecessor::read(&memory, clock::boottime),
             slots: Slots::new(Arc::clone(&memory), agent),
             commands,
             outbox,

@@ -129,6 +129,7 @@ pub(super) fn reason(
         Reason::Preempting => TransitionReason::Preempting,
         Reason::Switchover => TransitionReason::Switchover,
         Reason::Assist => TransitionReason::Assist,
+        Reason::FastStart => TransitionReason::FastStart,
         Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
         Reason::HoldFailed => TransitionReason::BindFailed,
         Reason::Lapsed => lapse.unwrap_or(TransitionReason::SelfCheck),

@@ -299,6 +299,7 @@ fn remove(routes: &mut RouteSocket, deletes: &[u8]) -> io::Result<()> {
 mod tests {
     use super::*;
     use crate::guard::test_data::{at, slot};
+    use crate::shared_memory;
 
     #[test]
     fn a_group_is_resigned_for_while_nobody_moves_and_stays_for_a_moment_while_somebody_may() {
@@ -308,12 +309,18 @@ mod tests {
             assert_eq!(leave(&held, at(now)), (resigns, at(until)), "{now}");
         }
         assert_eq!(leave(&held, at(1_040)), (false, at(1_040)), "every Backup has moved");
+        let slow = slot(40_000, Role::Active);
+        assert_eq!(leave(&slow, at(1_001)), (true, at(6_001)), "other groups wait for a worker");
     }
 
     #[test]
     fn what_another_holds_or_was_never_held_goes_at_once() {
         let rivalled = Slot { heard: Some(at(1_001)), ..slot(10, Role::Active) };
-        for other in [rivalled, slot(10, Role::Backup)] {
+        let fenced = Slot {
+            fenced: Some(shared_memory::Fenced { at: at(1_002), released: None }),
+            ..slot(10, Role::Active)
+        };
+        for other in [rivalled, fenced, slot(10, Role::Backup)] {
             for now in [at(1_005), at(1_035)] {
                 assert_eq!(leave(&other, now), (false, now));
             }

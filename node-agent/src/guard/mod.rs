@@ -11,7 +11,8 @@
 //! - A worker that hands over to the next is spoken for just so.
 //! - A second death within 10 s, or the end of the agent, fences every group that holds anything.
 //!
-//! A hung control half is no reason: addresses do not depend on it.
+//! A hung control half is no reason: addresses do not depend on it. Only where the agent is told to stop is
+//! such a worker killed, for the next one to release what it held.
 //!
 //! # How
 //! See [`fencing`]. A group is fenced only while no worker lives: whoever takes addresses away while another adds
@@ -54,6 +55,8 @@ pub(crate) enum Verdict {
     Hangs,
     /// It has not taken up in time what the one before it held.
     TooLate,
+    /// It was told to stop, and its control half does not tell the dataplane.
+    Deaf,
 }
 
 /// Guards the groups of one agent.

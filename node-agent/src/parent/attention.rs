@@ -10,6 +10,7 @@ use nix::sys::signal::Signal;
 use nix::sys::time::TimeSpec;
 use vrrp::Instant;
 
+use super::deafness::Deafness;
 use super::{Watch, Worker, retry_interrupted};
 use crate::guard::{Guard, Verdict};
 use crate::sys::clock;
@@ -46,6 +47,7 @@ impl Watch<'_> {
         if self.stopping {
             worker.tell(Signal::SIGTERM)?;
         }
+        let mut deafness = Deafness::default();
         let mut finished_at = None;
         let mut put_down = None;
         let mut is_dead = false;
@@ -86,6 +88,11 @@ impl Watch<'_> {
             }
             if !is_dead && put_down.is_none() {
                 self.follow_candidate(worker);
+                if self.stopping && self.is_deaf(worker, &mut deafness) {
+                    worker.tell(Signal::SIGKILL)?;
+                    put_down = Some(Verdict::Deaf);
+                    continue;
+                }
             }
             let Some(guard) = self.guard.as_mut().filter(|_| !is_dead) else { continue };
             if put_down.is_some() {
@@ -100,6 +107,12 @@ impl Watch<'_> {
                 put_down = Some(verdict);
             }
         }
+    }
+
+    /// Whether a worker that was told to stop has not heard it. One whose dataplane does not run yet may.
+    fn is_deaf(&self, worker: &Worker, deafness: &mut Deafness) -> bool {
+        let runs = self.memory.heartbeat().is_some_and(|at| at >= self.started_at);
+        runs && deafness.is_certain(clock::boottime(), self.memory.has_begun_stop(worker.id))
     }
 
     /// How long the worker may be left alone.

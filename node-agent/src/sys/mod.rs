@@ -7,6 +7,7 @@ pub(crate) mod clock;
 pub(crate) mod datagram_sender;
 pub(crate) mod inherited;
 pub(crate) mod neighbour_receiver;
+pub(crate) mod network_namespace;
 pub(crate) mod packet_receiver;
 pub(crate) mod packet_sender;
 pub(crate) mod pidfd;

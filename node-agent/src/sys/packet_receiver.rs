@@ -111,11 +111,7 @@ pub(super) fn open(family: Family) -> io::Result<Socket> {
         Family::Ipv4 => IPV4_PROTOCOL,
         Family::Ipv6 => IPV6_NEXT_HEADER,
     };
-    let socket = filtered(&untagged_vrrp(protocol_offset))?;
-    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
-        socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS)?;
-    }
-    Ok(socket)
+    filtered(&untagged_vrrp(protocol_offset))
 }
 
 /// A socket for what `filter` lets through and this host has not sent, that hears nothing until it is bound.
@@ -124,6 +120,9 @@ pub(super) fn filtered(filter: &[SockFilter]) -> io::Result<Socket> {
     let socket = Socket::new(Domain::PACKET, Type::DGRAM.nonblocking().cloexec(), None)?;
     socket.attach_filter(filter)?;
     set_option(&socket, libc::PACKET_IGNORE_OUTGOING, &c_int::from(true))?;
+    if setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER_OCTETS).is_err() {
+        socket.set_recv_buffer_size(RECEIVE_BUFFER_OCTETS)?;
+    }
     Ok(socket)
 }
 

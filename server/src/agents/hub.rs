@@ -13,7 +13,7 @@ use tokio::sync::{Notify, Semaphore, SemaphorePermit, watch};
 use uuid::Uuid;
 
 use super::assists::Assists;
-
+use super::fast_starts::FastStarts;
 use crate::store::servers::Held;
 use crate::store::sessions::SessionKey;
 
@@ -30,6 +30,7 @@ pub struct Hub {
     desired_changed: Notify,
     boosts_changed: Notify,
     assists: Assists,
+    fast_starts: FastStarts,
 }
 
 #[derive(Debug)]
@@ -83,6 +84,7 @@ impl Hub {
             desired_changed: Notify::new(),
             boosts_changed: Notify::new(),
             assists: Assists::default(),
+            fast_starts: FastStarts::default(),
         }
     }
 
@@ -126,6 +128,7 @@ impl Hub {
         }
         drop(live);
         self.assists.leave(key);
+        self.fast_starts.leave(key);
         self.count();
     }
 
@@ -133,6 +136,12 @@ impl Hub {
     #[must_use]
     pub const fn assists(&self) -> &Assists {
         &self.assists
+    }
+
+    /// Who is told that a new group may begin at once.
+    #[must_use]
+    pub const fn fast_starts(&self) -> &FastStarts {
+        &self.fast_starts
     }
 
     /// Says that some node shall run something newer.

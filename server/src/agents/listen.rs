@@ -1,7 +1,8 @@
 //! What the servers that share a database notify each other of.
 //!
 //! `baton_desired` and `baton_boosts` say that something changed, not what: whoever is woken asks the rows.
-//! `baton_assists` carries the assist itself, for it is no state that anybody could ask for.
+//! `baton_assists` and `baton_fast_starts` carry what is to be told itself, for it is no state that anybody
+//! could ask for.
 
 use std::time::Duration;
 
@@ -13,11 +14,13 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::store::fast_starts::ToTell;
 use crate::store::{StoreError, assists};
 
 const DESIRED: &str = "baton_desired";
 const BOOSTS: &str = "baton_boosts";
 const ASSISTS: &str = "baton_assists";
+const FAST_STARTS: &str = "baton_fast_starts";
 
 /// How long to wait before the database is asked for a new listener.
 const RETRY: Duration = Duration::from_secs(1);
@@ -64,7 +67,7 @@ async fn listen(app: &App) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&app.db).await?;
     // A lost connection must be noticed, because what was notified meanwhile is lost with it.
     listener.eager_reconnect(false);
-    listener.listen_all([DESIRED, BOOSTS, ASSISTS]).await?;
+    listener.listen_all([DESIRED, BOOSTS, ASSISTS, FAST_STARTS]).await?;
     Ok(listener)
 }
 
@@ -98,6 +101,13 @@ fn obey(app: &App, notification: &PgNotification) {
                 app.agents.assists().deliver(node, &name, &groups);
             }
             Err(error) => tracing::debug!(%error, "another server passed on what this one cannot read"),
+        },
+        FAST_STARTS => match serde_json::from_str::<ToTell>(notification.payload()) {
+            Ok(ToTell { by, .. }) if by == app.agents.server() => {}
+            Ok(ToTell { node, start, .. }) => app.agents.fast_starts().deliver(node, start),
+            Err(error) => {
+                tracing::debug!(%error, "another server tells a fast start that this one cannot read")
+            }
         },
         other => tracing::debug!(channel = other, "nobody listens to this channel"),
     }

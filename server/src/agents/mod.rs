@@ -9,12 +9,14 @@
 //!   slow poll as the truth, and tells the sessions whose nodes shall run something newer.
 //! - `boosts`: tells the sessions which switchovers make their nodes hold an address, and does nothing else.
 //! - [`assists`]: who is told, past the database, when a member has let go without a word on the LAN.
+//! - `fast_starts`: which session is told that a new group may begin at once.
 //!
 //! Nothing here decides who holds an address. An agent without a session goes on.
 
 pub mod assists;
 mod boosts;
 pub mod convergence;
+mod fast_starts;
 pub mod hub;
 pub mod ingest;
 mod limits;

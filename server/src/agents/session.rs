@@ -16,8 +16,8 @@ mod voice;
 
 use std::time::Duration;
 
-use api_types::assist;
 use api_types::channel::{AgentMessage, Hello};
+use api_types::{assist, fast_start};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use futures_util::StreamExt;
 use tokio::sync::{mpsc, watch};
@@ -79,13 +79,15 @@ async fn converse(
     let limits = app.session_limits;
     let knows_assists = hello.capabilities.iter().any(|word| word == assist::CAPABILITY);
     let assists = knows_assists.then(|| app.agents.assists().join(membership.key));
-    let herald = Herald::new(&hello, membership.boosts.clone(), assists);
+    let knows_fast_starts = hello.capabilities.iter().any(|word| word == fast_start::CAPABILITY);
+    let fast_starts = knows_fast_starts.then(|| app.agents.fast_starts().join(membership.key));
+    let herald = Herald::new(&hello, membership.boosts.clone(), assists, fast_starts);
     let (sink, mut stream) = socket.split();
     let voice = Voice::new(sink, limits.send);
     let (say, mut heard) = mpsc::channel(ear::AHEAD);
     let (welcomed, is_welcomed) = watch::channel(false);
     let (key, capabilities) = (membership.key, hello.capabilities.clone());
-    let mut clerk = Clerk { app, key, node, origin, voice: &voice, capabilities, sent: None };
+    let mut clerk = Clerk { app, key, node, origin, voice: &voice, capabilities, sent: None, applied: false };
     let end = {
         let working = clerk.work(&hello, &mut membership, &welcomed, &mut heard);
         let session = async {
@@ -149,8 +151,14 @@ async fn say_goodbye(mut socket: WebSocket, end: &End, limit: Duration) {
     reason.truncate(reason.floor_char_boundary(123));
     let frame = CloseFrame { code, reason: reason.into() };
     if let Ok(Ok(())) = timeout(limit, socket.send(Message::Close(Some(frame)))).await {
-        // The agent answers with its own close frame; then the connection may go.
-        let _ =
-            timeout(Duration::from_secs(1), async { while let Some(Ok(_)) = socket.recv().await {} }).await;
+        // The agent answers with its own close frame; then the connection may go. What was too large is never read,
+        // and closing a connection with unread octets resets it, before the agent has read why.
+        let answered = async {
+            while let Some(Ok(_)) = socket.recv().await {}
+            if matches!(end, End::TooLarge) {
+                std::future::pending::<()>().await;
+            }
+        };
+        let _ = timeout(Duration::from_secs(1), answered).await;
     }
 }

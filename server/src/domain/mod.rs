@@ -5,6 +5,7 @@ pub mod conflict;
 pub mod desired;
 pub mod drain;
 pub mod failover;
+pub mod fast_start;
 pub mod faults;
 pub mod group;
 pub mod holder;

@@ -3,6 +3,7 @@
 use api_types::boost;
 use api_types::channel::MemberDetails;
 use api_types::group::Member;
+use api_types::peer::Peer;
 use api_types::problem::FieldProblem;
 use api_types::switchover::{SwitchoverInEffect, SwitchoverState};
 use api_types::transition::State;
@@ -116,7 +117,7 @@ pub fn plan(scene: &Scene<'_>, to: &Name) -> Result<Plan, Refusal> {
         to: target.name.clone(),
         boot_id,
         target_since: report.since,
-        priority: next_priority(scene.in_effect),
+        priority: next_priority(scene),
     })
 }
 
@@ -153,23 +154,26 @@ fn check_priorities(scene: &Scene<'_>) -> Result<(), Refusal> {
             member.priority()
         ));
     }
-    let boosted = scene.in_effect.and_then(|in_effect| {
-        scene.observed.iter().find(|member| match member {
-            Observed::Node(node) => node.id == in_effect.target,
-            Observed::External { .. } => false,
-        })
+    // A node of the group has more only by a switchover, which the next one outbids.
+    let rival = heard(scene).find(|(peer, is_node)| {
+        !is_node && matches!(peer.priority, Claim::Holds(priority) if priority.get() >= RESERVED_FROM)
     });
-    let heard = scene.observed.iter().filter_map(details).flat_map(|details| &details.heard);
-    let rival = heard.filter(|peer| peer.speaking).find_map(|peer| match peer.priority {
-        Claim::Holds(priority) if priority.get() >= RESERVED_FROM => Some((peer.source, priority)),
-        Claim::Holds(_) | Claim::Resigns => None,
-    });
-    match rival.filter(|(source, _)| !boosted.is_some_and(|member| member.is_at(*source))) {
-        Some((source, priority)) => refuse(format!(
-            "a router at {source} advertises priority {priority}, and only up to 249 it would surely yield"
+    match rival {
+        Some((Peer { source, priority, .. }, _)) => refuse(format!(
+            "a router at {source} advertises priority {}, and only up to 249 it would surely yield",
+            priority.octet()
         )),
         None => Ok(()),
     }
+}
+
+/// Who advertises for the group as its nodes hear it, and whether that is a node of the group.
+fn heard<'a>(scene: &Scene<'a>) -> impl Iterator<Item = (&'a Peer, bool)> {
+    let observed = scene.observed;
+    let is_node =
+        |source| observed.iter().any(|member| matches!(member, Observed::Node(_)) && member.is_at(source));
+    let peers = observed.iter().filter_map(details).flat_map(|details| &details.heard);
+    peers.filter(|peer| peer.speaking).map(move |peer| (peer, is_node(peer.source)))
 }
 
 fn details(member: &Observed) -> Option<&MemberDetails> {
@@ -190,11 +194,16 @@ fn check_is_news(scene: &Scene<'_>, target: &ObservedNode, to: &Name) -> Result<
     Ok(())
 }
 
-/// One more than the present one, which so yields whoever hears of the change first; from the smallest one
-/// again after the largest.
-fn next_priority(in_effect: Option<&InEffect>) -> BoostedPriority {
-    let next = in_effect.and_then(|in_effect| BoostedPriority::new(u8::from(in_effect.priority) + 1));
-    next.unwrap_or(BoostedPriority::LOWEST)
+/// One more than that of the switchover in effect, or of one that was taken back and that a node still hears:
+/// whoever hears of the change first yields so. From the smallest one again after the largest.
+fn next_priority(scene: &Scene<'_>) -> BoostedPriority {
+    let of_nodes = heard(scene).filter(|(_, is_node)| *is_node);
+    let still_heard = of_nodes.filter_map(|(peer, _)| match peer.priority {
+        Claim::Holds(priority) => BoostedPriority::new(priority.get()),
+        Claim::Resigns => None,
+    });
+    let present = scene.in_effect.map(|in_effect| in_effect.priority).or_else(|| still_heard.max());
+    present.and_then(|present| BoostedPriority::new(u8::from(present) + 1)).unwrap_or(BoostedPriority::LOWEST)
 }
 
 /// What has become of a switchover that was in effect.

@@ -30,7 +30,7 @@ pub(super) fn node() -> Value {
             "last_seen_at": "2026-11-22T20:41:17.000123Z",
             "agent_version": "0.1.0",
             "boot_id": "019ab1c2-0000-4000-8000-0000000000b1",
-            "capabilities": ["switchover", "assist", "drain"],
+            "capabilities": ["switchover", "assist", "drain", "fast_start"],
             "drain": null,
             "interfaces": [{
                 "name": "eth0",

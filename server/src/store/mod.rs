@@ -13,6 +13,7 @@ mod error;
 pub mod events;
 pub mod failover_records;
 pub mod failovers;
+pub mod fast_starts;
 pub mod groups;
 pub mod identities;
 pub mod intent;

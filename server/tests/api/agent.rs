@@ -113,10 +113,16 @@ impl Agent {
         channel
     }
 
-    /// The same with everything that an agent can do beyond the first version of the channel.
+    /// The same with everything that an agent can do beyond the first version of the channel, but for fast
+    /// starts.
     pub(crate) async fn connect_knowing_all(&self, server: &Server, address: &str) -> Channel {
+        self.connect_able(server, address, &["switchover", "assist", "drain"]).await
+    }
+
+    /// The same with what these words say that an agent can do.
+    pub(crate) async fn connect_able(&self, server: &Server, address: &str, words: &[&str]) -> Channel {
         let mut channel = self.open(server).await;
-        let capabilities = ["switchover", "assist", "drain"].map(str::to_owned).to_vec();
+        let capabilities = words.iter().map(|word| (*word).to_owned()).collect();
         channel.say(AgentMessage::Hello(Hello { capabilities, ..self.hello(address) })).await;
         channel.welcome = Some(channel.welcome().await);
         channel
@@ -259,7 +265,10 @@ impl Channel {
         loop {
             match self.hear().await {
                 ServerMessage::Ack(acknowledged) => return acknowledged,
-                ServerMessage::DesiredState(_) | ServerMessage::Boosts { .. } | ServerMessage::Assist(_) => {}
+                ServerMessage::DesiredState(_)
+                | ServerMessage::Boosts { .. }
+                | ServerMessage::Assist(_)
+                | ServerMessage::FastStart(_) => {}
                 ServerMessage::Welcome(_) => panic!("a second welcome"),
             }
         }

@@ -19,6 +19,7 @@ mod drains;
 mod embedded_postgres;
 mod enrolment;
 mod failovers;
+mod fast_starts;
 mod group_options;
 mod groups;
 mod harness;

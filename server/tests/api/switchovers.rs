@@ -104,7 +104,9 @@ async fn boosts(channel: &mut Channel) -> Vec<Boost> {
         match channel.hear().await {
             ServerMessage::Boosts { boosts } => return boosts,
             ServerMessage::DesiredState(_) | ServerMessage::Ack(_) => {}
-            other @ (ServerMessage::Welcome(_) | ServerMessage::Assist(_)) => panic!("{other:?}"),
+            other @ (ServerMessage::Welcome(_) | ServerMessage::Assist(_) | ServerMessage::FastStart(_)) => {
+                panic!("{other:?}")
+            }
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::{Claim, Instant};
 
 /// How long each router lets the next better one go first: longer than the word takes to one router after it
 /// came to another, so that the best one takes over whoever is told first.
-const DISTANCE: Duration = Duration::from_millis(10);
+pub(super) const DISTANCE: Duration = Duration::from_millis(10);
 /// How many of the last advertisements may have been lost.
 const MAY_BE_LOST: u16 = 2;
 

@@ -67,10 +67,14 @@ impl Instance {
         if self.config.boost().is_none() {
             return;
         }
+        let boosted = self.config.priority();
         self.config.set_boost(None);
-        match self.state {
-            State::Active(_) => self.advertise(now),
-            State::TakingOver(TakeOver { from, reason: Reason::Switchover }) => {
+        match &mut self.state {
+            State::Active(tenure) => {
+                tenure.changes_priority(boosted, &self.config, now);
+                self.advertise(now);
+            }
+            &mut State::TakingOver(TakeOver { from, reason: Reason::Switchover }) => {
                 let behind = |heard: Heard| Wait::behind(heard.source, heard.interval, now);
                 let wait = self.last_heard.map_or(Wait::from(now), behind);
                 self.fall_back(from, wait, Reason::Started);

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Backoff;
+use super::lowered::Lowered;
 use crate::{AdvertisementInterval, Config, Instant, Reason, Role, Version};
 
 /// Each state carries what its deadlines are counted from, so a timer of another state cannot exist.
@@ -32,6 +33,8 @@ pub(super) struct Wait {
     pub(super) outranking_since: Option<Instant>,
     /// When to take over because the Active router is said to have let go.
     pub(super) let_go_at: Option<Instant>,
+    /// Whether the router that was obeyed has resigned.
+    pub(super) active_resigned: bool,
 }
 
 /// How long a silence a Backup waits for.
@@ -53,6 +56,7 @@ impl Wait {
             active: None,
             outranking_since: None,
             let_go_at: None,
+            active_resigned: false,
         }
     }
 
@@ -65,6 +69,7 @@ impl Wait {
             active: Some(active),
             outranking_since: None,
             let_go_at: None,
+            active_resigned: false,
         }
     }
 
@@ -93,12 +98,13 @@ impl Wait {
         self.let_go_at = Some(self.let_go_at.map_or(at, |known| known.min(at)));
     }
 
-    /// The Active router has resigned. Saying so again does not start the skew anew: a resignation is repeated
+    /// A router has resigned. Saying so again does not start the skew anew: a resignation is repeated
     /// because one may be lost, and routers that restart at each would be the slower the surer it is.
-    pub(super) fn cut_short(&mut self, now: Instant) {
+    pub(super) fn cut_short(&mut self, source: IpAddr, now: Instant) {
         if self.silence == Silence::ActiveDown {
             (self.silence, self.since) = (Silence::Skew, now);
         }
+        self.active_resigned |= self.active == Some(source);
         self.active = None;
     }
 
@@ -146,6 +152,8 @@ pub(super) struct Tenure {
     /// A shorter pace to keep for a while after the interval has grown.
     pub(super) old_pace: Option<OldPace>,
     pub(super) repeats: Repeats,
+    /// A higher priority that was said a moment ago.
+    pub(super) lowered: Option<Lowered>,
 }
 
 /// The first advertisement of a switchover goes out again, for the router that holds the addresses lets go when it
@@ -200,6 +208,7 @@ impl Tenure {
             rebinding: false,
             old_pace: None,
             repeats: Repeats::NONE,
+            lowered: None,
         }
     }
 

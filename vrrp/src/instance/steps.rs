@@ -31,8 +31,8 @@ impl Instance {
             }
         };
         match wait.silence {
-            _ if wait.let_go_at.is_some_and(|at| at <= deadline) => Reason::Assist,
             Silence::Skew => Reason::PriorityZero,
+            Silence::ActiveDown if wait.let_go_at.is_some_and(|at| at <= deadline) => Reason::Assist,
             Silence::ActiveDown if self.last_heard.is_some_and(is_outranked) => Reason::Preempting,
             Silence::ActiveDown => Reason::NoResponse,
         }

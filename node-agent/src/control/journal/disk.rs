@@ -48,6 +48,8 @@ pub(super) struct Disk {
     /// The boot that is being written; what was acknowledged of it is never forgotten.
     boot_id: Uuid,
     segments: VecDeque<Segment>,
+    /// The boot of the newest transitions that an earlier boot has left.
+    boot_before: Option<Uuid>,
     /// The open end of the last segment; `None` until something is written, and after an error.
     writer: Option<Writer>,
     next_number: u64,
@@ -92,6 +94,7 @@ impl Disk {
             directory: directory.to_owned(),
             boot_id,
             segments: VecDeque::new(),
+            boot_before: None,
             writer: None,
             next_number: numbers.last().map_or(1, |last| last + 1),
             acknowledged: BTreeMap::new(),
@@ -134,6 +137,9 @@ impl Disk {
             let (boot_id, sequence) = match record {
                 Record::Transition { boot_id, sequence, .. } => {
                     segment::note(&mut spans, boot_id, sequence);
+                    if boot_id != self.boot_id {
+                        self.boot_before = Some(boot_id);
+                    }
                     (boot_id, sequence)
                 }
                 Record::Acknowledged(Acknowledged { boot_id, sequence }) => {
@@ -244,25 +250,47 @@ impl Disk {
             if found.len() >= limit && found.keys().next_back().is_some_and(|last| *last < span.first) {
                 break;
             }
-            let octets = match std::fs::read(segment::path_of(&self.directory, held.number)) {
-                // What somebody removed is gone for good, and must not hold up what came after it.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                octets => octets?,
-            };
-            let Some(scan) = segment::scan(&octets) else { continue };
-            for record in scan.records {
-                if let Record::Transition { boot_id: of, sequence, json } = record
-                    && of == boot_id
-                    && sequence >= from
-                    && let Ok(transition) = serde_json::from_slice::<TransitionRecord>(json)
-                {
-                    found.insert(sequence, transition);
-                }
-            }
+            let transitions = self.transitions_in(held, boot_id)?.into_iter();
+            found.extend(transitions.filter(|(sequence, _)| *sequence >= from));
         }
         let first = found.keys().next().copied().unwrap_or_default();
         let contiguous = (first..).zip(found).take_while(|(expected, (sequence, _))| expected == sequence);
         Ok(contiguous.take(limit).map(|(_, (_, transition))| transition).collect())
+    }
+
+    /// The last transition of each group in the boot `boot_id`; none unless that was the one before this.
+    pub(super) fn ends_of(&self, boot_id: Uuid) -> io::Result<Vec<TransitionRecord>> {
+        let mut last = BTreeMap::new();
+        if self.boot_before != Some(boot_id) {
+            return Ok(Vec::new());
+        }
+        for held in self.segments.iter().filter(|held| held.spans.iter().any(|span| span.boot_id == boot_id))
+        {
+            for (sequence, transition) in self.transitions_in(held, boot_id)? {
+                let end = last.entry(transition.group_id).or_insert((sequence, transition.clone()));
+                if end.0 < sequence {
+                    *end = (sequence, transition);
+                }
+            }
+        }
+        Ok(last.into_values().map(|(_, transition)| transition).collect())
+    }
+
+    /// The transitions of one boot that a segment holds, in the order in which they were written.
+    fn transitions_in(&self, held: &Segment, boot_id: Uuid) -> io::Result<Vec<(u64, TransitionRecord)>> {
+        let octets = match std::fs::read(segment::path_of(&self.directory, held.number)) {
+            // What somebody removed is gone for good, and must not hold up what came after it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            octets => octets?,
+        };
+        let transition = |record| match record {
+            Record::Transition { boot_id: of, sequence, json } if of == boot_id => {
+                Some((sequence, serde_json::from_slice(json).ok()?))
+            }
+            Record::Transition { .. } | Record::Acknowledged(_) => None,
+        };
+        let records = segment::scan(&octets).map(|scan| scan.records).unwrap_or_default();
+        Ok(records.into_iter().filter_map(transition).collect())
     }
 
     /// Removes segments that hold nothing unacknowledged, oldest first: those past retention, and as many

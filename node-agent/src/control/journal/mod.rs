@@ -15,6 +15,7 @@
 mod disk;
 mod pending;
 mod record;
+mod run;
 mod segment;
 #[cfg(test)]
 pub(crate) mod test_data;
@@ -33,12 +34,22 @@ use uuid::Uuid;
 pub(crate) use self::disk::BootProgress;
 use self::disk::Limits;
 use self::pending::Pending;
-use self::writer::{ReadRequest, Shared};
+use self::writer::{Beginning, ReadRequest, Shared};
 use super::clock;
 use crate::messages::ObservedTransition;
 
 /// How long a reader waits for the disk.
 const READ: Duration = Duration::from_secs(5);
+
+/// What the run of the agent before this one left unfinished, in the same kernel: none of its processes
+/// lives, and none has said so.
+#[derive(Debug)]
+pub(crate) struct Unfinished {
+    /// The transitions to Active that no other of their group followed.
+    pub(crate) held: Vec<TransitionRecord>,
+    /// Whether the kernel was to remove the addresses of that run once nobody refreshed them.
+    pub(crate) address_lease: bool,
+}
 
 /// A handle on the journal. Clones share it; its thread ends with the last one.
 #[derive(Debug, Clone)]
@@ -69,6 +80,31 @@ impl Journal {
         let shared = Arc::new(Shared::new(Pending::new(boot_id), tell));
         writer::spawn(Arc::clone(&shared), directory.to_owned(), Limits::default())?;
         Ok(Self { _closes: Arc::new(CloseOnDrop(Arc::clone(&shared))), shared, sendable })
+    }
+
+    /// Begins a run of the agent: what `tell` makes of what the run before has left comes before everything
+    /// else in this one's sequence. `tell` is not called when nothing can be known, and what comes too late
+    /// is dropped. `address_lease` is for the next run to know of this one.
+    pub(crate) fn begin(
+        &self,
+        address_lease: bool,
+        tell: impl FnOnce(Unfinished) -> Vec<ObservedTransition> + Send + 'static,
+    ) {
+        let tell = Box::new(move |unfinished| {
+            // They are numbered when it is known what comes after them.
+            tell(unfinished).into_iter().map(|observed| numbered(observed, Uuid::nil(), 0)).collect()
+        });
+        self.take_up(Beginning { address_lease, tell: Some(tell) });
+    }
+
+    /// Goes on with a run of the agent, in another worker, which may have other settings.
+    pub(crate) fn go_on(&self, address_lease: bool) {
+        self.take_up(Beginning { address_lease, tell: None });
+    }
+
+    fn take_up(&self, beginning: Beginning) {
+        self.shared.with(|state| state.beginning = Some(beginning));
+        self.shared.wake();
     }
 
     /// Takes in a transition; never waits for the disk.

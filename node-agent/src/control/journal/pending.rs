@@ -60,6 +60,23 @@ impl Pending {
         true
     }
 
+    /// Puts transitions before all that this process has taken in; `false`, and nothing is done, when some of
+    /// these are known elsewhere under their numbers.
+    pub(super) fn precede(&mut self, first: Vec<TransitionRecord>) -> bool {
+        if self.handed_out || self.durable >= self.first_given {
+            return false;
+        }
+        let given = std::mem::take(&mut self.recent);
+        let (boot_id, before) = (self.boot_id, self.first_given - 1);
+        let all = first.into_iter().map(Arc::new).chain(given);
+        for (transition, sequence) in all.zip(self.first_given..) {
+            let numbered = TransitionRecord { boot_id, sequence, ..Arc::unwrap_or_clone(transition) };
+            self.recent.push_back(Arc::new(numbered));
+        }
+        self.current_mut().last = self.recent.back().map_or(before, |last| last.sequence);
+        true
+    }
+
     fn drop_oldest_on_disk(&mut self) -> bool {
         let on_disk = self.recent.front().is_some_and(|oldest| oldest.sequence <= self.durable);
         if on_disk {
@@ -238,6 +255,24 @@ mod tests {
         pending.written(1);
         assert!(pending.push(transition));
         assert_eq!(pending.last(), capacity + 1);
+    }
+
+    #[test]
+    fn what_comes_first_is_numbered_first_unless_something_is_known_by_its_number() {
+        for last in [0, 7] {
+            let mut pending = pending(last, 2);
+            let group_id = Uuid::new_v4();
+            let first = TransitionRecord { group_id, ..transition(Uuid::nil(), 99) };
+            assert!(pending.precede(vec![first.clone()]));
+            assert_eq!(sequences(&mut pending, last + 1), Some(vec![last + 1, last + 2, last + 3]));
+            let ids: Vec<_> = pending.unwritten().iter().map(|one| one.group_id).collect();
+            assert_eq!(ids, [group_id, Uuid::nil(), Uuid::nil()]);
+            assert_eq!((pending.last(), pending.unacknowledged()), (last + 3, last + 3));
+            assert!(!pending.precede(vec![first]), "they were handed out");
+        }
+        let mut written = pending(0, 1);
+        written.written(1);
+        assert!(!written.precede(vec![transition(Uuid::nil(), 1)]));
     }
 
     #[test]

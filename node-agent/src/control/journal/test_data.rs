@@ -27,7 +27,7 @@ pub(crate) fn observed() -> ObservedTransition {
     }
 }
 
-pub(super) fn transition(boot_id: Uuid, sequence: u64) -> TransitionRecord {
+pub(crate) fn transition(boot_id: Uuid, sequence: u64) -> TransitionRecord {
     let at = Timestamp::from(DateTime::UNIX_EPOCH);
     TransitionRecord { at, ..super::numbered(observed(), boot_id, sequence) }
 }

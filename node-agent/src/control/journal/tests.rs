@@ -1,5 +1,7 @@
 use std::future::Future;
 
+use api_types::transition::{State, TransitionReason};
+
 use super::test_data::observed;
 use super::*;
 
@@ -126,4 +128,81 @@ async fn a_directory_that_cannot_be_made_degrades_the_journal_until_it_can() {
     let journal = Journal::open(&directory, boot_id).unwrap();
     journal.flush().await;
     assert_eq!(sequences(&journal, boot_id, 1).await, [1, 2], "now on disk");
+}
+
+/// What the beginning of a run is told of the run before; `None` when there is nothing to be told.
+async fn told_in(directory: &Path, boot_id: Uuid) -> Option<(Vec<Uuid>, bool)> {
+    let journal = Journal::open(directory, boot_id).unwrap();
+    let (tell, told) = oneshot::channel();
+    journal.begin(false, move |unfinished| {
+        let held = unfinished.held.iter().map(|held| held.group_id).collect();
+        tell.send((held, unfinished.address_lease)).unwrap();
+        Vec::new()
+    });
+    journal.flush().await;
+    told.await.ok()
+}
+
+/// A run that dies while it holds the first of two groups and no longer holds the second.
+async fn a_death(directory: &Path) {
+    let journal = Journal::open(directory, Uuid::new_v4()).unwrap();
+    journal.begin(true, |_| Vec::new());
+    let second = ObservedTransition { group_id: Uuid::from_u128(2), ..observed() };
+    journal.append(observed());
+    journal.append(second.clone());
+    journal.append(ObservedTransition { from: State::Active, to: State::Backup, ..second });
+    journal.flush().await;
+}
+
+#[tokio::test]
+async fn what_became_of_what_a_run_held_when_it_died_comes_first_in_the_next() {
+    let directory = tempfile::tempdir().unwrap();
+    a_death(directory.path()).await;
+    let boot_id = Uuid::new_v4();
+    let journal = Journal::open(directory.path(), boot_id).unwrap();
+    journal.begin(true, |unfinished| {
+        assert!(unfinished.address_lease);
+        let end = |held: &TransitionRecord| {
+            let (group_id, reason) = (held.group_id, TransitionReason::AddressLease);
+            ObservedTransition { group_id, from: held.to, to: State::Initialize, reason, ..observed() }
+        };
+        unfinished.held.iter().map(end).collect()
+    });
+    journal.append(observed());
+    journal.flush().await;
+    drop(journal);
+    let journal = Journal::open(directory.path(), boot_id).unwrap();
+    journal.flush().await;
+    let recorded = journal.batch(boot_id, 1, 10).await.unwrap();
+    let recorded: Vec<_> =
+        recorded.iter().map(|one| (one.sequence, one.group_id, one.to, one.reason)).collect();
+    assert_eq!(
+        recorded,
+        [
+            (1, Uuid::nil(), State::Initialize, TransitionReason::AddressLease),
+            (2, Uuid::nil(), State::Active, TransitionReason::NoResponse),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn the_next_run_hears_once_what_the_one_before_held() {
+    let directory = tempfile::tempdir().unwrap();
+    a_death(directory.path()).await;
+    let next = Uuid::new_v4();
+    assert_eq!(told_in(directory.path(), next).await, Some((vec![Uuid::nil()], true)));
+    assert_eq!(told_in(directory.path(), next).await, None, "another worker of the same run");
+    let after = told_in(directory.path(), Uuid::new_v4()).await;
+    assert_eq!(after, Some((Vec::new(), false)), "what is left now is the work of the run between");
+}
+
+#[tokio::test]
+async fn nothing_is_said_of_fences_once_the_host_was_started_anew() {
+    let directory = tempfile::tempdir().unwrap();
+    a_death(directory.path()).await;
+    let path = directory.path().join("last-run.json");
+    let mut run: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    run["host_boot_id"] = Uuid::new_v4().to_string().into();
+    std::fs::write(&path, run.to_string()).unwrap();
+    assert_eq!(told_in(directory.path(), Uuid::new_v4()).await, None);
 }

@@ -4,18 +4,20 @@
 //! copying in memory only, never across a system call on a file.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
+use std::{fmt, io};
 
 use api_types::channel::Acknowledged;
-use api_types::transition::TransitionRecord;
+use api_types::transition::{State as MemberState, TransitionRecord};
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
+use super::Unfinished;
 use super::disk::{Disk, Limits};
 use super::pending::Pending;
+use super::run::{LastRun, Run};
 
 /// Syncs are at least this far apart, so that a burst shares them.
 const GROUP: Duration = Duration::from_millis(20);
@@ -35,6 +37,26 @@ pub(super) struct ReadRequest {
     pub(super) reply: oneshot::Sender<io::Result<Vec<TransitionRecord>>>,
 }
 
+/// What a run says for the run before, which could not say it any more.
+pub(super) type Tell = Box<dyn FnOnce(Unfinished) -> Vec<TransitionRecord> + Send>;
+
+/// How a run begins, or goes on with another worker.
+pub(super) struct Beginning {
+    /// Whether the kernel is to remove addresses that nobody refreshes.
+    pub(super) address_lease: bool,
+    /// Only where it begins.
+    pub(super) tell: Option<Tell>,
+}
+
+impl fmt::Debug for Beginning {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Beginning")
+            .field("address_lease", &self.address_lease)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What the thread and the handles share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -49,6 +71,7 @@ pub(super) struct State {
     acknowledged: BTreeMap<Uuid, u64>,
     pub(super) reads: Vec<ReadRequest>,
     pub(super) flushes: Vec<oneshot::Sender<()>>,
+    pub(super) beginning: Option<Beginning>,
     /// Why the last attempt to write failed, if it did.
     pub(super) degraded: Option<String>,
     /// Since when the disk has been asked to do something, while it is.
@@ -65,6 +88,7 @@ impl Shared {
             acknowledged: BTreeMap::new(),
             reads: Vec::new(),
             flushes: Vec::new(),
+            beginning: None,
             degraded: None,
             busy_since: None,
             closed: false,
@@ -136,14 +160,17 @@ impl State {
 
     fn has_work(&self) -> bool {
         let writable = self.degraded.is_none()
-            && (self.pending.last() > self.pending.durable() || !self.acknowledged.is_empty());
+            && (self.pending.last() > self.pending.durable()
+                || !self.acknowledged.is_empty()
+                || self.beginning.is_some());
         writable || !self.reads.is_empty() || !self.flushes.is_empty() || self.closed
     }
 }
 
 /// Starts the thread, which opens the journal first; a failure is tried again.
 pub(super) fn spawn(shared: Arc<Shared>, directory: PathBuf, limits: Limits) -> io::Result<()> {
-    let thread = Thread { shared, directory, limits, disk: None, last_sync: None };
+    let last_run = LastRun::beside(&directory);
+    let thread = Thread { shared, directory, limits, disk: None, last_run, last_sync: None };
     std::thread::Builder::new().name("journal".to_owned()).spawn(move || thread.run())?;
     Ok(())
 }
@@ -153,6 +180,7 @@ struct Thread {
     directory: PathBuf,
     limits: Limits,
     disk: Option<Disk>,
+    last_run: LastRun,
     last_sync: Option<Instant>,
 }
 
@@ -200,8 +228,16 @@ impl Thread {
         if self.disk.is_none() {
             self.open()?;
         }
-        let (transitions, acknowledged) =
-            self.shared.with(|state| (state.pending.unwritten(), state.acknowledged.clone()));
+        let (transitions, acknowledged) = loop {
+            self.begin();
+            let outstanding = self.shared.with(|state| {
+                let numbered = || (state.pending.unwritten(), state.acknowledged.clone());
+                state.beginning.is_none().then(numbered)
+            });
+            if let Some(outstanding) = outstanding {
+                break outstanding;
+            }
+        };
         if transitions.is_empty() && acknowledged.is_empty() {
             return Ok(());
         }
@@ -243,6 +279,42 @@ impl Thread {
         Ok(())
     }
 
+    /// Has said what the run before could not say, if this one is to begin with that. Nothing else fails
+    /// because of it.
+    fn begin(&mut self) {
+        let begun = self.shared.with(|state| {
+            let beginning = state.beginning.take()?;
+            state.busy_since = Some(Instant::now());
+            Some((state.pending.boot_id(), beginning))
+        });
+        let Some((boot_id, Beginning { address_lease, tell })) = begun else { return };
+        let told = self.tell(boot_id, address_lease, tell);
+        self.shared.with(|state| state.busy_since = None);
+        let told = told.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what became of the addresses of the run before is not known");
+            Vec::new()
+        });
+        if !told.is_empty() && !self.shared.with(|state| state.pending.precede(told)) {
+            tracing::warn!("what became of the addresses of the run before comes too late to be recorded");
+        }
+    }
+
+    /// What is said for the run before, if that was this one's predecessor in the same kernel.
+    fn tell(
+        &mut self,
+        boot_id: Uuid,
+        address_lease: bool,
+        tell: Option<Tell>,
+    ) -> io::Result<Vec<TransitionRecord>> {
+        let Some(disk) = &self.disk else { return Err(io::Error::other("the journal is not open")) };
+        let run = Run::current(boot_id, address_lease).inspect_err(|_| self.last_run.follow(false))?;
+        let Some(tell) = tell else { return self.last_run.go_on(&run).map(|()| Vec::new()) };
+        let Some(before) = self.last_run.begin(&run)? else { return Ok(Vec::new()) };
+        let mut held = disk.ends_of(before.boot_id)?;
+        held.retain(|transition| transition.to == MemberState::Active);
+        Ok(tell(Unfinished { held, address_lease: before.address_lease }))
+    }
+
     /// Reads the journal. Nothing is written before: what it holds of this boot comes first in the sequence.
     fn open(&mut self) -> io::Result<()> {
         let boot_id = self.shared.with(|state| {
@@ -265,7 +337,8 @@ impl Thread {
         Ok(())
     }
 
-    fn report(&self, outcome: io::Result<()>) {
+    fn report(&mut self, outcome: io::Result<()>) {
+        let is_ok = outcome.is_ok();
         let why = outcome.err().map(|error| error.to_string());
         let changed = self.shared.with(|state| {
             let changed = state.degraded != why;
@@ -282,6 +355,12 @@ impl Thread {
             (true, None) => tracing::info!("the journal is written again"),
             (false, _) => {}
         }
+        let is_complete = self.shared.with(|state| {
+            state.busy_since = Some(Instant::now());
+            is_ok && state.pending.lost() == 0
+        });
+        self.last_run.follow(is_complete);
+        self.shared.with(|state| state.busy_since = None);
     }
 
     fn read(&self, request: ReadRequest) {

@@ -1,6 +1,5 @@
 //! What the driver is told to run, and how it stops.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use api_types::channel::{DesiredGroup, Revision};
@@ -10,6 +9,7 @@ use vrrp::{AdvertisementInterval, Instant};
 use super::Driver;
 use crate::dataplane::apply::{self, Plan, Running};
 use crate::dataplane::host::ThisHost;
+use crate::dataplane::probe::Token;
 use crate::messages::{Command, Report};
 use crate::sys::clock;
 
@@ -43,7 +43,12 @@ impl Driver {
             Command::Assist(let_go) => {
                 self.instances.assist(&let_go, clock::boottime(), &mut self.effects);
             }
+            Command::FastStart { group_id, generation, until_boottime_ns } => {
+                let until = clock::from_nanoseconds(until_boottime_ns);
+                self.consider_fast_start(group_id, Token { generation, until });
+            }
             Command::Stop => {
+                self.parts.slots.begin_stop();
                 let now = clock::boottime();
                 let intervals =
                     self.instances.iter().map(|(_, group)| group.desired().advertisement_interval_ms);
@@ -81,9 +86,12 @@ impl Driver {
             })
             .collect();
         let plan = apply::plan(&running, groups);
+        let edited = plan.change.iter().map(|(_, desired)| desired);
+        let new: Vec<_> = edited.chain(&plan.start).map(|desired| (desired.id, desired.generation)).collect();
         self.upkeep_due = true;
         self.change_to(plan);
-        self.join_groups();
+        self.listen();
+        self.ask_ahead(&new);
         self.parts.outbox.send(Report::Applied(revision));
         self.snapshot_at = Instant::ORIGIN;
     }
@@ -104,7 +112,9 @@ impl Driver {
         }
         for desired in plan.start {
             let ifindex = interfaces.index_of(&desired.interface);
-            let legacy = ifindex.and_then(|ifindex| self.parts.predecessor.claim(&desired, ifindex, now));
+            // Every group before it has taken its time, and the guard has spoken since.
+            let legacy =
+                ifindex.and_then(|ifindex| self.parts.predecessor.claim(&desired, ifindex, clock::boottime));
             self.instances.start(desired, legacy, interfaces, now, effects);
             self.parts.slots.beat(clock::boottime());
         }
@@ -127,26 +137,5 @@ impl Driver {
                 self.parts.outbox.notice(text);
             }
         }
-    }
-
-    pub(super) fn join_groups(&mut self) {
-        let wanted: BTreeSet<_> = self
-            .instances
-            .iter()
-            .filter_map(|(_, group)| Some((group.footing()?.ifindex, group.desired().family)))
-            .collect();
-        for (ifindex, family) in wanted.difference(&self.joined) {
-            if let Err(error) = self.parts.receiver.join(*ifindex, *family) {
-                let text = format!(
-                    "cannot join the {family} multicast group of VRRP on interface {ifindex}: {error}"
-                );
-                self.parts.outbox.notice(text);
-            }
-        }
-        for (ifindex, family) in self.joined.difference(&wanted) {
-            // The membership of an interface that is gone has gone with it.
-            let _left = self.parts.receiver.leave(*ifindex, *family);
-        }
-        self.joined = wanted;
     }
 }

@@ -66,6 +66,7 @@ impl Driver {
 
     pub(super) fn follow_kernel(&mut self, change: Change) {
         let interfaces = self.parts.monitor.interfaces();
+        self.stillness.follow_losses(interfaces);
         match change {
             Change::Interfaces => self.interfaces_changed = true,
             Change::AddressRemoved { at, ours } => {
@@ -86,7 +87,7 @@ impl Driver {
     /// Lets every group find its feet on what the interfaces offer now.
     pub(super) fn follow_interfaces(&mut self, now: Instant) {
         self.instances.follow_interfaces(self.parts.monitor.interfaces(), now, &mut self.effects);
-        self.join_groups();
+        self.listen();
         self.watch_macvlans();
         self.upkeep_due = true;
         self.effects.news = true;

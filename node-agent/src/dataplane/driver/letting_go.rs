@@ -41,23 +41,22 @@ impl Driver {
     pub(super) fn let_go_of_overdue(&mut self) -> BTreeSet<GroupHandle> {
         let now = clock::boottime();
         let fenced = self.fenced(now);
-        let by = |fence| fenced.iter().filter(move |(_, by)| **by == fence).map(|(group, _)| *group);
-        let [late, silenced, expired]: [BTreeSet<_>; 3] = [
-            by(TransitionReason::SelfCheck).collect(),
-            by(TransitionReason::NftablesLease).collect(),
-            by(TransitionReason::AddressLease).collect(),
-        ];
-        if !late.is_empty() {
-            self.parts.fencing.note_self_check(late.len());
-            self.lapse(&late, TransitionReason::SelfCheck, now);
-        }
-        if !silenced.is_empty() {
-            self.parts.leases.note_silenced(silenced.len());
-            self.lapse(&silenced, TransitionReason::NftablesLease, now);
-        }
-        if !expired.is_empty() {
-            self.parts.fencing.note_address_lease(expired.len());
-            self.lapse(&expired, TransitionReason::AddressLease, now);
+        let fences =
+            [TransitionReason::SelfCheck, TransitionReason::NftablesLease, TransitionReason::AddressLease];
+        for fence in fences {
+            let groups: BTreeSet<_> =
+                fenced.iter().filter(|(_, by)| **by == fence).map(|(group, _)| *group).collect();
+            if groups.is_empty() {
+                continue;
+            }
+            if fence == TransitionReason::NftablesLease {
+                self.parts.leases.note_silenced(groups.len());
+            } else if fence == TransitionReason::AddressLease {
+                self.parts.fencing.note_address_lease(groups.len());
+            } else {
+                self.parts.fencing.note_self_check(groups.len());
+            }
+            self.lapse(&groups, fence, now);
         }
         fenced.into_keys().collect()
     }

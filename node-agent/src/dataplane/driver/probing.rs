@@ -1,5 +1,6 @@
 //! Whether the LAN has followed a takeover: asked by the members that wait, answered for by the one that holds.
 
+use std::collections::BTreeSet;
 use std::io;
 
 use api_types::protocol::Transport;
@@ -54,7 +55,14 @@ impl Driver {
     }
 
     /// Asks what is to be asked, and tells what was found out.
-    pub(super) fn probe(&mut self, now: Instant) {
+    ///
+    /// # Errors
+    /// When the sockets that hear the answers fail.
+    pub(super) fn probe(&mut self, now: Instant) -> io::Result<()> {
+        if self.parts.probes.is_about_to_conclude(now) {
+            // The answer may be among what has not been heard yet, however late this turn comes.
+            self.hear_neighbours()?;
+        }
         for handle in self.parts.probes.due(now) {
             // Whoever is checked on may be followed by another, and the group may be gone.
             let waits = self.instances.get(handle).is_some_and(|group| group.active_source().is_some());
@@ -68,8 +76,15 @@ impl Driver {
             ethertype: frame.ethertype,
             octets: &frame.octets,
         });
-        // What cannot leave brings no answer, and is asked again.
-        self.parts.sender.send(&frames.collect::<Vec<_>>(), |_, _| {});
+        let frames: Vec<_> = frames.collect();
+        let mut mute = BTreeSet::new();
+        self.parts.sender.send(&frames, |index, outcome| {
+            mute.extend(outcome.is_err().then_some(frames[index].ifindex));
+        });
+        // What cannot leave brings no answer: whether the LAN has followed is asked again, but silence proves
+        // nothing.
+        mute.into_iter().for_each(|ifindex| self.parts.probes.give_up_on(ifindex));
+        self.conclude_fast_starts(progress.answers, now);
         for Finding { group, heard_at, outcome } in progress.done {
             let Some(group) = self.instances.get(group) else { continue };
             let (desired, Some(source)) = (group.desired(), group.active_source()) else { continue };
@@ -92,5 +107,6 @@ impl Driver {
         if let Err(error) = self.parts.probes.listen() {
             self.parts.outbox.notice(format!("cannot hear who answers for addresses: {error}"));
         }
+        Ok(())
     }
 }

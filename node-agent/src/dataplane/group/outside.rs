@@ -101,6 +101,20 @@ impl Group {
         obeyed
     }
 
+    /// The member at `resigned` has resigned. Where every better one has an agent, each lets the next better one go
+    /// first and waits no longer; routers without one wait for their skew.
+    pub(super) fn succeed_who_resigned(&mut self, resigned: IpAddr, now: Instant) {
+        let rank = self.rank_without(resigned);
+        let peers = &self.desired.peers;
+        let is_member = peers.iter().any(|peer| peer.address == Some(resigned));
+        let external = peers.iter().filter(|peer| peer.external && peer.address != Some(resigned));
+        let external = external.map(|peer| (peer.priority, peer.address));
+        let Some(instance) = &mut self.instance else { return };
+        if is_member && instance.config().rank(external) == 0 {
+            instance.succeed_by_rank(rank, now);
+        }
+    }
+
     /// How many other members would win before this one if that one is gone. Routers without an agent are not told
     /// of it, and take their time.
     fn rank_without(&self, gone: IpAddr) -> u32 {

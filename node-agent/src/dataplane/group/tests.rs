@@ -1,3 +1,4 @@
+mod fast_start;
 mod faults;
 mod outside;
 mod rules;

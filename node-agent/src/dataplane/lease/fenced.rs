@@ -41,6 +41,18 @@ impl LeaseKey {
         };
         format!("{family}_{}_{}", self.ifindex, self.vrid.get())
     }
+
+    /// Whose set this is; `None` for a set of another name.
+    pub(super) fn of_set(name: &str) -> Option<Self> {
+        let (family, rest) = name.split_once('_')?;
+        let (ifindex, vrid) = rest.split_once('_')?;
+        let family = match family {
+            "v4" => Family::Ipv4,
+            "v6" => Family::Ipv6,
+            _ => return None,
+        };
+        Some(Self { ifindex: ifindex.parse().ok()?, family, vrid: Vrid::new(vrid.parse().ok()?)? })
+    }
 }
 
 /// What one virtual router needs.

@@ -108,6 +108,6 @@ fn renewals(leases: &[Until]) -> Vec<Renewal> {
     leases.iter().filter_map(renewal).collect()
 }
 
-fn element(key: LeaseKey) -> Element {
+pub(super) fn element(key: LeaseKey) -> Element {
     Element { set: key.name(), ifindex: key.ifindex }
 }

@@ -141,3 +141,14 @@ fn what_tells_of_another_holder_comes_in_before_anything_is_dropped() {
     assert!(at("timeout 300ms; elements = { 3 timeout 301ms expires 301ms }") < accepted);
     assert!(at("ether daddr vmap { 00:00:5e:00:01:01 : jump in_v4_3_1 }") > accepted);
 }
+
+#[test]
+fn a_set_names_its_virtual_router_and_other_sets_name_none() {
+    let ipv6 = LeaseKey { family: Family::Ipv6, ..key(255) };
+    for wanted in [key(1), ipv6] {
+        assert_eq!(LeaseKey::of_set(&wanted.name()), Some(wanted));
+    }
+    for other in ["__map0", "v4", "v4_3", "v4_3_0", "v4_3_256", "v5_3_1", "v4_x_1", "v4_3_1_1"] {
+        assert_eq!(LeaseKey::of_set(other), None, "{other}");
+    }
+}

@@ -38,6 +38,11 @@ impl Ear {
         Ok(())
     }
 
+    /// Whether there is more than the last [`take`](Self::take) took.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.behind
+    }
+
     /// Returns once there may be something to [`take`](Self::take); never while it is closed.
     pub(super) async fn readable(&self) -> io::Result<()> {
         match &self.receiver {

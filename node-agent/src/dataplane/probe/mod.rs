@@ -2,6 +2,7 @@
 //!
 //! - A member that hears a new holder checks that the LAN has followed: [`check`].
 //! - A holder that is asked a moment after its takeover announces once more: [`asked`].
+//! - A member that may begin at once finds out whether anybody has the addresses: [`vacancy`].
 //!
 //! Questions ([`question`]) change no neighbour's mind: ARP probes have no sender (RFC 5227), and solicitations
 //! say of theirs what is true. The sockets that hear the answers are open only while there is something to find
@@ -16,6 +17,7 @@ mod asked;
 mod check;
 mod ear;
 mod question;
+mod vacancy;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -30,6 +32,8 @@ use self::asked::Asked;
 use self::check::{Check, Step};
 pub(super) use self::check::{Doubt, MAX_ADDRESSES, Subject};
 use self::ear::Ear;
+use self::vacancy::Vacancies;
+pub(super) use self::vacancy::{Answer, Token};
 use super::announcement::AnnouncementFrame;
 use super::background::Background;
 use super::binder::GroupHandle;
@@ -59,6 +63,8 @@ pub(super) struct Progress {
     pub(super) questions: Vec<(u32, AnnouncementFrame)>,
     /// Checks that are done.
     pub(super) done: Vec<Finding>,
+    /// What was found out about the addresses of new groups.
+    pub(super) answers: Vec<Answer>,
 }
 
 /// What was found out about the new holder of a group.
@@ -78,6 +84,7 @@ pub(super) struct Probes {
     due: BTreeSet<(Instant, GroupHandle)>,
     addresses: BTreeMap<(u32, IpAddr), GroupHandle>,
     asked: Asked,
+    vacancies: Vacancies,
     ear: Ear,
     /// No question leaves before.
     quiet_until: Instant,
@@ -91,6 +98,7 @@ impl Probes {
             due: BTreeSet::new(),
             addresses: BTreeMap::new(),
             asked: Asked::default(),
+            vacancies: Vacancies::default(),
             ear: Ear::new(closing),
             quiet_until: Instant::ORIGIN,
         }
@@ -135,6 +143,42 @@ impl Probes {
         self.asked.forget(group);
     }
 
+    /// Begins to ask whether anybody has the addresses of a new group, or goes on; nothing comes of it where
+    /// too much is asked already, and nothing before there is a token.
+    ///
+    /// # Errors
+    /// When no answer could be heard.
+    pub(super) fn ask(
+        &mut self,
+        group: GroupHandle,
+        asker: Asker,
+        addresses: Vec<IpAddr>,
+        token: Option<Token>,
+        now: Instant,
+    ) -> io::Result<()> {
+        if self.vacancies.begin(group, asker, addresses, now)
+            && let Some(token) = token
+        {
+            self.vacancies.allow(group, token);
+        }
+        self.listen().inspect_err(|_| self.vacancies.cancel(group))
+    }
+
+    /// A question could not leave through this interface.
+    pub(super) fn give_up_on(&mut self, ifindex: u32) {
+        self.vacancies.cancel_on(ifindex);
+    }
+
+    /// Whether silence is about to be believed, so that what has come by now is to be heard first.
+    pub(super) fn is_about_to_conclude(&self, now: Instant) -> bool {
+        self.vacancies.concludes(now)
+    }
+
+    /// Whether what was said is left to be heard.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.ear.is_behind()
+    }
+
     /// The checks under way that are due.
     pub(super) fn due(&self, now: Instant) -> Vec<GroupHandle> {
         self.due.iter().take_while(|(at, _)| *at <= now).map(|(_, group)| *group).collect()
@@ -144,6 +188,11 @@ impl Probes {
     pub(super) fn follow(&mut self, now: Instant) -> Progress {
         let mut progress = Progress::default();
         self.asked.expire(now);
+        if self.quiet_until <= now {
+            let (questions, answers) = self.vacancies.step(now, PORTION);
+            progress.answers = answers;
+            progress.questions.extend(questions.into_iter().filter_map(ask));
+        }
         while progress.questions.len() < PORTION
             && self.quiet_until <= now
             && let Some((at, group)) = self.due.first().copied()
@@ -154,9 +203,8 @@ impl Probes {
             let heard_at = check.subject().heard_at;
             match check.step(now) {
                 Step::Ask(addresses) => {
-                    let ask = |address| question::frame(asker.mac, asker.source, address);
-                    let frames = addresses.into_iter().filter_map(ask).map(|frame| (asker.ifindex, frame));
-                    progress.questions.extend(frames);
+                    let asked = addresses.into_iter().map(|address| (*asker, address));
+                    progress.questions.extend(asked.filter_map(ask));
                 }
                 Step::Converged(after) => progress.done.push(Finding { group, heard_at, outcome: Ok(after) }),
                 Step::GivenUp(doubt) => progress.done.push(Finding { group, heard_at, outcome: Err(doubt) }),
@@ -173,13 +221,14 @@ impl Probes {
 
     /// When to call [`follow`](Self::follow).
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        let due = self.due.first().map(|(at, _)| (*at).max(self.quiet_until));
+        let due = self.due.first().map(|(at, _)| *at).into_iter().chain(self.vacancies.next_deadline()).min();
+        let due = due.map(|at| at.max(self.quiet_until));
         [due, self.asked.next_deadline()].into_iter().flatten().min()
     }
 
     /// Opens or closes the sockets, as there is something to find out or not.
     pub(super) fn listen(&mut self) -> io::Result<()> {
-        self.ear.set_open(!self.checks.is_empty() || !self.asked.is_empty())
+        self.ear.set_open(!(self.checks.is_empty() && self.asked.is_empty() && self.vacancies.is_empty()))
     }
 
     /// Returns once there may be something to [`hear`](Self::hear).
@@ -194,11 +243,18 @@ impl Probes {
         buffer: &mut [u8],
         physical: impl Fn(u32) -> u32,
     ) -> io::Result<BTreeSet<GroupHandle>> {
-        let Self { checks, addresses, asked, ear, .. } = self;
+        let Self { checks, addresses, asked, vacancies, ear, .. } = self;
         let mut announce = BTreeSet::new();
         ear.take(buffer, |packet, octets| {
             let Some(said) = answer::read(packet.family, octets, packet.mac) else { return };
             let (ifindex, now) = (physical(packet.ifindex), clock::boottime());
+            match (said, packet.mac) {
+                (Said::Answers { address, mac } | Said::Announces { address, mac }, _)
+                | (Said::Asks { address, source: None }, Some(mac)) => {
+                    vacancies.hear(ifindex, address, mac, now)
+                }
+                (Said::Asks { .. }, _) => {}
+            }
             match said {
                 Said::Asks { address, source } => announce.extend(asked.hear(ifindex, address, source, now)),
                 Said::Answers { address, .. } | Said::Announces { address, .. } => {
@@ -211,6 +267,11 @@ impl Probes {
         })?;
         Ok(announce)
     }
+}
+
+/// A question as it leaves.
+fn ask((asker, address): (Asker, IpAddr)) -> Option<(u32, AnnouncementFrame)> {
+    Some((asker.ifindex, question::frame(asker.mac, asker.source, address)?))
 }
 
 #[cfg(test)]

@@ -21,9 +21,10 @@ use crate::agents::ingest::{self, ingest};
 use crate::agents::protocol::Violation;
 use crate::app::App;
 use crate::store::audit::Origin;
+use crate::store::fast_starts::ToTell;
 use crate::store::identities::Enrolled;
 use crate::store::sessions::{self, SessionKey};
-use crate::store::{StoreError, desired, member_reports};
+use crate::store::{StoreError, desired, fast_starts, member_reports};
 
 /// Stores what one agent says, and tells it what its node shall run.
 pub(super) struct Clerk<'a> {
@@ -36,6 +37,8 @@ pub(super) struct Clerk<'a> {
     pub(super) capabilities: Vec<String>,
     /// The desired state that was sent last: its revision and digest.
     pub(super) sent: Option<(Revision, String)>,
+    /// Whether the agent has applied something and new groups have not been looked for since.
+    pub(super) applied: bool,
 }
 
 impl Clerk<'_> {
@@ -55,8 +58,14 @@ impl Clerk<'_> {
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                heard = heard.recv() => match heard {
-                    Some(Heard::Message(message)) => self.obey(*message).await?,
+                next = heard.recv() => match next {
+                    Some(Heard::Message(message)) => {
+                        self.obey(*message).await?;
+                        // What waits may be the status of what was applied, which is looked at then.
+                        if self.applied && heard.is_empty() {
+                            self.let_new_groups_begin().await?;
+                        }
+                    }
                     Some(Heard::Alive) => self.note_heard().await?,
                     None => return Ok(()),
                 },
@@ -130,16 +139,22 @@ impl Clerk<'_> {
         Ok(state)
     }
 
-    async fn obey(&self, message: AgentMessage) -> Result<(), End> {
+    async fn obey(&mut self, message: AgentMessage) -> Result<(), End> {
         match message {
             AgentMessage::Hello(_) => Err(Violation::GreetedTwice.into()),
-            AgentMessage::Applied { revision, digest } => self.store_applied(revision, &digest).await,
+            AgentMessage::Applied { revision, digest } => {
+                self.applied = true;
+                self.store_applied(revision, &digest).await
+            }
             AgentMessage::Rejected { revision, reasons } => {
                 tracing::warn!(node = %self.node.name, %revision, ?reasons, "the desired state was refused");
                 self.store_rejection(&Rejection { revision, reasons }).await
             }
             AgentMessage::Transitions { transitions } => self.store_transitions(&transitions).await,
-            AgentMessage::Status(status) => self.store_status(&status).await,
+            AgentMessage::Status(status) => {
+                self.store_status(&status).await?;
+                self.let_new_groups_begin().await
+            }
             AgentMessage::Converged(found) => self.store_convergence(&found).await,
             // The ear has passed it on.
             AgentMessage::Assist(_) => Ok(()),
@@ -188,6 +203,20 @@ impl Clerk<'_> {
         groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
         member_reports::judge_groups(&mut tx, &groups, now).await?;
         commit(tx).await
+    }
+
+    /// What was said may be the last that was missing. Asked once that is committed: of two members that say
+    /// it at the same time, the one that is stored last sees both.
+    async fn let_new_groups_begin(&mut self) -> Result<(), End> {
+        self.applied = false;
+        let agents = &self.app.agents;
+        let _turn = agents.turn().await;
+        let told =
+            fast_starts::offer(&self.app.db, agents.server(), self.key.node, self.app.clock.now()).await?;
+        for ToTell { node, start, .. } in told {
+            agents.fast_starts().deliver(node, start);
+        }
+        Ok(())
     }
 
     async fn store_convergence(&self, found: &Convergence) -> Result<(), End> {

@@ -1,8 +1,9 @@
-//! What cannot wait: boosts and assists go out past whatever the clerk is doing.
+//! What cannot wait: boosts, assists and fast starts go out past whatever the clerk is doing.
 
 use api_types::assist::RelayedAssist;
 use api_types::boost::{self, Boost};
 use api_types::channel::{Hello, ServerMessage};
+use api_types::fast_start::FastStart;
 use tokio::sync::{mpsc, watch};
 
 use super::end::End;
@@ -14,6 +15,8 @@ pub(super) struct Herald {
     boosts: Option<watch::Receiver<Option<Vec<Boost>>>>,
     /// `None` for an agent that knows no assists.
     assists: Option<mpsc::Receiver<RelayedAssist>>,
+    /// `None` for an agent that knows no fast starts.
+    fast_starts: Option<mpsc::Receiver<FastStart>>,
 }
 
 impl Herald {
@@ -21,9 +24,10 @@ impl Herald {
         hello: &Hello,
         boosts: watch::Receiver<Option<Vec<Boost>>>,
         assists: Option<mpsc::Receiver<RelayedAssist>>,
+        fast_starts: Option<mpsc::Receiver<FastStart>>,
     ) -> Self {
         let knows_boosts = hello.capabilities.iter().any(|word| word == boost::CAPABILITY);
-        Self { boosts: knows_boosts.then_some(boosts), assists }
+        Self { boosts: knows_boosts.then_some(boosts), assists, fast_starts }
     }
 
     /// Speaks once the agent is welcomed, until a message cannot be sent.
@@ -34,7 +38,8 @@ impl Herald {
         loop {
             let message = tokio::select! {
                 Some(boosts) = next_boosts(self.boosts.as_mut()) => ServerMessage::Boosts { boosts },
-                Some(assist) = next_assist(self.assists.as_mut()) => ServerMessage::Assist(assist),
+                Some(assist) = next(self.assists.as_mut()) => ServerMessage::Assist(assist),
+                Some(start) = next(self.fast_starts.as_mut()) => ServerMessage::FastStart(start),
                 // A newer session of the node hears them now, and this one is about to end.
                 else => return std::future::pending().await,
             };
@@ -56,6 +61,6 @@ async fn next_boosts(boosts: Option<&mut watch::Receiver<Option<Vec<Boost>>>>) -
     }
 }
 
-async fn next_assist(assists: Option<&mut mpsc::Receiver<RelayedAssist>>) -> Option<RelayedAssist> {
-    assists?.recv().await
+async fn next<T>(waiting: Option<&mut mpsc::Receiver<T>>) -> Option<T> {
+    waiting?.recv().await
 }

@@ -10,7 +10,8 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
         TransitionReason::PriorityZero => Some(FailoverCause::PriorityZero),
         TransitionReason::Preempting => Some(FailoverCause::Preempting),
         TransitionReason::Switchover => Some(FailoverCause::Switchover),
-        TransitionReason::Assist => Some(FailoverCause::NoResponse),
+        // A first holder takes over from nobody, and nobody was heard.
+        TransitionReason::Assist | TransitionReason::FastStart => Some(FailoverCause::NoResponse),
         TransitionReason::OwnerStarted => Some(FailoverCause::OwnerStarted),
         TransitionReason::Started
         | TransitionReason::HigherPriorityHeard
@@ -54,7 +55,8 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         | TransitionReason::SelfCheck
         | TransitionReason::AddressLease
         | TransitionReason::NftablesLease
-        | TransitionReason::Assist => FailoverCause::NoResponse,
+        | TransitionReason::Assist
+        | TransitionReason::FastStart => FailoverCause::NoResponse,
     }
 }
 

@@ -1,4 +1,3 @@
-use api_types::peer::Peer;
 use serde_json::json;
 
 use super::*;
@@ -120,10 +119,21 @@ fn the_next_switchover_of_a_group_outbids_the_one_before() {
     let plan = planned(&members, &[active(1), boosted], Some(&earlier), "n2").unwrap();
     assert_eq!(plan.priority.get().get(), 252, "what the earlier one advertises is no rival");
     let largest = InEffect { priority: BoostedPriority::new(254).unwrap(), ..earlier };
-    assert_eq!(next_priority(Some(&largest)), BoostedPriority::LOWEST);
+    let plan = planned(&members, &[active(1), Observed::Node(ready())], Some(&largest), "n2").unwrap();
+    assert_eq!(plan.priority, BoostedPriority::LOWEST);
     let on_their_way = in_effect(2, SwitchoverState::Requested);
     let refused = refusal(&members, &[active(1), Observed::Node(ready())], Some(&on_their_way), "n2");
     assert_eq!(refused, "the addresses of group web are on their way to n2 already");
+}
+
+#[test]
+fn so_does_it_outbid_one_that_was_taken_back_and_is_still_heard() {
+    let members = [member("n1", 240), member("n2", 200)];
+    let holder =
+        ObservedNode { addresses: vec![[192, 0, 2, 1].into()], ..node(1, true, Some(State::Active)) };
+    let hears = Observed::Node(hearing(vec![peer([192, 0, 2, 1], 251)]));
+    let plan = planned(&members, &[Observed::Node(holder), hears], None, "n2").unwrap();
+    assert_eq!(plan.priority.get().get(), 252);
 }
 
 #[test]

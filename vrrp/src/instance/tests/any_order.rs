@@ -23,6 +23,7 @@ enum Call {
     Unboost,
     Assist { last: u8, sequence: u16, rank: u32 },
     HoldOff { ms: u64 },
+    BeginAtOnce,
     Reconfigure { number: u8, interval_ms: u32, preempt: bool, addresses: u8 },
 }
 
@@ -46,6 +47,7 @@ fn any_call() -> impl Strategy<Value = Call> {
         2 => (OUR_HOST - 1..=OUR_HOST + 1, 0..3_u16, 0..4_u32)
             .prop_map(|(last, sequence, rank)| Call::Assist { last, sequence, rank }),
         1 => (0..9_000_u64).prop_map(|ms| Call::HoldOff { ms }),
+        2 => Just(Call::BeginAtOnce),
         2 => (1..=255_u8, interval, any::<bool>(), 1..4_u8).prop_map(|(number, interval_ms, preempt, addresses)| {
             Call::Reconfigure { number, interval_ms, preempt, addresses }
         }),
@@ -75,6 +77,9 @@ fn call(router: &mut Instance, call: &Call, now: Instant) {
             let _obeyed = router.handle_assist(host(last), sequence, rank, now);
         }
         Call::HoldOff { ms } => router.hold_off(now + milliseconds(ms)),
+        Call::BeginAtOnce => {
+            let _begun = router.begin_at_once(now);
+        }
         Call::Reconfigure { number, interval_ms, preempt, addresses } => {
             let addresses = (0..addresses).map(|n| host(100 + n)).collect();
             let edited = Settings { interval: interval(interval_ms), preempt, addresses, ..settings(number) };

@@ -98,7 +98,7 @@ fn an_active_router_whose_boost_is_withdrawn_says_its_own_priority_and_stays_unt
     assert_eq!((actions(&mut router), router.role()), (vec![advertise(100)], Role::Active));
     router.unboost(now);
     assert_eq!(actions(&mut router), []);
-    hear(&mut router, &holds(10, 200), now + SECOND);
+    hear(&mut router, &holds(10, 200), now + SECOND * 2);
     assert_eq!(router.role(), Role::Backup, "by the ordinary rules");
 }
 

@@ -242,14 +242,43 @@ fn a_group_that_was_kept_from_running_says_that_too() {
     assert_eq!(effects.let_go[0].reason, LetGoReason::SelfCheck);
 }
 
-#[test]
-fn an_assist_is_obeyed_in_the_order_of_the_members_that_are_left_and_have_agents() {
-    let peer = |last: u8, priority: u8, external: bool| DesiredPeer {
+fn peer(last: u8, priority: u8, external: bool) -> DesiredPeer {
+    DesiredPeer {
         name: format!("lb{last}").parse().unwrap(),
         address: Some(IpAddr::from([192, 0, 2, last])),
         priority: Priority::new(priority).unwrap(),
         external,
-    };
+    }
+}
+
+#[test]
+fn who_resigns_is_succeeded_by_rank_if_it_is_known_and_every_better_member_has_an_agent() {
+    let by_its_skew = at(20) + Duration::from_micros(6_250);
+    let [best, second, external] = [vec![], vec![peer(8, 249, false)], vec![peer(7, 100, true)]];
+    let better_external = vec![peer(7, 248, true)];
+    for (others, resigns_as, due) in [
+        (best.clone(), Some(9), at(20)),
+        (external, Some(9), at(20)),
+        (second, Some(9), by_its_skew.min(at(30))),
+        (better_external, Some(9), by_its_skew),
+        (best, None, by_its_skew),
+    ] {
+        let peers = others.into_iter().chain(resigns_as.map(|last| peer(last, 250, false))).collect();
+        let mut group = Group::new(0, DesiredGroup { peers, ..desired(240) }, at(0));
+        let mut effects = Effects::default();
+        group.set_footing(Ok(FOOTING), at(0), &mut effects);
+        group.handle_advertisement(&advertisement(250), None, at(10), &mut effects).unwrap();
+        group.handle_advertisement(&advertisement(0), None, at(20), &mut effects).unwrap();
+        assert_eq!(group.poll_timeout(), Some(due));
+        group.handle_timeout(due, &mut effects);
+        group.handle_held(due, &mut effects);
+        group.handle_announced(Some(due));
+        assert_eq!(reasons(&mut group).last(), Some(&(State::Active, TransitionReason::PriorityZero)));
+    }
+}
+
+#[test]
+fn an_assist_is_obeyed_in_the_order_of_the_members_that_are_left_and_have_agents() {
     let peers = vec![peer(9, 250, false), peer(8, 249, false), peer(7, 248, true), peer(6, 100, false)];
     let mut group = Group::new(0, DesiredGroup { peers, ..desired(240) }, at(0));
     let mut effects = Effects::default();

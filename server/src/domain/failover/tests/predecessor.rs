@@ -167,3 +167,50 @@ fn an_address_that_moved_between_nodes_is_never_the_one_that_heard_it() {
     let moves = join(&[], &a_death(), &addresses);
     assert_eq!(summary(&moves), [("n1", "n2", Cause::NoResponse)]);
 }
+
+#[test]
+fn what_a_killed_holder_finds_out_when_it_starts_again_changes_no_failover() {
+    for reason in [Reason::AddressLease, Reason::NftablesLease] {
+        for skew_ms in [-40_000, 0, 4_000] {
+            let returned = N1.ahead(skew_ms);
+            let mut found_out = returned
+                .moves(30_000, State::Active, State::Initialize, reason)
+                .having_heard_nothing()
+                .in_boot(2);
+            found_out.record.released_at_boottime_ns = None;
+            let starts = returned
+                .moves(30_001, State::Initialize, State::Backup, Reason::Started)
+                .having_heard_nothing()
+                .in_boot(2);
+            let before = joined(&a_death());
+            let mut transitions = a_death();
+            transitions.extend([found_out, starts]);
+            assert_eq!(joined(&transitions), before, "{reason:?}, {skew_ms} ms");
+
+            transitions.push(
+                returned
+                    .takes_over(60_000, Reason::Preempting)
+                    .having_heard("192.0.2.2", 200, 59_950)
+                    .in_boot(2),
+            );
+            transitions.push(N2.yields(60_001).having_heard("192.0.2.1", 240, 60_001));
+            let moves = joined(&transitions);
+            let expected = [("n1", "n2", Cause::NoResponse), ("n2", "n1", Cause::Preempting)];
+            assert_eq!(summary(&moves), expected, "{reason:?}, {skew_ms} ms");
+            assert_eq!(moves[0], before[0]);
+        }
+    }
+}
+
+#[test]
+fn a_killed_holder_without_a_successor_that_finds_out_and_holds_again_is_no_failover() {
+    for reason in [Reason::AddressLease, Reason::NftablesLease] {
+        let transitions = [
+            N1.takes_over(1_000, Reason::NoResponse).having_heard_nothing(),
+            N1.moves(5_000, State::Active, State::Initialize, reason).having_heard_nothing().in_boot(2),
+            N1.takes_over(9_000, Reason::NoResponse).having_heard_nothing().in_boot(2),
+        ];
+        assert_eq!(joined(&transitions), []);
+        assert_eq!(join(&transitions[1..2], &transitions[2..], &addresses()), []);
+    }
+}
