@@ -56,6 +56,10 @@ pub enum Fault {
     ForgeAssist(usize, u16),
     /// A stranger is heard once.
     Stranger(Advertisement),
+    /// All lose their power and are started at the same time, as a new group is.
+    Anew,
+    /// These are told, each after a while and whoever would win, that a new group may begin at once.
+    TellToBegin(Vec<(usize, Duration)>),
     /// Nothing goes wrong: every fault is over and every router runs.
     Repair,
 }
@@ -89,6 +93,13 @@ impl Fault {
                 lan.tell_all(source, sequence.wrapping_sub(behind), Duration::ZERO);
             }
             Self::Stranger(ref advertisement) => lan.hear(advertisement),
+            Self::Anew => {
+                (0..lan.nodes.len()).for_each(|node| lan.crash(node));
+                lan.start_all();
+            }
+            Self::TellToBegin(ref told) => {
+                told.iter().for_each(|(node, after)| lan.tell_to_begin(*node, *after));
+            }
             Self::Repair => {
                 lan.heal();
                 for node in 0..lan.nodes.len() {
@@ -139,6 +150,22 @@ impl Fault {
             _ => Self::Stranger(stranger(rng, dialect, &routers[node])),
         }
     }
+}
+
+/// A new group on a LAN of so many routers, some of which are told to begin: soon or late, several, the wrong
+/// ones, or when there is nothing to begin. With how long each of it lasts.
+pub(crate) fn draw_beginnings(rng: &mut StdRng, routers: usize) -> Vec<(Fault, Duration)> {
+    let mut faults = Vec::new();
+    for _ in 0..rng.random_range(1..=3) {
+        if rng.random_range(0..4) != 0 {
+            faults.push((Fault::Anew, Duration::from_millis(rng.random_range(0..=60))));
+        }
+        let longest_ms = if rng.random() { 5 } else { 4_000 };
+        let told = (0..rng.random_range(1..=routers))
+            .map(|_| (rng.random_range(0..routers), Duration::from_millis(rng.random_range(0..=longest_ms))));
+        faults.push((Fault::TellToBegin(told.collect()), Duration::from_millis(rng.random_range(0..5_000))));
+    }
+    faults
 }
 
 /// One of the intervals that LANs use, or all of them would have to.

@@ -55,6 +55,8 @@ pub struct Lan {
     pub vacancy: Stretch,
     /// How often a router obeyed the word that another one had let go.
     pub assists_obeyed: u64,
+    /// How often a router began at once because it was told that it may.
+    pub begun_at_once: u64,
     events: BTreeMap<(Instant, u64), Event>,
     happened: u64,
     scheduled: u64,
@@ -77,6 +79,7 @@ impl Lan {
             overlap: Stretch::default(),
             vacancy: Stretch::default(),
             assists_obeyed: 0,
+            begun_at_once: 0,
             events: BTreeMap::new(),
             happened: 0,
             scheduled: 0,

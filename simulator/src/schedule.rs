@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use vrrp::{Action, Claim, Config, Priority, Reason, Settings};
 
-use crate::fault::{Fault, draw_interval, draw_preempt_delay, draw_priority};
+use crate::fault::{Fault, draw_beginnings, draw_interval, draw_preempt_delay, draw_priority};
 use crate::lan::Lan;
 use crate::manners::Manners;
 use crate::routers::{Dialect, router};
@@ -47,6 +47,8 @@ pub struct Summary {
     pub switched_over: u64,
     /// How often a router obeyed the word that another one had let go.
     pub assists_obeyed: u64,
+    /// How often a router began at once because it was told that it may.
+    pub begun_at_once: u64,
     /// Of everything that the routers asked for and when.
     pub digest: u64,
 }
@@ -58,7 +60,7 @@ struct Step<'a> {
 }
 
 impl Schedule {
-    /// Draws two to five routers and up to 24 faults.
+    /// Draws two to five routers and up to 24 faults, and then a new group or several.
     #[must_use]
     pub fn draw(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -80,7 +82,9 @@ impl Schedule {
             }
         }
         faults.push((Fault::Repair, QUIET));
-        Self { seed, routers, careless: rng.random(), manners, faults }
+        let careless = rng.random();
+        faults.extend(draw_beginnings(&mut rng, routers.len()));
+        Self { seed, routers, careless, manners, faults }
     }
 
     /// How many routers the LAN has, and how many of them are foreign.
@@ -160,6 +164,7 @@ impl Schedule {
             concessions_helped: lan.concessions_helped(),
             switched_over: switched_over.try_into().unwrap_or(u64::MAX),
             assists_obeyed: lan.assists_obeyed,
+            begun_at_once: lan.begun_at_once,
             digest: hasher.finish(),
         }
     }

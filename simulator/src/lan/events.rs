@@ -27,6 +27,8 @@ pub(super) enum Event {
         source: IpAddr,
         sequence: u16,
     },
+    /// A router is told that a new group may begin at once.
+    Begin(usize),
     /// A client beside `to` hears `from` announce.
     Announced {
         to: usize,
@@ -125,6 +127,7 @@ impl Lan {
                 }
             }
             Event::Assist { to, source, sequence } => self.assist(to, source, sequence),
+            Event::Begin(node) => self.begin(node),
             Event::Announced { to, from } => self.nodes[to].believed = Some(from),
             Event::HoldAnswered { node, wish } if wish == self.nodes[node].wish => {
                 let refuses = self.nodes[node].refuses;
@@ -165,6 +168,9 @@ impl Lan {
             node.note(advertisement, now);
         }
         node.owes_announcement |= accepted && wins;
+        if accepted && advertisement.claim == Claim::Resigns {
+            self.succeed(number, advertisement.source);
+        }
         self.carry_out(number);
     }
 

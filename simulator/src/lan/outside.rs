@@ -1,4 +1,5 @@
-//! What routers are told by another way than the LAN: that they shall take over, and that another has let go.
+//! What routers are told by another way than the LAN: that they shall take over, that another has let go, and
+//! that a new group may begin at once.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -56,13 +57,49 @@ impl Lan {
             return;
         }
         self.disturb();
-        let others = self.nodes.iter().enumerate().filter(|(number, node)| {
-            *number != to && node.config.source() != source && !node.manners.is_foreign()
-        });
-        let others = others.map(|(_, node)| (node.config.priority(), Some(node.config.source())));
-        let rank = self.nodes[to].config.rank(others);
+        let rank = self.rank_without(to, source, false);
         let mut obeyed = false;
         self.with(to, |instance, now| obeyed = instance.handle_assist(source, sequence, rank, now));
         self.assists_obeyed += u64::from(obeyed);
+    }
+
+    /// A router has heard the one at `source` resign, and knows of the others what the plan says. A foreign one knows
+    /// nothing, and a better foreign one waits for its skew.
+    pub(super) fn succeed(&mut self, node: usize, source: IpAddr) {
+        if self.nodes[node].manners.is_foreign() || self.rank_without(node, source, true) > 0 {
+            return;
+        }
+        let rank = self.rank_without(node, source, false);
+        let now = self.nodes[node].clock(self.now);
+        if let Some(instance) = &mut self.nodes[node].instance {
+            instance.succeed_by_rank(rank, now);
+        }
+    }
+
+    /// How many of our own routers, or of the foreign ones, would win before this one if the one at `gone` is gone.
+    fn rank_without(&self, number: usize, gone: IpAddr, foreign: bool) -> u32 {
+        let others = self.nodes.iter().enumerate().filter(|(other, node)| {
+            *other != number && node.config.source() != gone && node.manners.is_foreign() == foreign
+        });
+        let others = others.map(|(_, node)| (node.config.priority(), Some(node.config.source())));
+        self.nodes[number].config.rank(others)
+    }
+
+    /// After a while a router is told that a new group may begin at once.
+    pub fn tell_to_begin(&mut self, node: usize, after: Duration) {
+        self.schedule(after, Event::Begin(node));
+    }
+
+    /// A router is told that a new group may begin at once. Where somebody is heard that is no disturbance.
+    pub(super) fn begin(&mut self, node: usize) {
+        if self.nodes[node].manners.is_foreign() || self.nodes[node].paused_until.is_some() {
+            return;
+        }
+        let mut begins = false;
+        self.with(node, |instance, now| begins = instance.begin_at_once(now));
+        if begins {
+            self.begun_at_once += 1;
+            self.disturb();
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What comes from outside the LAN: switchovers, and the word that a router has let go.
+//! What comes from outside the LAN: switchovers, the word that a router has let go, and fast starts.
 
 use std::time::Duration;
 
@@ -53,6 +53,23 @@ proptest! {
     }
 
     #[test]
+    fn a_switchover_that_is_taken_back_at_once_leaves_no_instant_without_a_holder(
+        routers in any::<bool>().prop_flat_map(planned_routers),
+        told in prop::collection::vec((0..5_usize, 0..3_000_u64), 1..8),
+        seed: u64,
+    ) {
+        let mut lan = settled(routers, seed);
+        for (node, back_after_us) in told {
+            let node = node % lan.nodes.len();
+            lan.boost(node, boosted());
+            lan.run_for(Duration::from_micros(back_after_us));
+            lan.unboost(node);
+            lan.run_for(QUIET);
+        }
+        prop_assert_eq!(lan.vacancy.longest(), Duration::ZERO);
+    }
+
+    #[test]
     fn a_switchover_is_done_within_50_milliseconds_even_when_two_advertisements_are_lost(
         routers in any::<bool>().prop_flat_map(planned_routers),
         to in 0..5_usize,
@@ -104,7 +121,8 @@ proptest! {
         let mut lan = settled(routers, seed);
         lan.run_for(Duration::from_millis(phase_ms));
         let gone = holder(&lan);
-        let told_after = Duration::from_millis(told_after_ms);
+        // Who is told before it has heard the last advertisement cannot know that it was the last one.
+        let told_after = lan.wire.longest_latency() + Duration::from_millis(told_after_ms);
         lan.let_go(gone, &[told_after, told_after * 2]);
         lan.run_for(SECOND);
         let rest = |number: &usize| *number != gone;
@@ -177,4 +195,43 @@ fn a_worker_that_is_restarted_after_a_switchover_goes_by_its_own_priority_and_le
     let changes =
         lan.changes().iter().filter(|(node, change)| *node == 1 && change.to == Role::Active).count();
     assert_eq!(changes, 1);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn a_new_group_of_which_the_best_member_is_told_is_held_a_moment_later_by_that_one_alone(
+        routers in any::<bool>().prop_flat_map(planned_routers),
+        seed: u64,
+    ) {
+        let best = (0..routers.len()).max_by_key(|number| routers[*number].priority()).unwrap();
+        let mut lan = Lan::new(routers, seed);
+        lan.start_all();
+        lan.tell_to_begin(best, Duration::from_millis(40));
+        lan.run_for(Duration::from_millis(50));
+        prop_assert_eq!(lan.active(), [best]);
+        lan.run_for(QUIET);
+        prop_assert_eq!(lan.active(), [best]);
+        prop_assert_eq!((lan.begun_at_once, lan.overlap.longest()), (1, Duration::ZERO));
+        prop_assert_eq!(lan.changes().iter().filter(|(_, change)| change.to == Role::Active).count(), 1);
+    }
+
+    #[test]
+    fn whoever_is_told_to_begin_and_whenever_two_hold_for_no_longer_than_it_takes_to_hear_each_other(
+        routers in any::<bool>().prop_flat_map(planned_routers),
+        told in prop::collection::vec((0..5_usize, 0..4_000_u64), 1..8),
+        seed: u64,
+    ) {
+        let mut lan = Lan::new(routers, seed);
+        lan.start_all();
+        for (node, after) in told {
+            lan.tell_to_begin(node % lan.nodes.len(), Duration::from_millis(after));
+        }
+        lan.run_for(QUIET);
+        prop_assert_eq!(lan.active().len(), 1);
+        // A kernel may be binding already when the other one is heard.
+        let bound = lan.wire.longest_latency() * 2 + Duration::from_micros(*lan.hold_us.end());
+        prop_assert!(lan.overlap.longest() <= bound, "{:?}", lan.overlap.longest());
+    }
 }

@@ -13,11 +13,13 @@ const FAILED_ONCE: &str = include_str!("../../regressions.txt");
 #[test]
 fn two_thousand_schedules_of_faults_break_no_promise() {
     let workers = std::thread::available_parallelism().map_or(1, |number| number.get() as u64);
-    let [clients_knew, concessions_helped, switched_over, assists_obeyed] = [0; 4].map(AtomicU64::new);
+    let [clients_knew, concessions_helped, switched_over, assists_obeyed, begun_at_once] =
+        [0; 5].map(AtomicU64::new);
     std::thread::scope(|scope| {
         for worker in 0..workers {
             let (clients_knew, concessions_helped) = (&clients_knew, &concessions_helped);
             let (switched_over, assists_obeyed) = (&switched_over, &assists_obeyed);
+            let begun_at_once = &begun_at_once;
             scope.spawn(move || {
                 for seed in (worker..SEEDS).step_by(usize::try_from(workers).unwrap()) {
                     let summary = std::panic::catch_unwind(|| Schedule::draw(seed).run());
@@ -27,6 +29,7 @@ fn two_thousand_schedules_of_faults_break_no_promise() {
                     concessions_helped.fetch_add(summary.concessions_helped, Ordering::Relaxed);
                     switched_over.fetch_add(summary.switched_over, Ordering::Relaxed);
                     assists_obeyed.fetch_add(summary.assists_obeyed, Ordering::Relaxed);
+                    begun_at_once.fetch_add(summary.begun_at_once, Ordering::Relaxed);
                 }
             });
         }
@@ -35,9 +38,11 @@ fn two_thousand_schedules_of_faults_break_no_promise() {
     println!(
         "clients beside foreign routers knew ours {knew} times, keepalived after a concession {helped} times"
     );
-    let [switched, assisted] = [switched_over, assists_obeyed].map(AtomicU64::into_inner);
-    println!("{switched} switchovers, {assisted} assists obeyed");
+    let [switched, assisted, begun] =
+        [switched_over, assists_obeyed, begun_at_once].map(AtomicU64::into_inner);
+    println!("{switched} switchovers, {assisted} assists obeyed, {begun} fast starts");
     assert!(switched > 300 && assisted > 100, "hardly any: {switched}, {assisted}");
+    assert!(begun > 1_000, "hardly any: {begun}");
     assert!(knew > 500 && helped > 10, "hardly anybody looked at clients: {knew}, {helped}");
 }
 
