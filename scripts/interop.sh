@@ -22,8 +22,8 @@ runs this and writes this file; `make test` runs it too and fails when something
 - A takeover is from the last frame of one router, or its first resignation, to the first frame of the next. A
   class ends three quarters of an interval after the time that it is named after; an interval is 100 ms, in
   version 2 it is 1 s.
-- The client asks the address for an echo every 5 ms. A host that dies is taken off the bridge, with its
-  carrier kept.
+- The client asks the address for an echo every 5 ms; it is without an answer until one comes, and answers that
+  were kept somewhere come late. A host that dies is taken off the bridge, with its carrier kept.
 - With a virtual MAC, the host of the other program has `arp_ignore` 1 and `arp_announce` 2, without which
   Linux answers for a macvlan's address from the interface below, too. Where Baton owns the address it has
   `accept_local` 1: Linux drops what comes from an address that the host itself has.
@@ -36,10 +36,13 @@ What to know of the others:
   were two. What it announces every 10 s while a member is not Baton puts neighbours right at the latest.
 - keepalived does not run on an interface whose one address is the virtual one, so it owns none: it can
   advertise 255.
-- FRR's macvlan stays up, without a carrier: as Backup, too, FRR's host answers what is sent to the virtual
-  MAC.
-- Over IPv6 FRR's first advertisement as Active is on the wire an interval late; so Baton, when it is stopped,
-  resigns twice.
+- FRR's macvlan stays up, without a carrier. Over IPv4, as Backup, too, FRR's host answers what is sent to the
+  virtual MAC.
+- Over IPv6 the answers leave through that macvlan alone. As Backup FRR's host keeps them and asks for the MAC
+  address of the client once a second, in vain; after a takeover that can last a second more. Here it is told
+  that MAC address, so that the table says what the routers do.
+- Over IPv6 FRR's first advertisement as Active goes to the macvlan before that has a carrier, and is lost: it is
+  on the wire an interval late, or when Baton resigns again. So Baton, when it is stopped, resigns twice.
 - FRR and keepalived speak version 3 over IPv4 with the pseudo-header of RFC 5798 and hear nothing else.
 TEXT
     cat "$BATON_INTEROP_ROWS"/* | LC_ALL=C sort | awk -F'\t' '

@@ -1,13 +1,23 @@
 //! A client that asks an address for an echo every few milliseconds, and counts the answers that never came.
+//!
+//! When an answer came is what its kernel says: this program may have to wait for the processor. An answer that
+//! comes late is none. A router that is asked before it may speak keeps its answers while it asks for the way
+//! back, and asks again a second later: then all of them come.
 
-use std::collections::BTreeSet;
-use std::io::{ErrorKind, Read};
+use std::collections::BTreeMap;
+use std::io::IoSliceMut;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::ops::Range;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use nix::cmsg_space;
+use nix::sys::socket::sockopt::ReceiveTimestampns;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg, setsockopt};
+use nix::sys::time::TimeSpec;
 use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::eventually::eventually;
@@ -15,7 +25,7 @@ use crate::lab::Lab;
 
 /// How often it asks.
 const EVERY: Duration = Duration::from_millis(5);
-/// How long it waits for the last answers.
+/// How late an answer may come.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// A client that asks until it is told to stop.
@@ -31,10 +41,27 @@ pub(crate) struct Pinger {
 pub(crate) struct Outcome {
     /// How many were sent.
     pub(crate) sent: u16,
-    /// The numbers of those that were not answered, one every 5 ms.
+    /// The numbers of those that were not answered in time, one every 5 ms.
     pub(crate) lost: Vec<u16>,
-    /// When each was sent.
-    pub(crate) times: Vec<Instant>,
+    /// When each was sent, since 1970.
+    asked: Vec<Duration>,
+    /// When the answer to each came, in time or not.
+    answered: BTreeMap<u16, Duration>,
+}
+
+impl Outcome {
+    /// The longest time from one of these requests to the first answer to it or a later one.
+    pub(crate) fn longest_silence(&self, requests: Range<u16>) -> Duration {
+        let mut first = self.asked.last().map_or(Duration::ZERO, |last| *last + PATIENCE);
+        let mut longest = Duration::ZERO;
+        for (number, asked) in (0..self.sent).zip(&self.asked).rev() {
+            first = self.answered.get(&number).map_or(first, |answered| first.min(*answered));
+            if requests.contains(&number) {
+                longest = longest.max(first.saturating_sub(*asked));
+            }
+        }
+        longest
+    }
 }
 
 impl Pinger {
@@ -90,32 +117,39 @@ fn open(address: IpAddr, scope: u32) -> Socket {
     };
     socket.connect(&to.into()).expect("connected");
     socket.set_read_timeout(Some(Duration::from_millis(1))).expect("a timeout");
+    setsockopt(&socket, ReceiveTimestampns, &true).expect("times");
     socket
 }
 
-fn ask(mut socket: Socket, address: IpAddr, stop: &AtomicBool, counts: &[Arc<AtomicU16>; 2]) -> Outcome {
-    let (mut sent, mut answered, mut times) = (0, BTreeSet::new(), Vec::new());
+fn ask(socket: Socket, address: IpAddr, stop: &AtomicBool, counts: &[Arc<AtomicU16>; 2]) -> Outcome {
+    let (mut sent, mut answered, mut asked) = (0, BTreeMap::new(), Vec::new());
     let mut next = Instant::now();
     while !stop.load(Ordering::Relaxed) {
         if Instant::now() >= next {
             // While nobody answers ARP the kernel refuses to send: that request is lost.
-            times.push(Instant::now());
             let _unsent = socket.send(&request(address, sent));
+            asked.push(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970"));
             sent += 1;
             counts[0].store(sent, Ordering::Relaxed);
             next += EVERY;
         }
-        if let Some(number) = answer(&mut socket, address) {
-            answered.insert(number);
+        if let Some((number, at)) = answer(&socket, address) {
+            answered.entry(number).or_insert(at);
             counts[1].fetch_max(number.saturating_add(1), Ordering::Relaxed);
         }
     }
     let deadline = Instant::now() + PATIENCE;
     while Instant::now() < deadline && answered.len() < usize::from(sent) {
-        answered.extend(answer(&mut socket, address));
+        if let Some((number, at)) = answer(&socket, address) {
+            answered.entry(number).or_insert(at);
+        }
     }
-    let lost = (0..sent).filter(|number| !answered.contains(number)).collect();
-    Outcome { sent, lost, times }
+    let is_lost = |number: &u16| {
+        let latest = asked[usize::from(*number)] + PATIENCE;
+        answered.get(number).is_none_or(|answered| *answered > latest)
+    };
+    let lost = (0..sent).filter(is_lost).collect();
+    Outcome { sent, lost, asked, answered }
 }
 
 /// An echo request; the kernel fills the checksum of IPv6 in.
@@ -129,20 +163,22 @@ fn request(address: IpAddr, number: u16) -> [u8; 8] {
     octets
 }
 
-/// The number of the request that an echo reply answers.
-fn answer(socket: &mut Socket, address: IpAddr) -> Option<u16> {
-    let mut buffer = [0; 256];
-    let length = match socket.read(&mut buffer) {
-        Ok(length) => length,
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => return None,
-        // A host or port that cannot be reached is said here too.
-        Err(_) => return None,
-    };
+/// The number of the request that an echo reply answers, and when it came.
+fn answer(socket: &Socket, address: IpAddr) -> Option<(u16, Duration)> {
+    let (mut buffer, mut control) = ([0; 256], cmsg_space!(TimeSpec));
+    let mut into = [IoSliceMut::new(&mut buffer)];
+    // Nothing has come yet; or what has says that a host or port cannot be reached.
+    let read = recvmsg::<()>(socket.as_raw_fd(), &mut into, Some(&mut control), MsgFlags::empty()).ok()?;
+    let at = read.cmsgs().ok()?.find_map(|message| {
+        let ControlMessageOwned::ScmTimestampns(at) = message else { return None };
+        Some(Duration::from(at))
+    });
+    let length = read.bytes;
     let (message, kind) = match address {
         IpAddr::V4(_) => (buffer.get(20..length)?, 0),
         IpAddr::V6(_) => (buffer.get(..length)?, 129),
     };
     let is_ours = message.first() == Some(&kind) && message.get(4..6) == Some(&[0xba, 0x70]);
     let number = message.get(6..8).filter(|_| is_ours)?;
-    Some(u16::from_be_bytes(number.try_into().ok()?))
+    Some((u16::from_be_bytes(number.try_into().ok()?), at?))
 }

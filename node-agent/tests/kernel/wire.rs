@@ -124,6 +124,13 @@ pub(crate) fn send_fragment_from_2(lab: &Lab, message: &[u8]) {
     lab.inside(2, || sender().send_to(&packet, &destination()).expect("sent"));
 }
 
+/// What waits in the packet sockets of a host, in octets.
+pub(crate) fn backlog(lab: &Lab, host: u8) -> u64 {
+    let read = || std::fs::read_to_string("/proc/thread-self/net/packet").expect("readable");
+    let table = lab.inside(host, read);
+    table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(6)?.parse::<u64>().ok()).sum()
+}
+
 /// What a host receives of protocol 112, as the kernel hands it to anybody who asks.
 pub(crate) struct Receiver(Socket);
 

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use super::class;
 use super::dialect::{of_frr, of_keepalived, of_version_2};
-use super::record::{NOTHING, Question, Record, Row};
+use super::record::{NOTHING, Question, Record, Row, Told};
 use super::scene::{Scene, beside_others, now, two_at_a_time};
 use crate::neighbour::Neighbour;
 
@@ -16,7 +16,7 @@ const OURS: u8 = 200;
 /// Baton waits; the other one dies, comes back and resigns.
 fn incidents(record: &Record, scene: &Scene) {
     let Scene { lab, dialect, .. } = scene;
-    let row = |scenario, holder: &str, frames: String, takeover: String, client: String| {
+    let row = |scenario, holder: &str, frames: Told, takeover: Told, client: Told| {
         let (peer, spoken, holder) = (dialect.peer(), dialect.spoken, holder.to_owned());
         record.saw(&Row { scenario, peer, spoken, holder, frames, takeover, client });
     };
@@ -31,7 +31,7 @@ fn incidents(record: &Record, scene: &Scene) {
     scene.others_while(2, 3);
     scene.held_by(&[2], "it still holds");
     let ours = scene.frames_of(1, begun).len();
-    row((1, "It is Active first"), "it", format!("of Baton: {ours}"), NOTHING.into(), NOTHING.into());
+    row((1, "It is Active first"), "it", format!("of Baton: {ours}").into(), NOTHING.into(), NOTHING.into());
 
     let mut marks = vec![client.mark()];
     let killed = now();
@@ -63,21 +63,21 @@ fn incidents(record: &Record, scene: &Scene) {
     row(
         (2, "Its host dies"),
         "Baton",
-        format!("of it: {others}"),
+        format!("of it: {others}").into(),
         class::after_silence(dialect, OURS, silence),
         outage(0),
     );
-    row((3, "It comes back"), "it", format!("of Baton: {still}"), NOTHING.into(), outage(1));
+    row((3, "It comes back"), "it", format!("of Baton: {still}").into(), NOTHING.into(), outage(1));
     row(
         (4, "It is stopped"),
         "Baton",
-        format!("of priority 0: {resignations}"),
+        format!("of priority 0: {resignations}").into(),
         class::after_resignation(dialect, OURS, resigned),
         outage(2),
     );
     if let Some(neighbour) = neighbour {
         let seen = format!("had one neighbour entry: {}", neighbour.finish().join(", "));
-        row((5, "All of these"), NOTHING, NOTHING.into(), NOTHING.into(), seen);
+        row((5, "All of these"), NOTHING, NOTHING.into(), NOTHING.into(), seen.into());
     }
     assert_eq!(scene.bad_checksums(), 0);
     agent.stop(Signal::SIGTERM);

@@ -27,9 +27,9 @@ fn form_from(receiver: &mut Receiver, host: u8) -> &'static str {
 }
 
 fn row(record: &Record, dialect: &Dialect, scenario: (u8, &'static str), holder: &str, frames: String) {
-    let (takeover, client) = (NOTHING.to_owned(), NOTHING.to_owned());
+    let (takeover, client) = (NOTHING.into(), NOTHING.into());
     let (peer, spoken, holder) = (dialect.peer(), dialect.spoken, holder.to_owned());
-    record.saw(&Row { scenario, peer, spoken, holder, frames, takeover, client });
+    record.saw(&Row { scenario, peer, spoken, holder, frames: frames.into(), takeover, client });
 }
 
 /// Baton may choose, hears the other one, and takes over from it.

@@ -133,6 +133,15 @@ impl Dialect {
         self.interval * (256 - u32::from(priority)) / 256
     }
 
+    /// How much later than it takes over the other program's first advertisement may be on the wire. FRR's over
+    /// IPv6 goes to a macvlan that has no carrier yet, and is lost.
+    pub(crate) fn lateness_of_peer(&self) -> Duration {
+        match self.theirs {
+            Theirs::Frr if self.address.contains(':') => self.interval,
+            Theirs::Frr | Theirs::Keepalived { .. } => Duration::ZERO,
+        }
+    }
+
     /// Starts the other router on a host, with this priority.
     pub(crate) fn start_peer(&self, lab: &Lab, host: u8, priority: u8) -> Peer {
         match self.theirs {

@@ -3,6 +3,10 @@
 //! FRR manages no addresses. It wants a macvlan with the virtual MAC address and the virtual addresses on it,
 //! and takes its carrier (`protodown`) while it is Backup. Over IPv6 it advertises from that macvlan's
 //! link-local address.
+//!
+//! What is sent to that macvlan is taken in without a carrier, too. Over IPv6 the answers leave through it
+//! alone, and the kernel solicits the neighbour that they are for once a second whether or not that leaves: as
+//! Active, FRR's host would begin to answer at any time within a second. So it is told the client's MAC address.
 
 use std::fs;
 use std::path::Path;
@@ -124,6 +128,9 @@ fn make_macvlan(lab: &Lab, host: u8, address: &str) {
         // It advertises from the one that the kernel lists first, which is the last one added.
         lab.ip(host, &["address", "add", &format!("{address}/128"), "dev", name, "nodad"]);
         lab.ip(host, &["address", "add", &format!("fe80::1:{host}/64"), "dev", name, "nodad"]);
+        let client = *lab.hosts().end();
+        let (address, mac) = (format!("fe80::{client}"), format!("02:00:00:00:00:{client:02x}"));
+        lab.ip(host, &["neighbour", "add", &address, "lladdr", &mac, "dev", name, "nud", "permanent"]);
     } else {
         lab.ip(host, &["address", "add", &format!("{address}/32"), "dev", name]);
     }

@@ -12,7 +12,7 @@ use vrrp::{AdvertisementInterval, Version};
 
 use super::class;
 use super::dialect::{Dialect, beside, of_version_2, usual};
-use super::record::{NOTHING, Question, Record, Row};
+use super::record::{NOTHING, Question, Record, Row, Told};
 use super::scene::{Scene, now};
 use crate::agent::Agent;
 use crate::lab::Lab;
@@ -30,9 +30,16 @@ fn names(scene: &Scene, agent: &Agent, wanted: &[&str]) {
     scene.sees("it is named", named, |odd| odd.as_ref().is_some_and(|odd| *odd == wanted));
 }
 
-fn row(record: &Record, scene: &Scene, scenario: (u8, &'static str), seen: [&str; 3]) {
-    let [holder, frames, takeover] = seen.map(str::to_owned);
-    let (peer, spoken, client) = (scene.dialect.peer(), scene.dialect.spoken, NOTHING.to_owned());
+fn row(
+    record: &Record,
+    scene: &Scene,
+    scenario: (u8, &'static str),
+    seen: [&str; 2],
+    takeover: impl Into<Told>,
+) {
+    let [holder, frames] = seen.map(str::to_owned);
+    let (peer, spoken) = (scene.dialect.peer(), scene.dialect.spoken);
+    let (frames, takeover, client) = (frames.into(), takeover.into(), NOTHING.into());
     record.saw(&Row { scenario, peer, spoken, holder, frames, takeover, client });
 }
 
@@ -52,14 +59,15 @@ fn a_better_one_is_obeyed(record: &Record) {
         record,
         &scene,
         (1, "It is better, has another address more, and advertises twice as often"),
-        ["it; Baton names interval and addresses", &format!("of Baton: {others}"), NOTHING],
+        ["it; Baton names interval and addresses", &format!("of Baton: {others}")],
+        NOTHING,
     );
     let died = now();
     scene.cut_off(2);
     drop(peer);
     scene.held_by(&[1], "Baton holds");
     let taken = class::after_silence(&dialect, 200, scene.gap(2, 1, died));
-    row(record, &scene, (2, "And its host dies"), ["Baton", NOTHING, &format!("{taken}, by its interval")]);
+    row(record, &scene, (2, "And its host dies"), ["Baton", NOTHING], taken.followed_by(", by its interval"));
 }
 
 /// Baton is Active every 100 ms; keepalived has 1 s.
@@ -80,7 +88,8 @@ fn a_worse_one_goes_by_our_interval(record: &Record) {
         record,
         &scene,
         (3, "It advertises a tenth as often, and Baton's host dies"),
-        ["it", &format!("of it before: {others}"), &format!("{taken}, by Baton's interval")],
+        ["it", &format!("of it before: {others}")],
+        taken.followed_by(", by Baton's interval"),
     );
 }
 
@@ -99,7 +108,8 @@ fn other_addresses_are_dropped_by_keepalived(record: &Record) {
         record,
         &scene,
         (4, "Baton is better, and it has another address more"),
-        ["both: it drops what Baton sends; Baton names the addresses", NOTHING, NOTHING],
+        ["both: it drops what Baton sends; Baton names the addresses", NOTHING],
+        NOTHING,
     );
 }
 
@@ -122,8 +132,8 @@ fn version_2_obeys_no_other_interval(record: &Record) {
         [
             "both: each drops what the other one sends; Baton counts it as `interval`",
             &format!("of it: {others}"),
-            NOTHING,
         ],
+        NOTHING,
     );
 }
 

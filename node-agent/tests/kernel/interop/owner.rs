@@ -9,7 +9,7 @@ use nix::sys::signal::Signal;
 
 use super::class;
 use super::dialect::{Dialect, beside, usual};
-use super::record::{NOTHING, Question, Record, Row};
+use super::record::{NOTHING, Question, Record, Row, Told};
 use super::scene::{Scene, now};
 use crate::lab::Lab;
 
@@ -28,16 +28,16 @@ fn row(
     scenario: (u8, &'static str),
     holder: &str,
     others: usize,
-    taken: &str,
+    taken: impl Into<Told>,
 ) {
     record.saw(&Row {
         scenario,
         peer: scene.dialect.peer(),
         spoken: scene.dialect.spoken,
         holder: holder.to_owned(),
-        frames: format!("of the other: {others}"),
-        takeover: taken.to_owned(),
-        client: NOTHING.to_owned(),
+        frames: format!("of the other: {others}").into(),
+        takeover: taken.into(),
+        client: NOTHING.into(),
     });
 }
 
@@ -66,7 +66,7 @@ fn a_keepalived_of_priority_255_is_obeyed_survived_and_obeyed_again() {
             (2, "It has priority 255, and its host dies"),
             "Baton",
             scene.others_while(1, 5),
-            &taken,
+            taken,
         );
 
         scene.remove_leftovers(2);
@@ -114,7 +114,7 @@ fn a_keepalived_holds_the_address_of_an_owner_that_is_cut_off_and_no_longer() {
             scene.held_by(&[2], "keepalived holds it for its owner");
             let taken = class::after_silence(&dialect, OTHER, scene.gap(1, 2, died));
             let scenario = (5, "Baton is the owner, and its host is cut off");
-            row(record, &scene, scenario, "it", scene.others_while(2, 5), &taken);
+            row(record, &scene, scenario, "it", scene.others_while(2, 5), taken);
 
             scene.put_back(1);
             scene.held_by(&[1], "its owner has it alone again");

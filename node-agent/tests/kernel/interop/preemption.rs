@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::class;
 use super::dialect::{Dialect, beside, usual};
-use super::record::{NOTHING, Question, Record, Row};
+use super::record::{NOTHING, Question, Record, Row, Told};
 use super::scene::{Scene, now};
 use crate::lab::Lab;
 
@@ -23,16 +23,16 @@ fn row(
     scenario: (u8, &'static str),
     holder: &str,
     others: usize,
-    taken: &str,
+    taken: impl Into<Told>,
 ) {
     record.saw(&Row {
         scenario,
         peer: scene.dialect.peer(),
         spoken: scene.dialect.spoken,
         holder: holder.to_owned(),
-        frames: format!("of the other: {others}"),
-        takeover: taken.to_owned(),
-        client: NOTHING.to_owned(),
+        frames: format!("of the other: {others}").into(),
+        takeover: taken.into(),
+        client: NOTHING.into(),
     });
 }
 
@@ -55,7 +55,7 @@ fn baton_waits(record: &Record, dialect: Dialect, theirs: u8, ours: u8, scenario
     peer.stop();
     scene.held_by(&[1], "Baton holds");
     let taken = class::after_resignation(&dialect, ours, scene.gap(2, 1, stopped));
-    row(record, &scene, scenario, "it, and Baton once it is stopped", others, &taken);
+    row(record, &scene, scenario, "it, and Baton once it is stopped", others, taken);
 }
 
 /// Baton is Active, and keepalived comes; then Baton stops.
@@ -71,7 +71,7 @@ fn keepalived_waits(record: &Record, theirs: u8, more: &str, ours: u8, scenario:
     agent.stop(Signal::SIGTERM);
     scene.held_by(&[2], "keepalived was there all the time");
     let taken = class::after_resignation(&scene.dialect, theirs, scene.gap(1, 2, stopped));
-    row(record, &scene, scenario, "Baton, and it once Baton is stopped", others, &taken);
+    row(record, &scene, scenario, "Baton, and it once Baton is stopped", others, taken);
 }
 
 #[test]

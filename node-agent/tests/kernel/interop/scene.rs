@@ -255,32 +255,18 @@ pub(crate) struct Client(Pinger);
 pub(crate) struct Mark(u16);
 
 impl Client {
-    /// Remembers the moment.
+    /// Waits until it is answered, so that what was before is over, and remembers the moment.
     pub(crate) fn mark(&self) -> Mark {
+        let asked = self.0.asked();
+        within(BOUND, "the client is answered", || self.0.answered(), |newest| *newest > asked);
         Mark(self.0.asked())
-    }
-
-    /// Waits until it is answered what it asked after the moment.
-    pub(crate) fn is_answered(&self, since: Mark) {
-        within(BOUND, "the client is answered", || self.0.answered(), |newest| *newest > since.0);
     }
 
     /// Ends it, and tells the longest time without an answer between each two moments.
     pub(crate) fn finish(self, marks: &[Mark]) -> Vec<Duration> {
         self.0.asks(10);
         let outcome = self.0.finish();
-        let longest = |range: &[Mark]| {
-            let (mut silent_since, mut longest) = (None, Duration::ZERO);
-            for number in range[0].0..range[1].0 {
-                let at = outcome.times[usize::from(number)];
-                let since = *silent_since.get_or_insert(at);
-                longest = longest.max(at - since);
-                if !outcome.lost.contains(&number) {
-                    silent_since = None;
-                }
-            }
-            longest
-        };
+        let longest = |range: &[Mark]| outcome.longest_silence(range[0].0..range[1].0);
         marks.windows(2).map(longest).collect()
     }
 }

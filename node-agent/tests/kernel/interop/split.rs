@@ -67,8 +67,7 @@ fn incident(record: &Record, split: &Split) {
     lab.isolate(1, false);
     scene.held_by(&[winner], "one of them holds");
     let others = scene.others_while(winner, 5);
-    let healed = client.mark();
-    client.is_answered(healed);
+    let _answered = client.mark();
     scene.others_while(winner, 3);
     let marks = [mark, client.mark()];
     let outage = client.finish(&marks)[0];
@@ -85,9 +84,9 @@ fn incident(record: &Record, split: &Split) {
         peer: dialect.peer(),
         spoken: dialect.spoken,
         holder: if winner == baton { "Baton" } else { "it" }.to_owned(),
-        frames: format!("of the loser: {others}"),
-        takeover: NOTHING.to_owned(),
-        client: class.to_owned(),
+        frames: format!("of the loser: {others}").into(),
+        takeover: NOTHING.into(),
+        client: class.into(),
     });
     let _status = agent.map(|mut agent| agent.stop(Signal::SIGTERM));
     drop(peer);

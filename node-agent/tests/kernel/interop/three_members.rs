@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::class;
 use super::dialect::{Dialect, beside, member, usual};
-use super::record::{NOTHING, Question, Record, Row};
+use super::record::{NOTHING, Question, Record, Row, Told};
 use super::scene::{Scene, now};
 use crate::lab::{Lab, own_address};
 
@@ -24,9 +24,9 @@ fn of_two_keepalived_and_one_baton_the_best_that_lives_holds() {
         let scene = Scene::new(Dialect { ours: of_three, ..usual() }, 3, Lab::new);
         let Scene { lab, dialect, .. } = &scene;
         let (better, ours, worse) = PRIORITIES;
-        let row = |scenario, holder: &str, others: usize, takeover: String| {
+        let row = |scenario, holder: &str, others: usize, takeover: Told| {
             let (peer, spoken, holder) = (dialect.peer(), dialect.spoken, holder.to_owned());
-            let (frames, client) = (format!("of both others: {others}"), NOTHING.to_owned());
+            let (frames, client) = (format!("of both others: {others}").into(), NOTHING.into());
             record.saw(&Row { scenario, peer, spoken, holder, frames, takeover, client });
         };
         let _worse = dialect.start_peer(lab, 3, worse);
@@ -34,7 +34,7 @@ fn of_two_keepalived_and_one_baton_the_best_that_lives_holds() {
         let mut agent = scene.start_agent(1, ours);
         scene.held_by(&[2], "the better keepalived");
         scene.obeys(&agent, 2);
-        row((1, "All three live"), "the better keepalived", scene.others_while(2, 5), NOTHING.to_owned());
+        row((1, "All three live"), "the better keepalived", scene.others_while(2, 5), NOTHING.into());
 
         let died = now();
         scene.cut_off(2);
@@ -51,7 +51,7 @@ fn of_two_keepalived_and_one_baton_the_best_that_lives_holds() {
 
         agent.start_again(lab, 1);
         scene.held_by(&[1], "Baton again");
-        row((4, "Baton comes back"), "Baton", scene.others_while(1, 5), NOTHING.to_owned());
+        row((4, "Baton comes back"), "Baton", scene.others_while(1, 5), NOTHING.into());
 
         scene.remove_leftovers(2);
         scene.put_back(2);
@@ -59,7 +59,7 @@ fn of_two_keepalived_and_one_baton_the_best_that_lives_holds() {
         scene.held_by(&[2], "the better keepalived again");
         scene.obeys(&agent, 2);
         let others = scene.others_while(2, 5);
-        row((5, "The better keepalived comes back"), "the better keepalived", others, NOTHING.to_owned());
+        row((5, "The better keepalived comes back"), "the better keepalived", others, NOTHING.into());
         assert_eq!(scene.bad_checksums(), 0);
     });
 }

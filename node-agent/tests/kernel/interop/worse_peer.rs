@@ -2,9 +2,9 @@
 
 use nix::sys::signal::Signal;
 
-use super::class;
+use super::class::{self, Successor};
 use super::dialect::{of_frr, of_keepalived, of_version_2};
-use super::record::{NOTHING, Question, Record, Row};
+use super::record::{NOTHING, Question, Record, Row, Told};
 use super::scene::{Scene, beside_others, now, two_at_a_time};
 use crate::neighbour::Neighbour;
 
@@ -16,7 +16,7 @@ const OURS: u8 = 200;
 /// Baton preempts the other one, dies, comes back and stops.
 fn incidents(record: &Record, scene: &Scene) {
     let Scene { lab, dialect, .. } = scene;
-    let row = |scenario, holder: &str, frames: String, takeover: String, client: String| {
+    let row = |scenario, holder: &str, frames: Told, takeover: Told, client: Told| {
         let (peer, spoken, holder) = (dialect.peer(), dialect.spoken, holder.to_owned());
         record.saw(&Row { scenario, peer, spoken, holder, frames, takeover, client });
     };
@@ -55,11 +55,12 @@ fn incidents(record: &Record, scene: &Scene) {
     marks.push(client.mark());
 
     let outages = client.finish(&marks);
+    let successor = Successor::peer(dialect, WORSE);
     let outage = |phase: usize| class::outage(dialect, WORSE, outages[phase]);
     row(
         (1, "It is Active, and Baton starts"),
         "Baton",
-        format!("of it: {waiting}"),
+        format!("of it: {waiting}").into(),
         NOTHING.into(),
         outage(0),
     );
@@ -67,20 +68,20 @@ fn incidents(record: &Record, scene: &Scene) {
         (2, "Baton's host dies"),
         "it",
         NOTHING.into(),
-        class::after_silence(dialect, WORSE, silence),
+        class::after_silence(dialect, successor, silence),
         outage(1),
     );
-    row((3, "Baton comes back"), "Baton", format!("of it: {others}"), NOTHING.into(), outage(2));
+    row((3, "Baton comes back"), "Baton", format!("of it: {others}").into(), NOTHING.into(), outage(2));
     row(
         (4, "Baton is stopped"),
         "it",
-        format!("of priority 0: {resignations}"),
-        class::after_resignation(dialect, WORSE, resigned),
+        class::resignations(dialect, resignations, resigned),
+        class::after_resignation(dialect, successor, resigned),
         outage(3),
     );
     if let Some(neighbour) = neighbour {
         let seen = format!("had one neighbour entry: {}", neighbour.finish().join(", "));
-        row((5, "All of these"), NOTHING, NOTHING.into(), NOTHING.into(), seen);
+        row((5, "All of these"), NOTHING, NOTHING.into(), NOTHING.into(), seen.into());
     }
     assert_eq!(scene.bad_checksums(), 0);
 }
