@@ -51,24 +51,29 @@ impl Agent {
 
     /// A worker of a boot, whose dataplane has said how it stands.
     pub(crate) async fn start_boot(config: &Config, boot_id: Uuid) -> Self {
-        let agent = Self::spawn(config, boot_id);
+        let agent = Self::spawn(config, boot_id, 1);
         agent.report(Report::Snapshot(Snapshot::default())).await;
         agent
     }
 
     /// A new boot whose dataplane has not said anything.
     pub(crate) fn start_mute(config: &Config) -> Self {
-        Self::spawn(config, Uuid::new_v4())
+        Self::spawn(config, Uuid::new_v4(), 1)
     }
 
-    fn spawn(config: &Config, boot_id: Uuid) -> Self {
+    /// The second worker of a boot, whose dataplane has not said anything.
+    pub(crate) fn start_second(config: &Config, boot_id: Uuid) -> Self {
+        Self::spawn(config, boot_id, 2)
+    }
+
+    fn spawn(config: &Config, boot_id: Uuid, worker_starts: u64) -> Self {
         let (reports, reports_in) = mpsc::channel(64);
         let (commands_out, commands) = mpsc::channel(4);
         let (end, told) = oneshot::channel();
         let task = tokio::spawn(control::run(Start {
             config: Arc::new(config.clone()),
             boot_id,
-            worker_starts: 1,
+            worker_starts,
             worker_deaths: 0,
             reports: reports_in,
             commands: commands_out,

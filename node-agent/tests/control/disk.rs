@@ -6,12 +6,13 @@ use std::process::Command;
 use std::time::Duration;
 
 use api_types::channel::Acknowledged;
+use baton_agent::messages::{Found, Report};
 use tempfile::tempdir;
 use tokio::time::{Instant, sleep};
 
 use crate::agent::{Agent, config, enrolled, revision, state};
 use crate::authority::Authority;
-use crate::eventually::BOUND;
+use crate::eventually::{BOUND, eventually};
 use crate::local::status_of;
 use crate::server::Server;
 
@@ -66,6 +67,9 @@ async fn on_a_full_disk_transitions_are_reported_from_memory_and_written_when_th
     let mut agent = Agent::start(&config).await;
     let boot_id = agent.boot_id;
     let (mut session, _) = server.welcome(&[]).await;
+    let last_run = config.state_dir.join("journal/last-run.json");
+    agent.report(Report::Found(Found::default())).await;
+    eventually("the run is kept", || last_run.exists(), |exists| *exists).await;
     let ballast = disk.fill();
 
     let began = Instant::now();
@@ -73,6 +77,7 @@ async fn on_a_full_disk_transitions_are_reported_from_memory_and_written_when_th
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
     let why = degraded_is(&config, true).await.unwrap();
     assert!(why.contains("No space left"), "{why}");
+    eventually("the journal does not tell all of it", || last_run.exists(), |exists| !exists).await;
     session.desire(state(1, 1)).await;
     assert_eq!(agent.apply().await, revision(1, 1), "the dataplane does not depend on the disk");
 
@@ -89,11 +94,33 @@ async fn on_a_full_disk_transitions_are_reported_from_memory_and_written_when_th
     std::fs::remove_file(ballast).unwrap();
     assert_eq!(degraded_is(&config, false).await, None);
     agent.crash().await;
+    assert!(!last_run.exists(), "what was sent from memory was never written");
 
     // Acknowledged ones were never written; their numbers are taken all the same.
     let agent = Agent::start_boot(&config, boot_id).await;
     let (mut session, _) = server.welcome(&[Acknowledged { boot_id, sequence: 20 }]).await;
     assert_eq!(session.next_that("transitions", transitions_of).await, [21, 22, 23]);
+    agent.crash().await;
+}
+
+#[tokio::test]
+async fn the_next_run_is_told_the_settings_of_the_worker_that_went_on_last() {
+    let (directory, authority) = (tempdir().unwrap(), Authority::new());
+    let server = Server::new(&authority).await;
+    let mut config = config(directory.path(), &server.url(), "");
+    enrolled(&config, &authority);
+    let last_run = config.state_dir.join("journal/last-run.json");
+    let kept = || std::fs::read_to_string(&last_run).unwrap_or_default();
+    let agent = Agent::start(&config).await;
+    agent.report(Report::Found(Found::default())).await;
+    eventually("of the first", kept, |kept| kept.contains(r#""address_lease":true"#)).await;
+    let boot_id = agent.boot_id;
+    agent.crash().await;
+
+    config.fences.address_lease = false;
+    let agent = Agent::start_second(&config, boot_id);
+    let kept = eventually("of the second", kept, |kept| kept.contains(r#""address_lease":false"#)).await;
+    assert!(kept.contains(&boot_id.to_string()), "{kept}");
     agent.crash().await;
 }
 

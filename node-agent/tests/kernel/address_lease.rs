@@ -88,14 +88,23 @@ fn the_kernel_removes_the_addresses_of_an_agent_that_is_stopped_and_the_agent_re
 }
 
 #[test]
-fn the_kernel_removes_the_addresses_of_an_agent_that_is_killed_whole() {
+fn the_kernel_removes_the_addresses_of_an_agent_that_is_killed_whole_and_the_next_start_records_it() {
     let lab = Lab::new(1);
     let mut agent = Agent::start_fenced(&lab, 1, vec![group(240)], LEASE_ONLY, |_, _| {});
     eventually("it is leased", || held(&lab, 1), |lines| lines.iter().any(|line| line.contains("dynamic")));
+    let holds = |lines: &Vec<String>| lines.last().is_some_and(|line| line.contains(" active "));
+    eventually("it has recorded that it holds", || agent.transitions(), holds);
     signal_all(&agent, Signal::SIGKILL);
     expire(&lab, Instant::now());
     agent.kill_parent();
     agent.start_again(&lab, 1);
+    let end = |lines: &[String]| lines.iter().position(|line| line == "active initialize address_lease");
+    let goes_on = |lines: &Vec<String>| end(lines).is_some_and(|end| end + 1 < lines.len());
+    let lines = eventually("it says what has happened", || agent.transitions(), goes_on);
+    let at = end(&lines).expect("seen");
+    assert_eq!(lines[at - 1..at + 2], ["backup active no_response", &lines[at], "initialize backup started"]);
+    let acted = || agent.status().pointer("/fences/address_lease/acted").cloned();
+    eventually("the fence has acted", acted, |acted| *acted == Some(1.into()));
     eventually("it holds again", || lab.has(1, VIP), |has| *has);
 }
 

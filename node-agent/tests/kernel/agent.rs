@@ -12,8 +12,9 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::eventually::eventually;
+use crate::freezer::Freezer;
 use crate::lab::Lab;
-use crate::router::group;
+use crate::router::{VIP, group};
 
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_baton-agent");
 
@@ -85,6 +86,27 @@ impl Agent {
         Self { parent, directory }
     }
 
+    /// Starts it with these fences and its state on a disk that can hang, and waits until it holds.
+    pub(crate) fn start_on_disk(lab: &Lab, group: DesiredGroup, fences: FenceSettings) -> (Self, Freezer) {
+        let mut disk = None;
+        let agent = Self::start_fenced(lab, 1, vec![group], fences, |command, directory| {
+            let state = directory.join("state");
+            disk = Some(Freezer::mount(&directory.join("image"), &state));
+            fs::copy(directory.join("desired-state"), state.join("desired-state")).expect("copied");
+            command.env("BATON_AGENT_STATE_DIR", &state);
+        });
+        eventually("it holds", || lab.has(1, VIP), |has| *has);
+        (agent, disk.expect("mounted"))
+    }
+
+    /// Its disk hangs and its worker dies: the next one cannot even open its journal, since it would have to
+    /// make the directory first.
+    pub(crate) fn kill_worker_as_disk_hangs(&self, disk: &Freezer) {
+        fs::remove_dir_all(self.directory.path().join("state/journal")).expect("removed");
+        disk.freeze();
+        self.kill_worker();
+    }
+
     pub(crate) fn start_again(&mut self, lab: &Lab, host: u8) {
         self.parent = run(lab, host, self.directory.path(), |_, _| {});
     }
@@ -115,6 +137,27 @@ impl Agent {
 
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+
+    /// What the journal has of the first group, in order: the state before, the state after, the reason.
+    pub(crate) fn transitions(&self) -> Vec<String> {
+        let mut files: Vec<_> = fs::read_dir(self.directory.path().join("journal"))
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.expect("an entry").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension == "log"))
+            .collect();
+        files.sort();
+        let text: String = files
+            .iter()
+            .map(|path| String::from_utf8_lossy(&fs::read(path).expect("readable")).into_owned())
+            .collect();
+        let word = |record: &str, name: &str| {
+            let value = record.split(&format!("\"{name}\":\"")).nth(1).unwrap_or_default();
+            value.split('"').next().unwrap_or_default().to_owned()
+        };
+        let records = text.split("{\"boot_id\"").skip(1).filter(|record| record.contains("\"reason\""));
+        records.map(|record| ["from", "to", "reason"].map(|name| word(record, name)).join(" ")).collect()
     }
 
     pub(crate) fn kill_worker(&self) -> i32 {
@@ -158,7 +201,8 @@ fn run(lab: &Lab, host: u8, directory: &Path, prepare: impl FnOnce(&mut Command,
         .expect("the agent starts")
 }
 
-/// The workers that were started with this configuration, as `/proc` shows them.
+/// The workers that were started with this configuration, as `/proc` shows them. A program that one of them
+/// starts bears its command line for a moment, until it is run.
 fn workers_of(config: &Path) -> Vec<i32> {
     let Some(config) = config.to_str() else { return Vec::new() };
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -167,5 +211,14 @@ fn workers_of(config: &Path) -> Vec<i32> {
         let arguments: Vec<_> = command.split(|octet| *octet == 0).collect();
         arguments.contains(&b"worker".as_slice()) && arguments.contains(&config.as_bytes())
     };
-    processes.filter(is_worker).filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    let number = |entry: fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    let found: Vec<i32> = processes.filter(is_worker).filter_map(number).collect();
+    let is_a_workers = |process: &i32| parent_of(*process).is_none_or(|parent| found.contains(&parent));
+    found.iter().copied().filter(|process| !is_a_workers(process)).collect()
+}
+
+/// The process that started this one, or has inherited it.
+fn parent_of(process: i32) -> Option<i32> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()
 }

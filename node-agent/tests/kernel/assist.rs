@@ -23,16 +23,24 @@ fn peer(host: u8, priority: u8) -> DesiredPeer {
     }
 }
 
+/// Hosts and their priorities.
+type Members = [(u8, u8); 3];
+
+/// The group of a member that knows the others.
+fn member(all: Members, host: u8, milliseconds: u32) -> DesiredGroup {
+    let interval = AdvertisementInterval::from_millis(Version::V3, milliseconds).expect("an interval");
+    let (others, own): (Vec<_>, Vec<_>) = all.into_iter().partition(|(other, _)| *other != host);
+    let peers = others.into_iter().map(|(host, priority)| peer(host, priority)).collect();
+    DesiredGroup { advertisement_interval_ms: interval, peers, ..group(own[0].1) }
+}
+
 /// Three members that advertise every second; the first one holds and is obeyed.
 fn three(lab: &Lab) -> [Router; 3] {
-    let interval = AdvertisementInterval::from_millis(Version::V3, 1_000).expect("an interval");
-    let all = [(1, 240), (2, 200), (3, 150)];
-    let routers = all.map(|(host, priority)| {
-        let others = all.into_iter().filter(|(other, _)| *other != host);
-        let peers = others.map(|(host, priority)| peer(host, priority)).collect();
-        let group = DesiredGroup { advertisement_interval_ms: interval, peers, ..group(priority) };
-        Router::running(lab, host, group)
-    });
+    members(lab, [(1, 240), (2, 200), (3, 150)], 1_000)
+}
+
+fn members(lab: &Lab, all: Members, milliseconds: u32) -> [Router; 3] {
+    let routers = all.map(|(host, _)| Router::running(lab, host, member(all, host, milliseconds)));
     routers[0].reaches(State::Active, 1);
     for backup in &routers[1..] {
         eventually(
@@ -94,6 +102,39 @@ fn the_best_backup_holds_as_soon_as_it_is_told_that_the_holder_lost_its_interfac
             |state| *state == Some(State::Backup),
         );
     }
+}
+
+#[test]
+fn whoever_is_best_takes_over_from_a_member_that_resigns_and_waits_for_no_skew() {
+    let lab = Lab::beside_others(3);
+    let all = [(1, 240), (2, 20), (3, 10)];
+    let routers = members(&lab, all, 100);
+    for (router, (host, _)) in routers.iter().zip(all) {
+        router.apply(2, vec![member(all, host, 10_000)]);
+    }
+    for backup in &routers[1..] {
+        eventually(
+            "it goes by the longer interval",
+            || backup.group().and_then(|group| group.active_down_interval),
+            |down| down.is_some_and(|down| down > Duration::from_secs(30)),
+        );
+    }
+    let [holder, best, other] = routers;
+    let asked = Instant::now();
+    holder.stop();
+    let taken = best.reaches(State::Active, 1);
+    let took = asked.elapsed();
+    println!("held after {took:?}");
+    assert_eq!(taken.reason, TransitionReason::PriorityZero);
+    assert!(took < BOUND, "{took:?}, and the skew is 9.2 s");
+    eventually(
+        "the best one is obeyed",
+        || other.group().and_then(|group| group.active_source),
+        |source| *source == own_address(2).parse().ok(),
+    );
+    assert!(other.transitions().iter().all(|transition| transition.to != State::Active));
+    // Without a successor it would resign for two intervals.
+    best.apply(3, vec![member(all, 2, 100)]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! What somebody on the LAN can send who means no good.
 
 mod flood;
-mod frame;
+pub(crate) mod frame;
 mod ipv4;
 mod ipv6;
 mod packet;

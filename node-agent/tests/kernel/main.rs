@@ -14,6 +14,7 @@ mod assist;
 mod checksums;
 mod convergence;
 mod eventually;
+mod fast_start;
 mod faults;
 mod forwarding;
 #[path = "../control/freezer.rs"]
@@ -21,6 +22,7 @@ mod freezer;
 mod guard;
 mod guard_silence;
 mod hostile;
+mod hung_control;
 mod interop;
 mod ipv6;
 mod lab;

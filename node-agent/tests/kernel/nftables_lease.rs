@@ -226,3 +226,38 @@ fn a_backup_that_has_the_address_is_silent_until_it_takes_over_and_learns_who_ho
     client.asks(40);
     assert!(client.finish().lost.is_empty());
 }
+
+#[test]
+fn what_the_kernel_silenced_of_a_killed_agent_is_recorded_by_the_next_start() {
+    for mac_mode in [MacMode::Interface, MacMode::Virtual] {
+        let lab = Lab::alone(1);
+        let options = ProtocolOptions { mac_mode, ..ProtocolOptions::default() };
+        let holder = DesiredGroup { options, ..group(240) };
+        let mut agent = Agent::start_fenced(&lab, 1, vec![holder], ALONE, |_, _| {});
+        let lease = || run_nft(&lab, 1, &["list", "ruleset", "netdev"]);
+        eventually(
+            "it is Active",
+            || agent.transitions(),
+            |all| all.iter().any(|one| one.contains(" active ")),
+        );
+        eventually("it has its lease", lease, |rules| {
+            rules.contains("elements") && rules.contains("update @")
+        });
+        agent.kill_parent();
+        agent.kill_worker();
+        eventually("the lease is over", lease, |rules| {
+            rules.contains("set v4_") && !rules.contains("expires")
+        });
+        agent.start_again(&lab, 1);
+        let ends = |lines: &Vec<String>| lines.iter().any(|line| line == "active initialize nftables_lease");
+        let lines = eventually("it says what has happened", || agent.transitions(), ends);
+        let first = lines.iter().position(|line| line == "active initialize nftables_lease");
+        assert_eq!(first.map(|first| &lines[first - 1]), Some(&"backup active no_response".to_owned()));
+        let acted = || agent.status().pointer("/fences/nftables_lease/acted").cloned();
+        eventually("the fence has acted", acted, |acted| *acted == Some(1.into()));
+        let again = |lines: &Vec<String>| lines.iter().filter(|line| line.contains(" active ")).count() == 2;
+        let lines = eventually("it holds again", || agent.transitions(), again);
+        let ended = lines.iter().filter(|line| line.starts_with("active ")).count();
+        assert_eq!(ended, 1, "once: {lines:?}");
+    }
+}

@@ -101,6 +101,8 @@ fn what_a_killed_agent_left_is_removed_when_it_comes_back() {
         || (lab.has(1, VIP), lab.has(2, VIP)),
         |holders| *holders == (true, false),
     );
+    let ended = |line: &String| line.starts_with("active ");
+    assert!(!first.transitions().iter().any(ended), "no fence has acted: {:?}", first.transitions());
     let changes = monitor.finish();
     let removed = changes.find("Deleted").expect("it was removed");
     let added = changes.rfind(VIP).expect("it was added again");
@@ -125,20 +127,9 @@ fn an_agent_that_is_told_to_stop_hands_over_and_exits_with_0() {
 #[test]
 fn an_agent_whose_disk_hangs_hands_over_and_ends_within_a_bound() {
     let lab = Lab::new(2);
-    let mut disk = None;
-    let mut agent = Agent::start_with(&lab, 1, 240, |command, directory| {
-        let state = directory.join("state");
-        disk = Some(Freezer::mount(&directory.join("image"), &state));
-        fs::copy(directory.join("desired-state"), state.join("desired-state")).expect("copied");
-        command.env("BATON_AGENT_STATE_DIR", &state);
-    });
-    let disk = disk.expect("mounted");
-    eventually("it holds", || lab.has(1, VIP), |has| *has);
+    let (mut agent, disk) = Agent::start_on_disk(&lab, group(240), FenceSettings::default());
     let monitor = Monitor::start(&lab, 1);
-    // The next worker cannot even open its journal: it would have to make the directory first.
-    fs::remove_dir_all(agent.directory.path().join("state/journal")).expect("removed");
-    disk.freeze();
-    agent.kill_worker();
+    agent.kill_worker_as_disk_hangs(&disk);
     let degraded = || (agent.status().pointer("/journal/degraded").cloned().unwrap_or_default(), agent.log());
     eventually("it says so", degraded, |(why, _)| *why == "the disk does not answer");
     assert!(monitor.finish().is_empty(), "the address was adopted");

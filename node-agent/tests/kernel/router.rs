@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use api_types::assist::LetGo;
 use api_types::boost::Boost;
@@ -99,7 +100,7 @@ impl Router {
 
     /// Starts another dataplane that goes on where this one stops, as the next worker does.
     pub(crate) fn succeeded(mut self, lab: &Lab, host: u8, group: DesiredGroup) -> Self {
-        self.commands.try_send(Command::HandOver).expect("the dataplane takes commands");
+        self.hand_over();
         self.dataplane.take().map_or(Ok(()), Dataplane::join).expect("it ends well");
         let memory = Arc::clone(&self.memory);
         let next = Self::start_from(lab, host, Seams::real(), FenceSettings::default(), memory);
@@ -140,10 +141,26 @@ impl Router {
     /// Applies a desired state and returns the answer.
     pub(crate) fn apply(&self, counter: i64, groups: Vec<DesiredGroup>) -> Report {
         let before = self.look(|seen| seen.answers.len());
-        let revision = Revision { epoch: 1, counter };
-        self.commands.try_send(Command::Apply { revision, groups }).expect("the dataplane takes commands");
+        self.tell(counter, groups);
         let answers = eventually("an answer", || self.answers(), |answers| answers.len() > before);
         answers.last().cloned().expect("an answer")
+    }
+
+    /// Tells the dataplane a desired state, and does not wait for the answer.
+    pub(crate) fn tell(&self, counter: i64, groups: Vec<DesiredGroup>) {
+        let revision = Revision { epoch: 1, counter };
+        self.commands.try_send(Command::Apply { revision, groups }).expect("the dataplane takes commands");
+    }
+
+    /// Tells the dataplane that another worker is to go on.
+    pub(crate) fn hand_over(&self) {
+        self.commands.try_send(Command::HandOver).expect("the dataplane takes commands");
+    }
+
+    /// Waits for the end of a dataplane that hands over.
+    pub(crate) fn ended(mut self) -> Vec<ObservedTransition> {
+        self.dataplane.take().map_or(Ok(()), Dataplane::join).expect("it ends well");
+        self.transitions()
     }
 
     /// Every answer so far.
@@ -203,6 +220,14 @@ impl Router {
         self.commands.try_send(Command::Assist(vec![let_go])).expect("the dataplane takes commands");
     }
 
+    /// Tells the dataplane that this generation of a group may begin at once, until `CLOCK_BOOTTIME` shows so
+    /// much.
+    pub(crate) fn fast_start(&self, group: &DesiredGroup, generation: i64, until: Duration) {
+        let until_boottime_ns = u64::try_from(until.as_nanos()).expect("nanoseconds");
+        let command = Command::FastStart { group_id: group.id, generation, until_boottime_ns };
+        self.commands.try_send(command).expect("the dataplane takes commands");
+    }
+
     /// What this node has let go of without a word on the LAN.
     pub(crate) fn let_go(&self) -> Vec<LetGo> {
         self.look(|seen| seen.let_go.clone())
@@ -252,6 +277,7 @@ impl Router {
                 Report::Converged(convergence) => seen.convergences.push(convergence),
                 Report::Snapshot(snapshot) => seen.snapshot = snapshot,
                 Report::Notice(text) => seen.notices.push(text),
+                Report::Found(_) => {}
                 Report::LetGo(groups) => seen.let_go.extend(groups),
                 answer @ (Report::Applied(_) | Report::Rejected { .. } | Report::Stopped) => {
                     seen.answers.push(answer)

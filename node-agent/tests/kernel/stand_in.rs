@@ -111,19 +111,8 @@ fn seldom(priority: u8) -> DesiredGroup {
 
 /// An agent whose worker takes a second to end after its dataplane: it waits for a disk that hangs.
 fn agent_that_ends_slowly(lab: &Lab) -> (Agent, Freezer) {
-    let mut disk = None;
-    let agent = Agent::start_fenced(lab, 1, vec![seldom(240)], GUARD_ALONE, |command, directory| {
-        let state = directory.join("state");
-        disk = Some(Freezer::mount(&directory.join("image"), &state));
-        fs::copy(directory.join("desired-state"), state.join("desired-state")).expect("copied");
-        command.env("BATON_AGENT_STATE_DIR", &state);
-    });
-    let disk = disk.expect("mounted");
-    eventually("it holds", || lab.has(1, VIP), |has| *has);
-    // The next worker cannot even open its journal: it would have to make the directory first.
-    fs::remove_dir_all(agent.directory.path().join("state/journal")).expect("removed");
-    disk.freeze();
-    agent.kill_worker();
+    let (agent, disk) = Agent::start_on_disk(lab, seldom(240), GUARD_ALONE);
+    agent.kill_worker_as_disk_hangs(&disk);
     let taken_up = |log: &String| log.matches("desired state applied").count() == 2;
     eventually("another worker has taken up the group", || agent.log(), taken_up);
     (agent, disk)

@@ -134,6 +134,26 @@ fn switches_over_and_back(mac_mode: MacMode) {
 }
 
 #[test]
+fn a_switchover_that_is_taken_back_at_once_loses_no_packet_whenever_that_is() {
+    let lab = Lab::alone(3);
+    let (_first, second) = pair(&lab, 100);
+    let pinger = Pinger::start(&lab, 3, VIP, 0);
+    pinger.asks(20);
+    for round in 0..16 {
+        second.boost(vec![boost(round + 1)]);
+        // It takes over and is heard within two milliseconds or so.
+        std::thread::sleep(Duration::from_micros(200) * u32::try_from(round).expect("few"));
+        second.boost(Vec::new());
+        pinger.asks(20);
+        eventually("the better holds", || [1, 2].map(|host| lab.has(host, VIP)), |has| *has == [true, false]);
+    }
+    let outcome = pinger.finish();
+    println!("it took over {} times, {} requests", taken_over(&second), outcome.sent);
+    assert_eq!(outcome.lost, [0; 0], "of {}", outcome.sent);
+    assert!(taken_over(&second) > 0, "it was always taken back before it had taken over");
+}
+
+#[test]
 fn what_was_switched_over_stays_where_it_is_when_the_worker_that_holds_it_is_replaced() {
     let lab = Lab::new(3);
     let (first, second) = pair(&lab, 1_000);

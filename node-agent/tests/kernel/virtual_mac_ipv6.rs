@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use api_types::channel::DesiredGroup;
-use api_types::protocol::{MacMode, ProtocolOptions};
+use api_types::protocol::{MacMode, ProtocolOptions, VirtualRule};
 use api_types::transition::State;
+use baton_agent::config::FenceSettings;
+use baton_agent::dataplane::Seams;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -18,6 +20,9 @@ use crate::wire::{Capture, Line};
 
 /// The virtual router's MAC address (RFC 9568 §7.3): VRID 51.
 const MAC: &str = "00:00:5e:00:02:33";
+
+/// As many as the kernel does not add between two requests of a client.
+const RULES: u32 = 128;
 
 fn virtual_mac(priority: u8) -> DesiredGroup {
     let options = ProtocolOptions { mac_mode: MacMode::Virtual, ..ProtocolOptions::default() };
@@ -70,6 +75,42 @@ fn take_over_give_back_and_graceful_stop_lose_nothing_and_the_one_that_lets_go_t
     capture.sees(3, &["prio 200"]);
     pingers[0].asks(60);
     lose_nothing(pingers);
+}
+
+#[test]
+fn what_is_asked_while_a_member_still_takes_over_is_answered_as_soon_as_it_has() {
+    let lab = Lab::with_ipv6(3);
+    // The more comes with the address, the longer it is there before the macvlan may speak.
+    let rules = (0..RULES).map(|number| VirtualRule {
+        from: Some(format!("{GLOBAL}/128").parse().expect("a prefix")),
+        to: None,
+        table: 1_000,
+        preference: 100 + number,
+    });
+    let virtual_rules: Vec<_> = rules.collect();
+    let ruled = |priority| {
+        let options = virtual_mac(priority).options;
+        let options = ProtocolOptions { virtual_rules: virtual_rules.clone(), ..options };
+        DesiredGroup { options, ..virtual_mac(priority) }
+    };
+    let one = Router::running(&lab, 1, ruled(240));
+    one.reaches(State::Active, 1);
+    // The lease would let in what is asked only once the macvlan speaks.
+    let fences = FenceSettings { nftables_lease: false, ..FenceSettings::default() };
+    let two = Router::start_fenced(&lab, 2, Seams::real(), fences);
+    two.apply(1, vec![ruled(200)]);
+    two.reaches(State::Backup, 1);
+    let pinger = Pinger::start(&lab, 3, LINK_LOCAL, lab.scope(3));
+    pinger.asks(20);
+    let before = pinger.asked();
+    lab.cut_off(1);
+    two.reaches(State::Active, 1);
+    pinger.asks(300);
+    let outcome = pinger.finish();
+    let silence = outcome.longest_silence(before..outcome.sent);
+    eprintln!("without an answer for {silence:?}");
+    // The kernel asks for a neighbour again after a second.
+    assert!(silence < Duration::from_secs(1), "{outcome:?}");
 }
 
 #[test]

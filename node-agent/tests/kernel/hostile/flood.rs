@@ -7,7 +7,7 @@ use super::packet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6};
 use super::real_agent::RealAgent;
 use super::site::{GLOBAL, LINK_LOCAL, Site, VIP, VIP_2, VRID, VRID_2, groups};
 use crate::eventually::{eventually, within};
-use crate::wire::Capture;
+use crate::wire::{Capture, backlog};
 
 /// How many packets, unless `BATON_HOSTILE_PACKETS` says another number.
 const PACKETS: u64 = 50_000;
@@ -104,13 +104,6 @@ fn resident() -> u64 {
     pages * 4096
 }
 
-/// What waits in the packet sockets of a host, in octets.
-fn backlog(site: &Site, host: u8) -> u64 {
-    let table =
-        site.lab.inside(host, || std::fs::read_to_string("/proc/thread-self/net/packet").expect("readable"));
-    table.lines().skip(1).filter_map(|line| line.split_whitespace().nth(6)?.parse::<u64>().ok()).sum()
-}
-
 #[test]
 fn a_flood_of_random_packets_moves_nothing_takes_no_memory_and_is_counted_to_the_last_one() {
     let packets = std::env::var("BATON_HOSTILE_PACKETS")
@@ -128,7 +121,8 @@ fn a_flood_of_random_packets_moves_nothing_takes_no_memory_and_is_counted_to_the
         expected += u64::from(is_vrrp(&frame));
         site.attacker.send(&frame);
         if number % BURST == 0 {
-            let waiting = || [1, 3, 4].map(|host| backlog(&site, host)).into_iter().max().unwrap_or_default();
+            let waiting =
+                || [1, 3, 4].map(|host| backlog(&site.lab, host)).into_iter().max().unwrap_or_default();
             eventually("the agents keep up", waiting, |octets| *octets < BACKLOG);
         }
         if number == packets / 10 {

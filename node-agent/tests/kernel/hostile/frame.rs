@@ -16,14 +16,14 @@ use crate::lab::Lab;
 /// The host that sends hostile frames.
 pub(super) const ATTACKER: u8 = 2;
 /// The MAC address of the VRRP multicast group, by family.
-pub(super) const GROUP_MAC: [u8; 6] = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
+pub(crate) const GROUP_MAC: [u8; 6] = [0x01, 0x00, 0x5e, 0x00, 0x00, 0x12];
 pub(super) const GROUP_MAC_V6: [u8; 6] = [0x33, 0x33, 0x00, 0x00, 0x00, 0x12];
 const ATTACKER_MAC: [u8; 6] = [2, 0, 0, 0, 0, ATTACKER];
 const VRRP: u8 = 112;
 
 /// An IPv4 packet. [`Ipv4::of`] is one that routers take, if they take the message.
 #[derive(Debug, Clone)]
-pub(super) struct Ipv4 {
+pub(crate) struct Ipv4 {
     pub(super) version: u8,
     pub(super) ttl: u8,
     pub(super) protocol: u8,
@@ -41,7 +41,7 @@ pub(super) struct Ipv4 {
 }
 
 impl Ipv4 {
-    pub(super) fn of(message: Vec<u8>) -> Self {
+    pub(crate) fn of(message: Vec<u8>) -> Self {
         Self {
             version: 4,
             ttl: 255,
@@ -57,7 +57,7 @@ impl Ipv4 {
         }
     }
 
-    pub(super) fn packet(&self) -> Vec<u8> {
+    pub(crate) fn packet(&self) -> Vec<u8> {
         let words = u8::try_from(5 + self.options.len() / 4).expect("short options");
         let length = u16::try_from(20 + self.options.len() + self.message.len()).expect("a packet");
         let mut packet = vec![self.version << 4 | self.header_length.unwrap_or(words), 0xc0];
@@ -89,7 +89,7 @@ pub(super) struct Ipv6 {
 }
 
 impl Ipv6 {
-    pub(super) fn of(message: Vec<u8>) -> Self {
+    pub(crate) fn of(message: Vec<u8>) -> Self {
         Self {
             version: 6,
             hop_limit: 255,
@@ -101,7 +101,7 @@ impl Ipv6 {
         }
     }
 
-    pub(super) fn packet(&self) -> Vec<u8> {
+    pub(crate) fn packet(&self) -> Vec<u8> {
         let length = u16::try_from(self.payload.len()).expect("a packet");
         let mut packet = vec![self.version << 4 | 0x0c, 0, 0, 0];
         packet.extend(self.payload_length.unwrap_or(length).to_be_bytes());
@@ -119,7 +119,7 @@ pub(super) fn link_local(host: u8) -> Ipv6Addr {
 }
 
 /// A version 3 message with these header octets, without a checksum.
-pub(super) fn version_3(vrid: u8, priority: u8, count: u8, interval: u16, addresses: &[IpAddr]) -> Vec<u8> {
+pub(crate) fn version_3(vrid: u8, priority: u8, count: u8, interval: u16, addresses: &[IpAddr]) -> Vec<u8> {
     let [high, low] = interval.to_be_bytes();
     let mut message = vec![0x31, vrid, priority, count, high, low, 0, 0];
     for address in addresses {
@@ -132,7 +132,7 @@ pub(super) fn version_3(vrid: u8, priority: u8, count: u8, interval: u16, addres
 }
 
 /// Puts the checksum right that covers the message alone (RFC 9568 §5.2.8 over IPv4, RFC 3768 §5.3.8).
-pub(super) fn plain(mut message: Vec<u8>) -> Vec<u8> {
+pub(crate) fn plain(mut message: Vec<u8>) -> Vec<u8> {
     message[6..8].fill(0);
     let checksum = !sum(&message);
     message[6..8].copy_from_slice(&checksum.to_be_bytes());
@@ -158,15 +158,15 @@ pub(super) fn covered(mut message: Vec<u8>, source: IpAddr, destination: IpAddr)
 }
 
 /// An Ethernet frame from the attacker.
-pub(super) fn ethernet(destination: [u8; 6], ethertype: u16, packet: &[u8]) -> Vec<u8> {
+pub(crate) fn ethernet(destination: [u8; 6], ethertype: u16, packet: &[u8]) -> Vec<u8> {
     [&destination[..], &ATTACKER_MAC, &ethertype.to_be_bytes(), packet].concat()
 }
 
 /// Sends frames out of the attacker's interface.
-pub(super) struct Attacker(Socket);
+pub(crate) struct Attacker(Socket);
 
 impl Attacker {
-    pub(super) fn on(lab: &Lab) -> Self {
+    pub(crate) fn on(lab: &Lab) -> Self {
         lab.inside(ATTACKER, || {
             let socket = Socket::new(Domain::PACKET, Type::RAW, None).expect("a packet socket");
             let mut interfaces = getifaddrs().expect("interfaces");
@@ -188,7 +188,7 @@ impl Attacker {
         sched_setaffinity(Pid::from_raw(0), &one).expect("allowed");
     }
 
-    pub(super) fn send(&self, frame: &[u8]) {
+    pub(crate) fn send(&self, frame: &[u8]) {
         let sent = self.0.send(frame).expect("sent");
         assert_eq!(sent, frame.len());
     }
