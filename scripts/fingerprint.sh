@@ -1,7 +1,7 @@
 #!/bin/bash
 # Prints what the verdicts of a page depend on, as one hash: `core` for docs/mutants.md, `bug-bank` for
-# docs/bug-bank.md, `fences` for docs/fences.md. Comments, white space and tests do not count, so that nobody waits for a campaign because
-# of them.
+# docs/bug-bank.md, `fences` for docs/fences.md. Comments, white space and tests do not count, so that nobody waits
+# for a campaign because of them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -35,7 +35,9 @@ case ${1:-} in
         for folder in vrrp/src api-types/src node-agent/src server/src tests/harness tests/fences; do
             sources_of "$folder"
         done
-        sha256sum deploy/*
+        find .sqlx migrations -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum
+        sha256sum deploy/* rust-toolchain.toml Cargo.lock Cargo.toml
+        sha256sum {vrrp,api-types,node-agent,server,tests}/Cargo.toml
         ;;
     *) echo "usage: $0 core|bug-bank|fences" >&2 && exit 2 ;;
 esac | sha256sum | cut -c 1-16

@@ -44,17 +44,7 @@ impl<'lab> Scene<'lab> {
     }
 
     fn until_ready(&self, node: &str) -> Result<()> {
-        eventually(&format!("{node} is ready in both groups"), BOUND, || {
-            for group in ["web", "second"] {
-                let seen: Group = self.served.site.api.get(&format!("groups/{group}"))?;
-                let member = seen.status.members.into_iter().find(|member| member.name == node);
-                ensure!(
-                    member.as_ref().is_some_and(|member| member.ready == Some(true)),
-                    "{group}: {member:?}"
-                );
-            }
-            Ok(())
-        })
+        ["web", "second"].into_iter().try_for_each(|group| self.served.site.api.until_ready(group, node))
     }
 
     /// Does what moves everything to `to`; not one question of a client to either address is lost.

@@ -2,6 +2,7 @@
 //! addresses, and the other one takes over. `make demo` shows `haproxy-pair.yaml`.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use api_types::group::Group;
@@ -11,6 +12,8 @@ use e2e::{
 };
 
 const MANAGEMENT: [u8; 3] = [10, 99, 0];
+/// Of 100 ms each.
+const SOME_INTERVALS: Duration = Duration::from_millis(250);
 
 /// An example that somebody applied.
 struct Applied<'a> {
@@ -71,13 +74,22 @@ impl<'a> Applied<'a> {
         self.site.api.get(&format!("groups/{}", self.group.name))
     }
 
-    /// The one of two nodes that got the addresses, and the other.
+    /// The one of two nodes that got the addresses, and the other. Both may take over in the same moment, and then
+    /// one yields: it counts who still holds them some advertisements later.
     fn first_of<'n>(&self, one: &'n str, other: &'n str) -> Result<(&'n str, &'n str)> {
         let hosts = [&self.site.node(one)?.host, &self.site.node(other)?.host];
-        eventually("one of two holds every address alone", BOUND, || {
+        let look = || {
             self.only_holder(one, &hosts)
                 .map(|()| (one, other))
                 .or_else(|_| self.only_holder(other, &hosts).map(|()| (other, one)))
+        };
+        eventually("one of two holds every address alone, and keeps them", BOUND, || {
+            let found = look()?;
+            for _ in 0..3 {
+                std::thread::sleep(SOME_INTERVALS);
+                ensure!(look()? == found, "they moved");
+            }
+            Ok(found)
         })
     }
 

@@ -9,7 +9,8 @@ use e2e::binaries;
 use serde_json::{Map, Value};
 
 /// What the campaign writes of each cell.
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
+    "answered_after_ms_median",
     "family",
     "held_after_ms_max",
     "interval_ms",

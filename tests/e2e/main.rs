@@ -16,6 +16,7 @@ mod dialects;
 mod drain;
 mod enrolment;
 mod examples;
+mod fast_start;
 mod fences;
 mod first_election;
 mod install_dependencies;

@@ -7,6 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -20,6 +21,7 @@ use serde_json::{Value, json};
 
 use crate::cell::{Family, Shape};
 use crate::group::GroupPlan;
+use crate::own_program::OwnProgram;
 
 /// The longest that anything may take that is not judged.
 pub(crate) const BOUND: Duration = Duration::from_secs(30);
@@ -30,8 +32,10 @@ const BETWEEN_LOOKS: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call {
     pub(crate) at: Moment,
-    /// What it advertises from.
-    pub(crate) to: IpAddr,
+    /// What it advertises from; `None` where only the client is asked.
+    pub(crate) to: Option<IpAddr>,
+    /// Whether the group is made then, so that nothing is missed before its address first answers.
+    pub(crate) is_made: bool,
 }
 
 /// See the module.
@@ -49,11 +53,14 @@ pub(crate) struct Bench<'lab> {
     /// Adverts and announcements, as a host that asks for nothing sees them.
     pub(crate) capture: Capture,
     pub(crate) unit: Unit,
+    /// That of `n1`, which may be replaced.
+    pub(crate) n1_program: OwnProgram,
     pub(crate) groups: Vec<GroupPlan>,
     /// The groups whose specification is not that of the beginning.
     edited: RefCell<BTreeSet<usize>>,
     marked: Cell<Option<Moment>>,
     calls: RefCell<Vec<Option<Call>>>,
+    lapses: Cell<u64>,
     _server: Server,
     echoes: [UdpEcho; 2],
 }
@@ -71,14 +78,15 @@ impl<'lab> Bench<'lab> {
         address(&asking, shape.family)?;
         let witness = lab.host("witness", 61, Ports::Lan)?;
         let capture = lab.capture_without(&witness, &asking)?;
-        let program = binaries::program("baton-agent")?;
-        let node = |name: &str, last: u8| -> Result<Node> {
-            let host = lab.host(name, last, Ports::Both)?;
-            address(&host, shape.family)?;
-            let token: JoinToken = api.create("join-tokens", &json!({"node": name}))?;
-            Node::start(&host, &program, &server.url(), &token.secret.context("no secret")?)
+        let node = |host: &Host, program: &Path| -> Result<Node> {
+            address(host, shape.family)?;
+            let token: JoinToken = api.create("join-tokens", &json!({"node": host.name}))?;
+            Node::start(host, program, &server.url(), &token.secret.context("no secret")?)
         };
-        let (n1, n2) = (node("n1", 11)?, node("n2", 12)?);
+        let hosts = [lab.host("n1", 11, Ports::Both)?, lab.host("n2", 12, Ports::Both)?];
+        let n1_program = OwnProgram::of(&hosts[0])?;
+        let n1 = node(&hosts[0], n1_program.place())?;
+        let n2 = node(&hosts[1], &binaries::program("baton-agent")?)?;
         let anywhere: IpAddr = match shape.family {
             Family::Ipv4 => Ipv4Addr::UNSPECIFIED.into(),
             Family::Ipv6 => Ipv6Addr::UNSPECIFIED.into(),
@@ -95,16 +103,18 @@ impl<'lab> Bench<'lab> {
             observer: asking,
             capture,
             unit,
+            n1_program,
             groups: (0..shape.groups).map(|number| GroupPlan::number(number, shape)).collect(),
             edited: RefCell::default(),
             marked: Cell::default(),
             calls: RefCell::default(),
+            lapses: Cell::default(),
             _server: server,
             echoes,
         };
         bench.wait_until_connected()?;
         for number in 0..bench.groups.len() {
-            bench.write(number, &bench.specification(number))?;
+            bench.put_back(number)?;
         }
         bench.settle()?;
         Ok(bench)
@@ -134,6 +144,11 @@ impl<'lab> Bench<'lab> {
         change(&mut specification);
         self.edited.borrow_mut().insert(number);
         self.write(number, &specification)
+    }
+
+    /// Gives a group, which need not be there, the specification of the beginning.
+    pub(crate) fn put_back(&self, number: usize) -> Result<()> {
+        self.write(number, &self.specification(number))
     }
 
     fn write(&self, number: usize, specification: &Value) -> Result<()> {
@@ -168,9 +183,23 @@ impl<'lab> Bench<'lab> {
 
     /// Has it measured how long after `at` it was until `to` advertised for a group.
     pub(crate) fn call_since(&self, number: usize, to: &Node, at: Moment) {
+        self.call(number, Call { at, to: Some(self.address_of(to)), is_made: false });
+    }
+
+    /// The same for a group that is not there before.
+    pub(crate) fn made_since(&self, number: usize, to: &Node, at: Moment) {
+        self.call(number, Call { at, to: Some(self.address_of(to)), is_made: true });
+    }
+
+    /// Has it measured how long after `at` it was until the client of a group had an answer.
+    pub(crate) fn served_since(&self, number: usize, at: Moment) {
+        self.call(number, Call { at, to: None, is_made: false });
+    }
+
+    fn call(&self, number: usize, call: Call) {
         let mut calls = self.calls.borrow_mut();
         calls.resize(self.groups.len(), None);
-        calls[number] = Some(Call { at, to: self.address_of(to) });
+        calls[number] = Some(call);
     }
 
     /// Takes the calls of each group.
@@ -178,6 +207,16 @@ impl<'lab> Bench<'lab> {
         let mut calls = self.calls.take();
         calls.resize(self.groups.len(), None);
         calls
+    }
+
+    /// So often a fence of `n1` has taken an address from it that it held rightly.
+    pub(crate) fn note_lapses(&self, count: u64) {
+        self.lapses.set(count);
+    }
+
+    /// Takes what was noted.
+    pub(crate) fn lapses(&self) -> u64 {
+        self.lapses.take()
     }
 
     /// What a node advertises from.
@@ -260,13 +299,16 @@ impl<'lab> Bench<'lab> {
 
     /// Waits until both agents do what the server wants.
     pub(crate) fn wait_until_applied(&self) -> Result<()> {
-        for node in [&self.n1, &self.n2] {
-            eventually(&format!("{} has applied it", node.name()), BOUND, || {
-                let seen: NodeResource = self.api.get(&format!("nodes/{}", node.name()))?;
-                let status = seen.status;
-                ensure!(status.applied_revision == Some(status.desired_revision), "{status:?}");
-                Ok(())
-            })?;
+        [&self.n1, &self.n2].iter().try_for_each(|node| self.api.until_applied(node.name()))
+    }
+
+    /// Waits until the server has heard that each member holds its group or could take it over: to others it
+    /// moves nothing.
+    pub(crate) fn wait_until_ready(&self) -> Result<()> {
+        for group in &self.groups {
+            for node in [&self.n1, &self.n2] {
+                self.api.until_ready(&group.name(), node.name())?;
+            }
         }
         Ok(())
     }
@@ -285,7 +327,7 @@ impl<'lab> Bench<'lab> {
     /// Puts back what a scenario edited, and waits until `n1` holds everything alone.
     pub(crate) fn settle(&self) -> Result<()> {
         for number in std::mem::take(&mut *self.edited.borrow_mut()) {
-            self.write(number, &self.specification(number))?;
+            self.put_back(number)?;
         }
         self.wait_until_only(&self.n1, &self.n2)?;
         self.tail();

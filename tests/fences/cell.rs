@@ -100,11 +100,12 @@ impl Cell {
         }
     }
 
-    /// The cell as an earlier campaign over the same sources left it.
+    /// The cell as an earlier campaign over the same sources left it, unless that could not judge it.
     pub(crate) fn kept(&self, within: &Path) -> Option<Self> {
         let text = fs::read_to_string(self.file(within)).ok()?;
         let kept: Self = serde_json::from_str(&text).ok()?;
-        (kept.fingerprint == self.fingerprint && kept.wanted == self.wanted).then_some(kept)
+        let is_judged = kept.error.is_none();
+        (is_judged && kept.fingerprint == self.fingerprint && kept.wanted == self.wanted).then_some(kept)
     }
 
     pub(crate) fn keep(&self, within: &Path) -> Result<()> {
@@ -143,6 +144,13 @@ impl Cell {
         self.runs.iter().filter_map(|run| run.held_after_ms).reduce(f64::max)
     }
 
+    /// What half of those who were to take over took until the client had an answer.
+    pub(crate) fn median_answered_after(&self) -> Option<f64> {
+        let mut all: Vec<f64> = self.runs.iter().filter_map(|run| run.answered_after_ms).collect();
+        all.sort_unstable_by(f64::total_cmp);
+        all.get(all.len() / 2).copied()
+    }
+
     pub(crate) fn lost_max(&self) -> usize {
         self.runs.iter().map(|run| run.lost).max().unwrap_or_default()
     }
@@ -154,7 +162,7 @@ impl Cell {
 
     pub(crate) fn passes(&self, scenario: &Scenario, bounds: Bounds) -> bool {
         let all_met =
-            self.failed(scenario, bounds).is_empty() && scenario.expected.is_met_by_most(&self.runs);
+            self.failed(scenario, bounds).is_empty() && scenario.expected.is_met_by_most(&self.runs, bounds);
         self.is_complete() && self.error.is_none() && all_met
     }
 }

@@ -9,8 +9,14 @@ pub(crate) const LEASE_FROM_MS: u32 = 50;
 /// A shorter loss of the carrier counts for nothing where advertisements come every second or more seldom.
 const CARRIER_DELAY_MS: f64 = 200.0;
 const CARRIER_DELAY_FROM_MS: u32 = 1_000;
+/// How long after the request the addresses of a new group answer, in milliseconds.
+pub(crate) const BEGUN_MS: f64 = 60.0;
 /// A late answer may be taken for one to the observer's next question.
 const TWO_QUESTIONS_MS: f64 = 11.0;
+/// How long after it a lost announcement is made up for, in milliseconds.
+const REPEATED_MS: f64 = 500.0;
+/// New groups that advertise so seldom, in milliseconds, do not begin as plain VRRP would.
+const BEGIN_EARLY_FROM_MS: u32 = 1_000;
 
 /// How exactly runs are judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -39,6 +45,14 @@ impl Bounds {
         }
     }
 
+    /// How long a client may have no answer while nothing fails, in milliseconds: what the ruler itself takes.
+    const fn unnoticed_ms(self) -> f64 {
+        match self {
+            Self::Exact => 50.0,
+            Self::Loose => 1_000.0,
+        }
+    }
+
     /// How many probes, sent once a millisecond, a run may lose that shall lose none. A successor that waits
     /// for its timer loses more: its skew is at least half an interval.
     const fn lost(self) -> usize {
@@ -56,10 +70,12 @@ impl Bounds {
         }
     }
 
-    fn healed_ms(self, interval_ms: u32) -> f64 {
+    /// So many intervals, in milliseconds.
+    fn intervals_ms(self, count: u32, interval_ms: u32) -> f64 {
+        let exact = f64::from(count * interval_ms);
         match self {
-            Self::Exact => interval_ms.into(),
-            Self::Loose => f64::from(interval_ms * 5).max(1_000.0),
+            Self::Exact => exact,
+            Self::Loose => (exact * 5.0).max(1_000.0),
         }
     }
 }
@@ -67,9 +83,9 @@ impl Bounds {
 /// What a scenario promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// Nothing happens: no probe is lost, and there is never another answer.
+    /// The addresses stay: no probe is lost or late, nobody else ever advertises or answers.
     Undisturbed,
-    /// The addresses move by somebody's will: no probe is lost, two answers for at most 50 ms.
+    /// The addresses move by somebody's will: no probe is lost or late, two answers for at most 50 ms.
     Planned,
     /// As planned, and the called member holds within 50 ms.
     Switchover,
@@ -84,22 +100,28 @@ pub(crate) enum Expected {
     WholeSeconds,
     /// A holder fails that the fences do not concern: the LAN is cut, so two may answer each half.
     Unreachable,
-    /// The holder lives: nobody else ever advertises.
+    /// The holder lives, and says so: its advertisements leave, nobody else ever advertises, and no fence of
+    /// its own takes the addresses from it.
     NoFailover,
     /// Two halves become one: the client is served within one interval.
     Healed,
+    /// Announcements were lost: the client is led to the new holder within 500 ms.
+    Followed,
+    /// A new group: its address answers within 60 ms of the request in half of the runs, and never later than
+    /// plain VRRP would have it; at one advertisement a second, always much sooner than that.
+    Begins,
 }
 
 impl Expected {
     pub(crate) fn is_met(self, run: &Run, interval_ms: u32, bounds: Bounds) -> bool {
         let two = run.two_answers_ms <= bounds.two_answers_ms();
         let in_time = run.gap_ms <= run.active_down_ms + bounds.margin_ms();
-        let in_full = run.lost <= bounds.lost();
+        let in_full = run.lost <= bounds.lost() && run.gap_ms <= bounds.unnoticed_ms();
         let in_whole_seconds = run.two_answers_ms <= WHOLE_SECONDS_MS;
         let held_within =
             |limit: f64| run.held_after_ms.is_some_and(|after| after <= limit + bounds.allowance_ms());
         match self {
-            Self::Undisturbed => in_full && run.two_answers_ms <= TWO_QUESTIONS_MS,
+            Self::Undisturbed => in_full && run.two_answers_ms <= TWO_QUESTIONS_MS && run.others_adverts == 0,
             Self::Planned => in_full && two,
             Self::Failure => in_time && two,
             Self::Switchover => in_full && two && held_within(50.0),
@@ -111,25 +133,55 @@ impl Expected {
             Self::KernelOnly => in_time && two,
             Self::WholeSeconds => in_time && in_whole_seconds,
             Self::Unreachable => in_time,
-            Self::NoFailover => run.others_adverts == 0,
-            Self::Healed => run.gap_ms <= bounds.healed_ms(interval_ms),
+            Self::NoFailover => {
+                let says_so = run.adverts * 10 >= run.due_adverts * 9;
+                let is_served = run.gap_ms <= bounds.intervals_ms(3, interval_ms);
+                run.others_adverts == 0 && says_so && is_served && run.lapses == 0
+            }
+            Self::Healed => run.gap_ms <= bounds.intervals_ms(1, interval_ms),
+            Self::Followed => {
+                let latest = REPEATED_MS + bounds.allowance_ms();
+                two && run.answered_after_ms.is_some_and(|after| after <= latest)
+            }
+            Self::Begins => {
+                let plainly = if interval_ms < BEGIN_EARLY_FROM_MS { 1.0 } else { 0.5 };
+                let latest = (run.active_down_ms * plainly).max(BEGUN_MS) + bounds.margin_ms();
+                two && run.answered_after_ms.is_some_and(|after| after <= latest)
+            }
         }
     }
 
-    /// Whether enough runs lost no probe, where none must.
-    pub(crate) fn is_met_by_most(self, runs: &[Run]) -> bool {
-        let in_full = runs.iter().filter(|run| run.lost == 0).count();
-        !matches!(self, Self::Undisturbed | Self::Planned | Self::Switchover) || in_full * 2 >= runs.len()
+    /// Whether enough runs lost no probe, where none must, and answered as soon as most of them must.
+    pub(crate) fn is_met_by_most(self, runs: &[Run], bounds: Bounds) -> bool {
+        let is_met = |run: &&Run| match self {
+            Self::Undisturbed | Self::Planned | Self::Switchover => run.lost == 0,
+            Self::Begins => {
+                run.answered_after_ms.is_some_and(|after| after <= BEGUN_MS + bounds.allowance_ms())
+            }
+            Self::Failure
+            | Self::Assisted { .. }
+            | Self::KernelOnly
+            | Self::WholeSeconds
+            | Self::Unreachable
+            | Self::NoFailover
+            | Self::Healed
+            | Self::Followed => true,
+        };
+        runs.iter().filter(is_met).count() * 2 >= runs.len()
     }
 
     /// The rule in words.
     pub(crate) const fn in_words(self) -> &'static str {
         match self {
-            Self::Undisturbed => "no probe lost, never two answers",
-            Self::Planned => "no probe lost, two answers for at most 50 ms",
+            Self::Undisturbed => {
+                "no probe lost, no gap above 50 ms, no other member ever advertises, two answers for at most \
+                 11 ms (two questions: an answer that is late may count for the next one)"
+            }
+            Self::Planned => "no probe lost, no gap above 50 ms, two answers for at most 50 ms",
             Self::Failure => "a gap of at most Active_Down_Interval + 50 ms, two answers for at most 50 ms",
             Self::Switchover => {
-                "no probe lost, two answers for at most 50 ms, held 50 ms after the request at the latest"
+                "no probe lost, no gap above 50 ms, two answers for at most 50 ms, held 50 ms after the request \
+                 at the latest"
             }
             Self::Assisted { carrier_delay: false } => {
                 "held 20 ms after the loss at the latest, two answers for at most 50 ms"
@@ -146,8 +198,94 @@ impl Expected {
                 "a gap of at most Active_Down_Interval + 50 ms, two answers for at most 3.1 s"
             }
             Self::Unreachable => "a gap of at most Active_Down_Interval + 50 ms",
-            Self::NoFailover => "no other member ever advertises",
+            Self::NoFailover => {
+                "no other member ever advertises, at least nine of ten advertisements that are due leave, a gap \
+                 of at most three intervals, no fence takes an address from its rightful holder"
+            }
             Self::Healed => "a gap of at most one interval",
+            Self::Followed => {
+                "the client is answered 500 ms after the LAN carries announcements again at the latest, two \
+                 answers for at most 50 ms"
+            }
+            Self::Begins => {
+                "answered 60 ms after the request in half of the runs, and Active_Down_Interval + 50 ms after it \
+                 in all of them (at 1 s intervals half of it + 50 ms), two answers for at most 50 ms"
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A run of a group that nothing disturbs, at 100 ms.
+    fn quiet() -> Run {
+        Run {
+            group: 1,
+            sent: 2_000,
+            lost: 0,
+            gap_ms: 4.0,
+            two_answers_ms: 0.0,
+            none_ms: 0.0,
+            held_after_ms: None,
+            answered_after_ms: None,
+            adverts: 20,
+            due_adverts: 20,
+            others_adverts: 0,
+            lapses: 0,
+            active_down_ms: 350.0,
+            stall_ms: 1.0,
+            echo_delay_ms: 1.0,
+            excerpt: Vec::new(),
+        }
+    }
+
+    fn is_met(expected: Expected, change: impl FnOnce(&mut Run)) -> bool {
+        let mut run = quiet();
+        change(&mut run);
+        expected.is_met(&run, 100, Bounds::Exact)
+    }
+
+    #[test]
+    fn addresses_that_went_and_came_back_unnoticed_were_disturbed() {
+        assert!(is_met(Expected::Undisturbed, |_| {}));
+        assert!(!is_met(Expected::Undisturbed, |run| run.others_adverts = 1));
+        assert!(!is_met(Expected::Undisturbed, |run| run.two_answers_ms = 15.0));
+    }
+
+    #[test]
+    fn an_answer_that_is_late_is_no_answer_where_nothing_fails() {
+        for expected in [Expected::Undisturbed, Expected::Planned, Expected::Switchover] {
+            assert!(is_met(expected, |run| run.held_after_ms = Some(30.0)));
+            let is_late = |run: &mut Run| (run.held_after_ms, run.gap_ms) = (Some(30.0), 51.0);
+            assert!(!is_met(expected, is_late), "{expected:?}");
+        }
+    }
+
+    #[test]
+    fn a_holder_that_is_silent_dark_or_fenced_has_failed_as_well() {
+        assert!(is_met(Expected::NoFailover, |run| (run.adverts, run.gap_ms) = (18, 300.0)));
+        assert!(!is_met(Expected::NoFailover, |run| run.adverts = 17));
+        assert!(!is_met(Expected::NoFailover, |run| run.gap_ms = 301.0));
+        assert!(!is_met(Expected::NoFailover, |run| run.lapses = 1));
+        assert!(!is_met(Expected::NoFailover, |run| run.others_adverts = 1));
+    }
+
+    #[test]
+    fn a_client_that_is_not_led_to_the_new_holder_has_not_followed() {
+        assert!(is_met(Expected::Followed, |run| run.answered_after_ms = Some(499.0)));
+        assert!(!is_met(Expected::Followed, |run| run.answered_after_ms = Some(501.0)));
+        assert!(!is_met(Expected::Followed, |_| {}));
+    }
+
+    #[test]
+    fn a_new_group_that_waits_as_plain_vrrp_does_begins_late_at_one_second() {
+        let begun = |interval_ms, active_down_ms, answered_after_ms| {
+            let run = Run { active_down_ms, answered_after_ms: Some(answered_after_ms), ..quiet() };
+            Expected::Begins.is_met(&run, interval_ms, Bounds::Exact)
+        };
+        assert!(begun(100, 350.0, 350.0) && begun(1_000, 3_500.0, 90.0));
+        assert!(!begun(1_000, 3_500.0, 3_500.0));
     }
 }

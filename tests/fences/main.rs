@@ -2,13 +2,14 @@
 //!
 //! A campaign consists of cells (scenario, interval, MAC mode, family). Each finished cell is kept, so that a
 //! campaign that was interrupted, or ran out of time, goes on where it ended; a cell that was judged on other
-//! sources is judged again.
+//! sources, or that an error ended, is judged again.
 
 mod bench;
 mod cell;
 mod expected;
 mod group;
 mod measure;
+mod own_program;
 mod report;
 mod scenario;
 mod scenarios;
@@ -26,7 +27,7 @@ use nix::unistd::geteuid;
 
 use crate::bench::Bench;
 use crate::cell::{Cell, Family, MacMode, Shape};
-use crate::expected::Bounds;
+use crate::expected::{Bounds, Expected};
 use crate::scenario::{ALL, Scenario};
 
 /// IPv6 differs in how addresses are bound, asked for and silenced, which takes as long at any interval.
@@ -38,8 +39,8 @@ struct Arguments {
     /// Where cells and the report are kept.
     #[arg(long, value_name = "DIRECTORY", default_value_os_t = binaries::workspace().join("target/fences"))]
     keep: PathBuf,
-    /// No cell begins after this many minutes; the longest takes eleven.
-    #[arg(long, default_value_t = 48)]
+    /// No cell begins that may not be done by the time that so many minutes have passed.
+    #[arg(long, default_value_t = 60)]
     minutes: u64,
     /// Only these scenarios.
     #[arg(long, value_delimiter = ',', value_name = "NAME")]
@@ -100,10 +101,8 @@ fn campaign(arguments: &Arguments) -> Result<bool> {
                 (empty.kept(&kept_in).unwrap_or(empty), *scenario)
             })
             .collect();
-        while let Some(next) = bench_cells.iter().position(|(cell, _)| is_open(cell)) {
-            if Instant::now() >= until {
-                break;
-            }
+        let is_next = |(cell, scenario): &(Cell, Scenario)| is_open(cell) && has_time(scenario, until);
+        while let Some(next) = bench_cells.iter().position(is_next) {
             let failed_before = failures(&bench_cells);
             if let Err(error) = on_one_bench(shape, &mut bench_cells, until, arguments) {
                 eprintln!("{error:#}");
@@ -126,14 +125,16 @@ fn campaign(arguments: &Arguments) -> Result<bool> {
     Ok(cells.iter().all(|(cell, scenario)| cell.passes(scenario, arguments.bounds)))
 }
 
-/// The benches: first those that most scenarios share.
+/// The benches. Short intervals come first: they take least. A bench of its own comes after those that most
+/// share at the same interval, and so before the longer intervals: when the time is up, the last cells of many
+/// are missing rather than what takes longest of all.
 fn shapes(arguments: &Arguments, chosen: &[Scenario]) -> Vec<Shape> {
     let own = chosen.iter().filter_map(|scenario| scenario.groups);
     let sizes: BTreeSet<u8> = own.chain([arguments.groups]).collect();
     let mut shapes = Vec::new();
-    for groups in sizes {
-        for &family in &arguments.families {
-            for &interval_ms in &arguments.intervals {
+    for &interval_ms in &arguments.intervals {
+        for &groups in &sizes {
+            for &family in &arguments.families {
                 for &mac_mode in &arguments.mac_modes {
                     shapes.push(Shape { interval_ms, mac_mode, family, groups });
                 }
@@ -155,6 +156,11 @@ const fn is_open(cell: &Cell) -> bool {
     cell.runs.len() < cell.wanted && cell.error.is_none()
 }
 
+/// Whether a whole cell of it fits into the time that is left.
+fn has_time(scenario: &Scenario, until: Instant) -> bool {
+    until.saturating_duration_since(Instant::now()) >= scenario.takes
+}
+
 /// Runs what is open on a fresh bench. After an error the bench is not to be trusted any more.
 fn on_one_bench(
     shape: Shape,
@@ -169,6 +175,9 @@ fn on_one_bench(
         println!("a bench stands after {:.1} s", begun.elapsed().as_secs_f64());
         for (cell, scenario) in cells {
             let begun = Instant::now();
+            if !has_time(scenario, until) {
+                continue;
+            }
             while is_open(cell) && Instant::now() < until {
                 match scenario.run(&bench) {
                     Ok(runs) => cell.runs.extend(runs),
@@ -182,6 +191,10 @@ fn on_one_bench(
                     cell.keep(&kept_in)?;
                     let took = begun.elapsed().as_secs_f64();
                     println!("{}: {} ({took:.1} s)", cell.name(), report::verdict(cell, scenario, bounds));
+                    if let (Expected::Begins, Some(half)) = (scenario.expected, cell.median_answered_after())
+                    {
+                        println!("half of them answered within {half:.1} ms of the request");
+                    }
                     for run in cell.failed(scenario, bounds).iter().take(2) {
                         eprintln!("{run}");
                     }

@@ -1,9 +1,10 @@
 //! One measurement: the client's probes and the observer's questions from before a fault until all is quiet.
 
 use std::fmt::{self, Write as _};
+use std::ops::Range;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use e2e::frame::{Content, Frame};
 use e2e::{Moment, Observer, UdpProber};
 use serde::{Deserialize, Serialize};
@@ -28,8 +29,17 @@ pub(crate) struct Run {
     pub(crate) none_ms: f64,
     /// From when a member was to hold the addresses until its first advertisement.
     pub(crate) held_after_ms: Option<f64>,
+    /// From when a member was to hold the addresses until the client had an answer.
+    #[serde(default)]
+    pub(crate) answered_after_ms: Option<f64>,
+    /// How many advertisements `n1` has sent, and how many it would have sent as the holder all the while.
+    pub(crate) adverts: usize,
+    pub(crate) due_adverts: usize,
     /// How many advertisements another member than `n1` has sent.
     pub(crate) others_adverts: usize,
+    /// How often a fence of `n1` has taken an address of any group from it that it held rightly; 0 where the
+    /// scenario does not ask.
+    pub(crate) lapses: u64,
     /// Active_Down_Interval of the group's Backup.
     pub(crate) active_down_ms: f64,
     /// The longest pause of the prober itself.
@@ -45,6 +55,8 @@ pub(crate) struct Trial {
     prober: UdpProber,
     observer: Observer,
     since: Moment,
+    /// What the capture had lost before.
+    dropped: u32,
 }
 
 impl Trial {
@@ -59,21 +71,29 @@ impl Trial {
         bench.echo_delay();
         bench.marked();
         bench.calls();
-        Ok(Self { prober, observer, since: Moment::now() })
+        bench.lapses();
+        Ok(Self { prober, observer, since: Moment::now(), dropped: bench.capture.dropped() })
     }
 
     /// Ends it and tells what was seen since it had begun.
     pub(crate) fn finish(self, bench: &Bench<'_>) -> Result<Vec<Run>> {
+        let until = Moment::now();
         let answers = self.observer.finish()?;
         let timelines = self.prober.finish()?;
         let (mut runs, since) = (Vec::new(), bench.marked().unwrap_or(self.since));
-        let frames = bench.capture.frames();
+        let (frames, dropped) = (bench.capture.frames(), bench.capture.dropped() - self.dropped);
+        ensure!(dropped == 0, "the witness has missed {dropped} frames, and can judge nothing");
+        let lapses = bench.lapses();
         let echo_delay_ms = milliseconds(bench.echo_delay());
         let seen = bench.groups.iter().zip(&timelines).zip(&answers);
         for (((group, timeline), answers), call) in seen.zip(bench.calls()) {
+            let answered_at = call.and_then(|call| timeline.first_answer(call.at));
+            let made_at = answered_at.filter(|_| call.is_some_and(|call| call.is_made));
+            let since = made_at.map_or(since, |at| at + Duration::from_nanos(1));
             let (sent, lost) = timeline.lost(since);
             let first_lost = timeline.unanswered(since).first().copied();
             let gap = timeline.worst_gap(since);
+            let (adverts, others_adverts) = count_adverts(bench, &frames, group.vrid, since..until);
             runs.push(Run {
                 group: group.vrid,
                 sent,
@@ -82,7 +102,11 @@ impl Trial {
                 two_answers_ms: milliseconds(answers.two(since)),
                 none_ms: milliseconds(answers.none_since(since)),
                 held_after_ms: call.and_then(|call| held_after(&frames, group.vrid, call)),
-                others_adverts: others_adverts(bench, &frames, group.vrid, since),
+                answered_after_ms: call.zip(answered_at).map(|(call, at)| milliseconds(at - call.at)),
+                adverts,
+                due_adverts: usize::try_from((until - since).as_millis() / bench.interval().as_millis())?,
+                others_adverts,
+                lapses,
                 active_down_ms: milliseconds(group.active_down(bench.interval())),
                 stall_ms: milliseconds(timeline.worst_stall(since)),
                 echo_delay_ms,
@@ -97,33 +121,45 @@ impl Trial {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { group, sent, lost, gap_ms, two_answers_ms, none_ms, stall_ms, echo_delay_ms, .. } = self;
+        let Self { adverts, due_adverts, others_adverts, lapses, .. } = self;
         if let Some(held_after_ms) = self.held_after_ms {
             write!(f, "held after {held_after_ms} ms; ")?;
+        }
+        if let Some(answered_after_ms) = self.answered_after_ms {
+            write!(f, "answered after {answered_after_ms} ms; ")?;
         }
         writeln!(
             f,
             "group {group}: {lost} of {sent} probes lost, a gap of {gap_ms} ms, two answers for \
-             {two_answers_ms} ms, none for {none_ms} ms; own delays: {stall_ms} and {echo_delay_ms} ms"
+             {two_answers_ms} ms, none for {none_ms} ms; own delays: {stall_ms} and {echo_delay_ms} ms; \
+             {adverts} advertisements of n1 ({due_adverts} intervals), {others_adverts} of others, {lapses} lapses"
         )?;
         self.excerpt.iter().try_for_each(|line| writeln!(f, "    {line}"))
     }
 }
 
-fn others_adverts(bench: &Bench<'_>, frames: &[Frame], vrid: u8, since: Moment) -> usize {
-    let others = |frame: &&Frame| match &frame.content {
-        Content::Advert(advert) => {
-            frame.at > since && advert.vrid == vrid && advert.from != bench.address_of(&bench.n1)
+/// How many advertisements for a virtual router `n1` has sent in this time, and how many all others, be it later.
+fn count_adverts(bench: &Bench<'_>, frames: &[Frame], vrid: u8, time: Range<Moment>) -> (usize, usize) {
+    let n1 = bench.address_of(&bench.n1);
+    let (mut own, mut others) = (0, 0);
+    for frame in frames.iter().filter(|frame| frame.at > time.start) {
+        match &frame.content {
+            Content::Advert(advert) if advert.vrid == vrid && advert.from == n1 => {
+                own += usize::from(frame.at < time.end);
+            }
+            Content::Advert(advert) if advert.vrid == vrid => others += 1,
+            Content::Advert(_) | Content::Arp(_) | Content::Neighbour(_) => {}
         }
-        Content::Arp(_) | Content::Neighbour(_) => false,
-    };
-    frames.iter().filter(others).count()
+    }
+    (own, others)
 }
 
 /// How long after a call the called one advertised, as the witness saw it.
 fn held_after(frames: &[Frame], vrid: u8, call: Call) -> Option<f64> {
+    let called = call.to?;
     let by_the_called = |frame: &&Frame| match &frame.content {
         Content::Advert(advert) => {
-            frame.at > call.at && advert.vrid == vrid && advert.from == call.to && advert.priority > 0
+            frame.at > call.at && advert.vrid == vrid && advert.from == called && advert.priority > 0
         }
         Content::Arp(_) | Content::Neighbour(_) => false,
     };

@@ -26,6 +26,8 @@ struct Line<'a> {
     none_ms_max: f64,
     /// How long at most whoever was to take over took to advertise; `null` where nobody was called.
     held_after_ms_max: Option<f64>,
+    /// How long half of them took at the most until the client had an answer.
+    answered_after_ms_median: Option<f64>,
     pass: bool,
 }
 
@@ -43,6 +45,7 @@ impl<'a> Line<'a> {
             two_answers_ms_max: cell.worst(|run| run.two_answers_ms),
             none_ms_max: cell.worst(|run| run.none_ms),
             held_after_ms_max: cell.held_after_max(),
+            answered_after_ms_median: cell.median_answered_after(),
             pass: cell.passes(scenario, bounds),
         }
     }
@@ -64,6 +67,7 @@ pub(crate) fn verdict(cell: &Cell, scenario: &Scenario, bounds: Bounds) -> Strin
         (true, _) => "pass".to_owned(),
         (false, _) if cell.error.is_some() => format!("ERROR after {} of {}", cell.runs.len(), cell.wanted),
         (false, 0) if cell.runs.is_empty() => "not run".to_owned(),
+        (false, 0) if cell.is_complete() => "FAIL, too few do what half of them must".to_owned(),
         (false, 0) => format!("incomplete, {} of {}", cell.runs.len(), cell.wanted),
         (false, failed) => format!("FAIL, {failed} of {}", cell.runs.len()),
     }
@@ -114,8 +118,8 @@ pub(crate) fn page(
          answers come in. Each of many groups, whose advertisements fall at different times, is a run. All times\n\
          are in milliseconds: the longest time between two answers to a client, the longest time in which two\n\
          nodes answered the observer, or none did. Lost is the most probes that one run lost. Held after is the\n\
-         longest from the request, or from the loss of the link, until a third host heard the new holder\n\
-         advertise.\n\n\
+         longest from the request, from the loss of the link or from the second death of a worker until a third\n\
+         host heard the new holder advertise.\n\n\
          Judged: `{judged}` (`scripts/fingerprint.sh fences`), on {machine}.\n\n"
     );
     text.push_str("| Scenario | What happens | Promised |\n|---|---|---|\n");

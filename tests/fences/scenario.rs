@@ -1,9 +1,11 @@
 //! What a scenario is, and all of them.
 
+use std::time::Duration;
+
 use anyhow::Result;
 
 use crate::bench::Bench;
-use crate::cell::{Family, Shape};
+use crate::cell::{Family, MacMode, Shape};
 use crate::expected::Expected;
 use crate::measure::{Run, Trial};
 use crate::scenarios;
@@ -24,8 +26,12 @@ pub(crate) struct Scenario {
     pub(crate) only_at: Option<u32>,
     /// The only family over which it is judged.
     pub(crate) only_over: Option<Family>,
+    /// The only MAC mode in which it is judged.
+    pub(crate) only_in: Option<MacMode>,
     /// The shortest interval, in milliseconds, at which it is judged.
     pub(crate) from_interval_ms: u32,
+    /// The longest that a cell of it takes.
+    pub(crate) takes: Duration,
     /// Done before anything is measured.
     pub(crate) prepare: fn(&Bench<'_>) -> Result<()>,
     /// Done while it is measured, until all is quiet again.
@@ -53,7 +59,9 @@ impl Scenario {
             groups: None,
             only_at: None,
             only_over: None,
+            only_in: None,
             from_interval_ms: 0,
+            takes: Duration::from_secs(180),
             prepare: nothing,
             act,
             restore: nothing,
@@ -65,6 +73,7 @@ impl Scenario {
         self.groups.unwrap_or(groups) == shape.groups
             && self.only_at.is_none_or(|only| only == shape.interval_ms)
             && self.only_over.is_none_or(|only| only == shape.family)
+            && self.only_in.is_none_or(|only| only == shape.mac_mode)
             && self.from_interval_ms <= shape.interval_ms
     }
 
@@ -91,6 +100,7 @@ pub(crate) const ALL: &[Scenario] = &[
     scenarios::stop::RETURNS,
     scenarios::switchover::REQUESTED,
     scenarios::switchover::UNDONE,
+    scenarios::switchover::NOT_TAKEN,
     scenarios::drain::DRAINED,
     scenarios::drain::UNDRAINED,
     scenarios::restart::RESTARTED,
@@ -115,5 +125,8 @@ pub(crate) const ALL: &[Scenario] = &[
     scenarios::link::CARRIER_LOST_ALONE,
     scenarios::split::CUT_OFF,
     scenarios::split::HEALED,
+    scenarios::split::LONG_HEALED,
+    scenarios::announcements::LOST,
+    scenarios::fast_start::FAST_START,
     scenarios::saturated::SATURATED,
 ];

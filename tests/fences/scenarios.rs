@@ -2,8 +2,10 @@
 //! [`crate::scenario::ALL`].
 
 pub(crate) mod alone;
+pub(crate) mod announcements;
 pub(crate) mod crash;
 pub(crate) mod drain;
+pub(crate) mod fast_start;
 pub(crate) mod hang;
 pub(crate) mod link;
 pub(crate) mod membership;

@@ -13,7 +13,7 @@ use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, ensure};
 use nix::errno::Errno;
 
 use crate::clock::Moment;
@@ -182,7 +182,10 @@ fn watch(
         let (at, octets) = match wire.receive() {
             Ok(Some(received)) => received,
             // What is in the queue has come in time, however late this thread is.
-            Ok(None) if is_over => return Ok(replies),
+            Ok(None) if is_over => {
+                ensure!(wire.dropped() == 0, "a tap has lost {} answers", wire.dropped());
+                return Ok(replies);
+            }
             Ok(None) => continue,
             // Said once when the port goes down; what comes in after it is up again is received.
             Err(error) if error.downcast_ref() == Some(&Errno::ENETDOWN) => continue,

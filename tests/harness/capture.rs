@@ -3,7 +3,7 @@
 //! What a capture shows is the judge of most incidents: it does not depend on what agents or the server say.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 
@@ -21,6 +21,7 @@ pub struct Capture {
     name: String,
     frames: Arc<Mutex<Vec<Frame>>>,
     stopped: Arc<AtomicBool>,
+    dropped: Arc<AtomicU32>,
 }
 
 impl Capture {
@@ -41,7 +42,12 @@ impl Capture {
     }
 
     fn record_for(name: &str, namespace: &Namespace, filter: Filter) -> Result<Self> {
-        let capture = Self { name: name.to_owned(), frames: Arc::default(), stopped: Arc::default() };
+        let capture = Self {
+            name: name.to_owned(),
+            frames: Arc::default(),
+            stopped: Arc::default(),
+            dropped: Arc::default(),
+        };
         let (recorder, namespace) = (capture.clone(), namespace.clone());
         let (ready, opened) = mpsc::sync_channel(1);
         thread::Builder::new().name(format!("capture {name}")).spawn(move || {
@@ -61,8 +67,11 @@ impl Capture {
     fn record(&self, wire: &Wire) {
         while !self.stopped.load(Ordering::Relaxed) {
             match wire.receive() {
-                Ok(Some((at, octets))) => self.lock().extend(Frame::read(at, &octets)),
-                Ok(None) => {}
+                Ok(received) => {
+                    let frame = received.and_then(|(at, octets)| Frame::read(at, &octets));
+                    self.lock().extend(frame);
+                    self.dropped.store(wire.dropped(), Ordering::Relaxed);
+                }
                 Err(error) => {
                     stand_aside();
                     if !self.stopped.load(Ordering::Relaxed) {
@@ -89,6 +98,12 @@ impl Capture {
     #[must_use]
     pub fn frames(&self) -> Vec<Frame> {
         self.lock().clone()
+    }
+
+    /// How many frames were lost for the record since it began, because the machine was too busy for it.
+    #[must_use]
+    pub fn dropped(&self) -> u32 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Forgets everything recorded so far.

@@ -34,8 +34,6 @@ use crate::namespace::Namespace;
 const LAN: &str = "lan";
 const MANAGEMENT: &str = "mgmt";
 const OBSERVER: &str = "observer";
-/// What ARP has to say over Ethernet and IPv4 (RFC 826).
-const ARP_OCTETS: usize = 28;
 /// A directory that every machine has once, whatever checkouts there are.
 const TURNS: &str = "/run";
 
@@ -270,25 +268,6 @@ impl Lab {
         self.switch.nft(&format!(
             "add rule bridge switch to_port oifname != {LAN}-{OBSERVER} \
              ether daddr {{ 01:00:5e:00:00:12, 33:33:00:00:00:12 }} drop"
-        ))
-    }
-
-    /// Loses the next `count` announcements of `address` that the host sends.
-    ///
-    /// # Errors
-    /// When nft refuses.
-    pub fn lose_announcements(&self, host: &Host, address: Ipv4Addr, count: usize) -> Result<()> {
-        // What is counted begins behind the Ethernet header.
-        let octets = count * ARP_OCTETS;
-        self.switch.nft(&format!(
-            "table netdev lossy {{
-               chain from_{name} {{
-                 type filter hook ingress device {port} priority 0
-                 arp saddr ip {address} arp daddr ip {address} quota until {octets} bytes drop
-               }}
-             }}",
-            name = host.name,
-            port = lan_port(host),
         ))
     }
 

@@ -7,7 +7,6 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, ensure};
-use api_types::group::Group;
 use serde_json::Value;
 
 use crate::capture::Capture;
@@ -84,12 +83,7 @@ impl<'lab> Served<'lab> {
     /// # Errors
     /// When it does not; says why not.
     pub fn until_ready(&self, node: &str) -> Result<()> {
-        eventually(&format!("{node} is ready"), BOUND, || {
-            let seen: Group = self.site.api.get("groups/web")?;
-            let member = seen.status.members.into_iter().find(|member| member.name == node);
-            ensure!(member.as_ref().is_some_and(|member| member.ready == Some(true)), "{member:?}");
-            Ok(())
-        })
+        self.site.api.until_ready("web", node)
     }
 
     /// A client that asks every millisecond, once it is answered.

@@ -165,12 +165,7 @@ impl<'lab> Site<'lab> {
             Ok(())
         })?;
         for node in &self.nodes {
-            eventually(&format!("{} has applied it", node.name()), BOUND, || {
-                let seen: NodeResource = self.api.get(&format!("nodes/{}", node.name()))?;
-                let status = seen.status;
-                ensure!(status.applied_revision == Some(status.desired_revision), "{status:?}");
-                Ok(())
-            })?;
+            self.api.until_applied(node.name())?;
         }
         Ok(slow)
     }

@@ -51,6 +51,13 @@ impl Timeline {
         all.filter(|(sent, answer)| **sent >= since && answer.is_none()).map(|(sent, _)| *sent).collect()
     }
 
+    /// When the first answer arrived to a question that was sent from `since` on.
+    #[must_use]
+    pub fn first_answer(&self, since: Moment) -> Option<Moment> {
+        let first = self.sent.partition_point(|at| *at < since);
+        self.answered[first..].iter().flatten().min().copied()
+    }
+
     /// The longest time between two answers that ended after `since`, to the last question.
     #[must_use]
     pub fn worst_gap(&self, since: Moment) -> Gap {
@@ -107,6 +114,8 @@ mod tests {
         let questions: Vec<u32> = (0..100).collect();
         let timeline = asked(start, &questions, |after| !(40..60).contains(&after));
         assert_eq!(timeline.lost(start), (100, 20));
+        assert_eq!(timeline.first_answer(start + MS * 45), Some(start + MS * 60));
+        assert_eq!(timeline.first_answer(start + MS * 100), None);
         let gap = timeline.worst_gap(start);
         assert_eq!((gap.length, gap.began), (MS * 21, Some(start + MS * 39)));
         assert_eq!(timeline.unanswered(start).first(), Some(&(start + MS * 40)));

@@ -2,6 +2,7 @@
 
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use anyhow::{Context, Result};
 use nix::errno::Errno;
@@ -76,6 +77,7 @@ fn all_but(Mac([a, b, c, d, e, f]): Mac) -> [SockFilter; 6] {
 pub(crate) struct Wire {
     socket: OwnedFd,
     interface: LinkAddr,
+    dropped: AtomicU32,
 }
 
 impl Wire {
@@ -107,10 +109,11 @@ impl Wire {
         }
         .context("cannot filter")?;
         setsockopt(&socket, sockopt::ReceiveTimestampns, &true)?;
+        setsockopt(&socket, sockopt::RxqOvfl, &1)?;
         setsockopt(&socket, sockopt::RcvBufForce, &RECEIVE_BUFFER)?;
         setsockopt(&socket, sockopt::ReceiveTimeout, &TimeVal::new(0, PATIENCE_US))?;
         bind(socket.as_raw_fd(), &interface).context("cannot bind the packet socket")?;
-        Ok(Self { socket, interface })
+        Ok(Self { socket, interface, dropped: AtomicU32::new(0) })
     }
 
     /// The next frame from others with the time the kernel received it; `None` when none came for a while.
@@ -119,7 +122,7 @@ impl Wire {
     /// When the socket fails.
     pub(crate) fn receive(&self) -> Result<Option<(Moment, Vec<u8>)>> {
         let mut octets = vec![0; LONGEST_FRAME];
-        let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec);
+        let mut control = nix::cmsg_space!(nix::sys::time::TimeSpec, u32);
         let mut buffers = [IoSliceMut::new(&mut octets)];
         let received =
             recvmsg::<LinkAddr>(self.socket.as_raw_fd(), &mut buffers, Some(&mut control), MsgFlags::empty());
@@ -128,16 +131,27 @@ impl Wire {
             Err(Errno::EAGAIN | Errno::EINTR) => return Ok(None),
             Err(error) => return Err(error).context("cannot receive"),
         };
+        let mut stamp = None;
+        for control in message.cmsgs()? {
+            if let ControlMessageOwned::ScmTimestampns(at) = control {
+                stamp = Some(at);
+            } else if let ControlMessageOwned::RxqOvfl(dropped) = control {
+                self.dropped.store(dropped, Ordering::Relaxed);
+            }
+        }
         if message.address.is_some_and(|sender| sender.pkttype() == PACKET_OUTGOING) {
             return Ok(None);
         }
-        let stamp = message.cmsgs()?.find_map(|control| {
-            if let ControlMessageOwned::ScmTimestampns(stamp) = control { Some(stamp) } else { None }
-        });
         let at = stamp.map_or_else(Moment::now, |stamp| Moment::from_parts(stamp.tv_sec(), stamp.tv_nsec()));
         let length = message.bytes;
         octets.truncate(length);
         Ok(Some((at, octets)))
+    }
+
+    /// How many frames the kernel had dropped, for lack of room, before the one that was received last: the
+    /// reader was too slow.
+    pub(crate) fn dropped(&self) -> u32 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Sends a whole Ethernet frame.

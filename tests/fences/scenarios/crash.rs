@@ -1,7 +1,7 @@
 //! Processes of the holder's agent are killed.
 
 use anyhow::{Result, ensure};
-use e2e::eventually;
+use e2e::{Moment, eventually};
 
 use crate::bench::{BOUND, Bench};
 use crate::expected::Expected;
@@ -26,7 +26,9 @@ pub(crate) const WORKER_KILLED_AGAIN: Scenario = Scenario {
         Expected::Failure,
         |bench| {
             kill_worker(bench)?;
+            let killed = Moment::now();
             bench.n1.kill_worker()?;
+            (0..bench.groups.len()).for_each(|number| bench.call_since(number, &bench.n2, killed));
             // The next worker may have them back before anybody has looked.
             bench.wait_until_decided()?;
             bench.tail();
@@ -43,7 +45,8 @@ pub(crate) const PARENT_KILLED: Scenario = Scenario {
     },
     ..Scenario::new(
         "parent_killed",
-        "the holder's parent process is killed: its worker goes on",
+        "the holder's parent process is killed where no service manager ends the worker with it: the worker \
+         goes on",
         Expected::Undisturbed,
         |bench| {
             std::thread::sleep(bench.random_phase());

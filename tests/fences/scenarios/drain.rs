@@ -11,6 +11,7 @@ use crate::scenario::Scenario;
 const DRAIN: &str = "nodes/n1/drain";
 
 pub(crate) const DRAINED: Scenario = Scenario {
+    prepare: |bench| bench.wait_until_ready(),
     restore: undrain,
     ..Scenario::new(
         "drain",
@@ -21,7 +22,10 @@ pub(crate) const DRAINED: Scenario = Scenario {
 };
 
 pub(crate) const UNDRAINED: Scenario = Scenario {
-    prepare: drain,
+    prepare: |bench| {
+        bench.wait_until_ready()?;
+        drain(bench)
+    },
     ..Scenario::new(
         "undrain",
         "the drain is lifted: the node takes back what it held",

@@ -8,7 +8,10 @@ use crate::expected::Expected;
 use crate::scenario::Scenario;
 
 pub(crate) const INTERFACE_DOWN: Scenario = Scenario {
-    restore: interface_up,
+    restore: |bench| {
+        interface_up(bench)?;
+        forget_losses(bench)
+    },
     ..Scenario::new(
         "interface_down",
         "the holder's interface is set down; the server tells the others",
@@ -18,7 +21,10 @@ pub(crate) const INTERFACE_DOWN: Scenario = Scenario {
 };
 
 pub(crate) const CARRIER_LOST: Scenario = Scenario {
-    restore: carrier_back,
+    restore: |bench| {
+        carrier_back(bench)?;
+        forget_losses(bench)
+    },
     ..Scenario::new(
         "carrier_lost",
         "the holder's cable is pulled; the server tells the others",
@@ -31,7 +37,8 @@ pub(crate) const INTERFACE_DOWN_ALONE: Scenario = Scenario {
     prepare: cut_management,
     restore: |bench| {
         interface_up(bench)?;
-        heal_management(bench)
+        heal_management(bench)?;
+        forget_losses(bench)
     },
     ..Scenario::new(
         "interface_down_unassisted",
@@ -45,7 +52,8 @@ pub(crate) const CARRIER_LOST_ALONE: Scenario = Scenario {
     prepare: cut_management,
     restore: |bench| {
         carrier_back(bench)?;
-        heal_management(bench)
+        heal_management(bench)?;
+        forget_losses(bench)
     },
     ..Scenario::new(
         "carrier_lost_unassisted",
@@ -67,6 +75,14 @@ fn without_link(bench: &Bench<'_>, lose: fn(&Bench<'_>) -> Result<Moment>) -> Re
 fn interface_up(bench: &Bench<'_>) -> Result<()> {
     bench.n1.host.set_interface(true)?;
     bench.address_again(&bench.n1)
+}
+
+/// Each loss doubles the time for which a member lets others keep the addresses afterwards, up to two minutes: a
+/// new agent knows of none.
+fn forget_losses(bench: &Bench<'_>) -> Result<()> {
+    bench.n1.stop()?;
+    bench.n1.restart()?;
+    bench.wait_until_connected()
 }
 
 fn carrier_back(bench: &Bench<'_>) -> Result<()> {
