@@ -148,11 +148,16 @@ impl Terms {
 
     /// How long the kernel keeps the addresses of a group.
     pub(super) fn lifetime(self, group: &DesiredGroup) -> Lifetime {
-        let too_many = group.family == Family::Ipv6 && self.ipv6 > MAX_IPV6;
-        if !self.wanted || too_many || group.priority.is_owner() {
+        if !self.wanted || !self.cover(group) {
             return Lifetime::Forever;
         }
         Lifetime::at_interval(group.advertisement_interval_ms)
+    }
+
+    /// Whether a group gets one if leases are wanted.
+    pub(super) fn cover(self, group: &DesiredGroup) -> bool {
+        let too_many = group.family == Family::Ipv6 && self.ipv6 > MAX_IPV6;
+        !too_many && !group.priority.is_owner()
     }
 
     /// What gets none although leases are wanted.
