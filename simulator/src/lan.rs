@@ -157,6 +157,9 @@ impl Lan {
         let mut instance = Instance::new(state.config.clone());
         match last_sent {
             Some(last_sent) if state.holds && state.role == Role::Active => {
+                if let Some(boost) = old.config().boost() {
+                    instance.resume_boost(boost);
+                }
                 instance.adopt(state.clock(self.now), state.clock(last_sent));
                 state.instance = Some(instance);
                 self.carry_out(node);
