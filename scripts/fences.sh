@@ -1,6 +1,6 @@
 #!/bin/bash
 # Judges every fence and every planned move from outside (root): `make fences`. Writes target/fences/report.json
-# and docs/fences.md. Finished cells are kept in target/fences/cells, so that a campaign that was interrupted
+# and, of a whole campaign, docs/fences.md. Finished cells are kept in target/fences/cells, so that a campaign that was interrupted
 # goes on; what was judged on other sources is judged again. Arguments go to baton-fences (`--help`).
 set -euo pipefail
 cd "$(dirname "$0")/.."

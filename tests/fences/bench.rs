@@ -227,13 +227,6 @@ impl<'lab> Bench<'lab> {
         }
     }
 
-    /// How many advertisements of a node, for any group, a third host has heard since a moment.
-    pub(crate) fn adverts_of(&self, node: &Node, since: Moment) -> usize {
-        let of_node =
-            |group: &GroupPlan| self.capture.adverts_from(group.vrid, self.address_of(node), since).len();
-        self.groups.iter().map(of_node).sum()
-    }
-
     /// Gives a host its addresses again after its interface was down, which takes IPv6 ones away.
     pub(crate) fn address_again(&self, node: &Node) -> Result<()> {
         address(&node.host, self.shape.family)

@@ -84,6 +84,9 @@ pub(crate) struct Cell {
     pub(crate) runs: Vec<Run>,
     /// Why it has fewer runs than wanted.
     pub(crate) error: Option<String>,
+    /// What ended earlier attempts over the same sources.
+    #[serde(default)]
+    pub(crate) errors_before: Vec<String>,
 }
 
 impl Cell {
@@ -97,15 +100,20 @@ impl Cell {
             wanted,
             runs: Vec::new(),
             error: None,
+            errors_before: Vec::new(),
         }
     }
 
-    /// The cell as an earlier campaign over the same sources left it, unless that could not judge it.
+    /// The cell as an earlier campaign over the same sources left it. What an error ended is judged again, and
+    /// not forgotten: a fault may be what the error was.
     pub(crate) fn kept(&self, within: &Path) -> Option<Self> {
         let text = fs::read_to_string(self.file(within)).ok()?;
-        let kept: Self = serde_json::from_str(&text).ok()?;
-        let is_judged = kept.error.is_none();
-        (is_judged && kept.fingerprint == self.fingerprint && kept.wanted == self.wanted).then_some(kept)
+        let mut kept: Self = serde_json::from_str(&text).ok()?;
+        if let Some(error) = kept.error.take() {
+            kept.errors_before.push(error);
+            kept.runs.clear();
+        }
+        (kept.fingerprint == self.fingerprint && kept.wanted == self.wanted).then_some(kept)
     }
 
     pub(crate) fn keep(&self, within: &Path) -> Result<()> {
@@ -163,6 +171,6 @@ impl Cell {
     pub(crate) fn passes(&self, scenario: &Scenario, bounds: Bounds) -> bool {
         let all_met =
             self.failed(scenario, bounds).is_empty() && scenario.expected.is_met_by_most(&self.runs, bounds);
-        self.is_complete() && self.error.is_none() && all_met
+        self.is_complete() && self.error.is_none() && self.errors_before.is_empty() && all_met
     }
 }

@@ -53,6 +53,14 @@ impl Bounds {
         }
     }
 
+    /// How long a holder that is not disturbed may say nothing, in milliseconds.
+    fn silence_ms(self, interval_ms: u32) -> f64 {
+        match self {
+            Self::Exact => f64::from(interval_ms + interval_ms.max(20)),
+            Self::Loose => self.intervals_ms(2, interval_ms),
+        }
+    }
+
     /// How many probes, sent once a millisecond, a run may lose that shall lose none. A successor that waits
     /// for its timer loses more: its skew is at least half an interval.
     const fn lost(self) -> usize {
@@ -83,12 +91,15 @@ impl Bounds {
 /// What a scenario promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Expected {
-    /// The addresses stay: no probe is lost or late, nobody else ever advertises or answers.
+    /// The addresses stay: no probe is lost or late, no advertisement is missed, nobody else ever advertises or
+    /// answers.
     Undisturbed,
     /// The addresses move by somebody's will: no probe is lost or late, two answers for at most 50 ms.
     Planned,
     /// As planned, and the called member holds within 50 ms.
     Switchover,
+    /// As planned, although nobody has asked for it, and the called member holds within 20 ms.
+    Resigned,
     /// A holder fails: served again within Active_Down_Interval, two answers for at most 50 ms.
     Failure,
     /// As a failure, and the called member holds within 20 ms, after the carrier delay where there is one.
@@ -98,6 +109,8 @@ pub(crate) enum Expected {
     KernelOnly,
     /// As a failure, but the fence counts whole seconds: two answers for at most 3.1 s.
     WholeSeconds,
+    /// As a failure, of a holder that comes back and may not say a word.
+    Silenced,
     /// A holder fails that the fences do not concern: the LAN is cut, so two may answer each half.
     Unreachable,
     /// The holder lives, and says so: its advertisements leave, nobody else ever advertises, and no fence of
@@ -121,10 +134,15 @@ impl Expected {
         let held_within =
             |limit: f64| run.held_after_ms.is_some_and(|after| after <= limit + bounds.allowance_ms());
         match self {
-            Self::Undisturbed => in_full && run.two_answers_ms <= TWO_QUESTIONS_MS && run.others_adverts == 0,
+            Self::Undisturbed => {
+                let speaks = run.silence_ms <= bounds.silence_ms(interval_ms);
+                let alone = run.two_answers_ms <= TWO_QUESTIONS_MS && run.others_adverts == 0;
+                in_full && speaks && alone
+            }
             Self::Planned => in_full && two,
             Self::Failure => in_time && two,
             Self::Switchover => in_full && two && held_within(50.0),
+            Self::Resigned => in_full && two && held_within(20.0),
             Self::Assisted { carrier_delay: true } if interval_ms >= CARRIER_DELAY_FROM_MS => {
                 in_time && two && held_within(20.0 + CARRIER_DELAY_MS)
             }
@@ -132,6 +150,7 @@ impl Expected {
             Self::KernelOnly if interval_ms < LEASE_FROM_MS => in_time && in_whole_seconds,
             Self::KernelOnly => in_time && two,
             Self::WholeSeconds => in_time && in_whole_seconds,
+            Self::Silenced => in_time && two && run.adverts == 0,
             Self::Unreachable => in_time,
             Self::NoFailover => {
                 let says_so = run.adverts * 10 >= run.due_adverts * 9;
@@ -154,7 +173,7 @@ impl Expected {
     /// Whether enough runs lost no probe, where none must, and answered as soon as most of them must.
     pub(crate) fn is_met_by_most(self, runs: &[Run], bounds: Bounds) -> bool {
         let is_met = |run: &&Run| match self {
-            Self::Undisturbed | Self::Planned | Self::Switchover => run.lost == 0,
+            Self::Undisturbed | Self::Planned | Self::Switchover | Self::Resigned => run.lost == 0,
             Self::Begins => {
                 run.answered_after_ms.is_some_and(|after| after <= BEGUN_MS + bounds.allowance_ms())
             }
@@ -162,6 +181,7 @@ impl Expected {
             | Self::Assisted { .. }
             | Self::KernelOnly
             | Self::WholeSeconds
+            | Self::Silenced
             | Self::Unreachable
             | Self::NoFailover
             | Self::Healed
@@ -174,14 +194,19 @@ impl Expected {
     pub(crate) const fn in_words(self) -> &'static str {
         match self {
             Self::Undisturbed => {
-                "no probe lost, no gap above 50 ms, no other member ever advertises, two answers for at most \
-                 11 ms (two questions: an answer that is late may count for the next one)"
+                "no probe lost, no gap above 50 ms, no advertisement missed (the next one within two intervals, \
+                 at 10 ms within 30 ms), no other member ever advertises, two answers for at most 11 ms (two \
+                 questions: an answer that is late may count for the next one)"
             }
             Self::Planned => "no probe lost, no gap above 50 ms, two answers for at most 50 ms",
             Self::Failure => "a gap of at most Active_Down_Interval + 50 ms, two answers for at most 50 ms",
             Self::Switchover => {
                 "no probe lost, no gap above 50 ms, two answers for at most 50 ms, held 50 ms after the request \
                  at the latest"
+            }
+            Self::Resigned => {
+                "no probe lost, no gap above 50 ms, two answers for at most 50 ms, held 20 ms after the second \
+                 death at the latest"
             }
             Self::Assisted { carrier_delay: false } => {
                 "held 20 ms after the loss at the latest, two answers for at most 50 ms"
@@ -197,10 +222,13 @@ impl Expected {
             Self::WholeSeconds => {
                 "a gap of at most Active_Down_Interval + 50 ms, two answers for at most 3.1 s"
             }
+            Self::Silenced => {
+                "a gap of at most Active_Down_Interval + 50 ms, two answers for at most 50 ms, no advertisement"
+            }
             Self::Unreachable => "a gap of at most Active_Down_Interval + 50 ms",
             Self::NoFailover => {
                 "no other member ever advertises, at least nine of ten advertisements that are due leave, a gap \
-                 of at most three intervals, no fence takes an address from its rightful holder"
+                 of at most three intervals, no fence acts, no worker dies"
             }
             Self::Healed => "a gap of at most one interval",
             Self::Followed => {
@@ -232,6 +260,7 @@ mod tests {
             answered_after_ms: None,
             adverts: 20,
             due_adverts: 20,
+            silence_ms: 101.0,
             others_adverts: 0,
             lapses: 0,
             active_down_ms: 350.0,
@@ -252,6 +281,20 @@ mod tests {
         assert!(is_met(Expected::Undisturbed, |_| {}));
         assert!(!is_met(Expected::Undisturbed, |run| run.others_adverts = 1));
         assert!(!is_met(Expected::Undisturbed, |run| run.two_answers_ms = 15.0));
+    }
+
+    #[test]
+    fn an_advertisement_that_was_missed_is_a_disturbance() {
+        assert!(is_met(Expected::Undisturbed, |run| run.silence_ms = 199.0));
+        assert!(!is_met(Expected::Undisturbed, |run| run.silence_ms = 201.0));
+        assert!(Expected::Undisturbed.is_met(&Run { silence_ms: 29.0, ..quiet() }, 10, Bounds::Exact));
+        assert!(!Expected::Undisturbed.is_met(&Run { silence_ms: 31.0, ..quiet() }, 10, Bounds::Exact));
+    }
+
+    #[test]
+    fn whoever_comes_back_and_speaks_was_not_silenced() {
+        assert!(is_met(Expected::Silenced, |run| run.adverts = 0));
+        assert!(!is_met(Expected::Silenced, |run| run.adverts = 1));
     }
 
     #[test]

@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use crate::cell::{Family, Shape};
 
+/// How far apart the priorities of neighbours are that an operator has not chosen.
+const ADJACENT: u8 = 8;
+
 /// See the module.
 #[derive(Debug, Clone)]
 pub(crate) struct GroupPlan {
@@ -23,9 +26,12 @@ impl GroupPlan {
     /// The group with this number, of those of a bench.
     pub(crate) fn number(number: u8, bench: Shape) -> Self {
         let of = bench.groups;
-        // Skews from 0.06 to 0.5 and from 0.5 to 0.94 of an interval, in an order of their own.
+        // Skews of n1 from 0.06 to 0.5 of an interval. Those of n2 are every second time from 0.5 to 0.94, in an
+        // order of their own, and else just above those of n1, as the default priorities have it.
         let step = |number: u8| u8::try_from(u16::from(number) * 110 / u16::from(of)).unwrap_or(0);
         let shuffled = u8::try_from(u16::from(number) * 7 % u16::from(of)).unwrap_or(0);
+        let first = 240 - step(number);
+        let second = if number.is_multiple_of(2) { 125 - step(shuffled) } else { first - ADJACENT };
         let address = |last: u8| match bench.family {
             Family::Ipv4 => IpAddr::from(Ipv4Addr::new(10, 77, 0, last)),
             Family::Ipv6 => Ipv6Addr::new(0x2001, 0xdb8, 0x77, 0, 0, 0, 1, last.into()).into(),
@@ -36,7 +42,7 @@ impl GroupPlan {
             second_address: address(150 + number),
             link_local: (bench.family == Family::Ipv6)
                 .then(|| Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 1, (100 + number).into())),
-            priorities: [240 - step(number), 125 - step(shuffled)],
+            priorities: [first, second],
         }
     }
 

@@ -35,9 +35,11 @@ pub(crate) struct Run {
     /// How many advertisements `n1` has sent, and how many it would have sent as the holder all the while.
     pub(crate) adverts: usize,
     pub(crate) due_adverts: usize,
+    /// The longest time in which `n1` has sent none.
+    pub(crate) silence_ms: f64,
     /// How many advertisements another member than `n1` has sent.
     pub(crate) others_adverts: usize,
-    /// How often a fence of `n1` has taken an address of any group from it that it held rightly; 0 where the
+    /// How often a fence of `n1` has acted, and its worker died, although nothing had failed; 0 where the
     /// scenario does not ask.
     pub(crate) lapses: u64,
     /// Active_Down_Interval of the group's Backup.
@@ -93,7 +95,7 @@ impl Trial {
             let (sent, lost) = timeline.lost(since);
             let first_lost = timeline.unanswered(since).first().copied();
             let gap = timeline.worst_gap(since);
-            let (adverts, others_adverts) = count_adverts(bench, &frames, group.vrid, since..until);
+            let said = Said::about(bench, &frames, group.vrid, since..until);
             runs.push(Run {
                 group: group.vrid,
                 sent,
@@ -103,9 +105,10 @@ impl Trial {
                 none_ms: milliseconds(answers.none_since(since)),
                 held_after_ms: call.and_then(|call| held_after(&frames, group.vrid, call)),
                 answered_after_ms: call.zip(answered_at).map(|(call, at)| milliseconds(at - call.at)),
-                adverts,
+                adverts: said.own,
                 due_adverts: usize::try_from((until - since).as_millis() / bench.interval().as_millis())?,
-                others_adverts,
+                silence_ms: milliseconds(said.silence),
+                others_adverts: said.others,
                 lapses,
                 active_down_ms: milliseconds(group.active_down(bench.interval())),
                 stall_ms: milliseconds(timeline.worst_stall(since)),
@@ -121,7 +124,7 @@ impl Trial {
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { group, sent, lost, gap_ms, two_answers_ms, none_ms, stall_ms, echo_delay_ms, .. } = self;
-        let Self { adverts, due_adverts, others_adverts, lapses, .. } = self;
+        let Self { adverts, due_adverts, silence_ms, others_adverts, lapses, .. } = self;
         if let Some(held_after_ms) = self.held_after_ms {
             write!(f, "held after {held_after_ms} ms; ")?;
         }
@@ -132,26 +135,42 @@ impl fmt::Display for Run {
             f,
             "group {group}: {lost} of {sent} probes lost, a gap of {gap_ms} ms, two answers for \
              {two_answers_ms} ms, none for {none_ms} ms; own delays: {stall_ms} and {echo_delay_ms} ms; \
-             {adverts} advertisements of n1 ({due_adverts} intervals), {others_adverts} of others, {lapses} lapses"
+             {adverts} advertisements of n1 ({due_adverts} intervals), none for {silence_ms} ms, \
+             {others_adverts} of others, {lapses} lapses"
         )?;
         self.excerpt.iter().try_for_each(|line| writeln!(f, "    {line}"))
     }
 }
 
-/// How many advertisements for a virtual router `n1` has sent in this time, and how many all others, be it later.
-fn count_adverts(bench: &Bench<'_>, frames: &[Frame], vrid: u8, time: Range<Moment>) -> (usize, usize) {
-    let n1 = bench.address_of(&bench.n1);
-    let (mut own, mut others) = (0, 0);
-    for frame in frames.iter().filter(|frame| frame.at > time.start) {
-        match &frame.content {
-            Content::Advert(advert) if advert.vrid == vrid && advert.from == n1 => {
-                own += usize::from(frame.at < time.end);
+/// What was advertised for a virtual router in a span of time.
+struct Said {
+    /// How many advertisements `n1` has sent, and the longest time without one.
+    own: usize,
+    silence: Duration,
+    /// How many all others have sent, be it later.
+    others: usize,
+}
+
+impl Said {
+    fn about(bench: &Bench<'_>, frames: &[Frame], vrid: u8, time: Range<Moment>) -> Self {
+        let n1 = bench.address_of(&bench.n1);
+        let (mut said, mut last) = (Self { own: 0, silence: Duration::ZERO, others: 0 }, time.start);
+        for frame in frames.iter().filter(|frame| frame.at > time.start) {
+            match &frame.content {
+                Content::Advert(advert)
+                    if advert.vrid == vrid && advert.from == n1 && frame.at < time.end =>
+                {
+                    said.own += 1;
+                    said.silence = said.silence.max(frame.at - last);
+                    last = frame.at;
+                }
+                Content::Advert(advert) if advert.vrid == vrid && advert.from != n1 => said.others += 1,
+                Content::Advert(_) | Content::Arp(_) | Content::Neighbour(_) => {}
             }
-            Content::Advert(advert) if advert.vrid == vrid => others += 1,
-            Content::Advert(_) | Content::Arp(_) | Content::Neighbour(_) => {}
         }
+        said.silence = said.silence.max(time.end - last);
+        said
     }
-    (own, others)
 }
 
 /// How long after a call the called one advertised, as the witness saw it.

@@ -19,6 +19,8 @@ struct Line<'a> {
     mac_mode: MacMode,
     family: Family,
     runs: usize,
+    /// How many it shall have.
+    wanted: usize,
     worst_gap_ms: f64,
     median_gap_ms: f64,
     lost_probes_max: usize,
@@ -29,6 +31,8 @@ struct Line<'a> {
     /// How long half of them took at the most until the client had an answer.
     answered_after_ms_median: Option<f64>,
     pass: bool,
+    /// The same in a word or two, and why not.
+    verdict: String,
 }
 
 impl<'a> Line<'a> {
@@ -39,6 +43,7 @@ impl<'a> Line<'a> {
             mac_mode: cell.mac_mode,
             family: cell.family,
             runs: cell.runs.len(),
+            wanted: cell.wanted,
             worst_gap_ms: cell.worst(|run| run.gap_ms),
             median_gap_ms: cell.median_gap(),
             lost_probes_max: cell.lost_max(),
@@ -47,6 +52,7 @@ impl<'a> Line<'a> {
             held_after_ms_max: cell.held_after_max(),
             answered_after_ms_median: cell.median_answered_after(),
             pass: cell.passes(scenario, bounds),
+            verdict: verdict(cell, scenario, bounds),
         }
     }
 }
@@ -67,6 +73,9 @@ pub(crate) fn verdict(cell: &Cell, scenario: &Scenario, bounds: Bounds) -> Strin
         (true, _) => "pass".to_owned(),
         (false, _) if cell.error.is_some() => format!("ERROR after {} of {}", cell.runs.len(), cell.wanted),
         (false, 0) if cell.runs.is_empty() => "not run".to_owned(),
+        (false, 0) if cell.is_complete() && !cell.errors_before.is_empty() => {
+            format!("FAIL, {} attempts before ended with an error", cell.errors_before.len())
+        }
         (false, 0) if cell.is_complete() => "FAIL, too few do what half of them must".to_owned(),
         (false, 0) => format!("incomplete, {} of {}", cell.runs.len(), cell.wanted),
         (false, failed) => format!("FAIL, {failed} of {}", cell.runs.len()),
@@ -119,7 +128,7 @@ pub(crate) fn page(
          are in milliseconds: the longest time between two answers to a client, the longest time in which two\n\
          nodes answered the observer, or none did. Lost is the most probes that one run lost. Held after is the\n\
          longest from the request, from the loss of the link or from the second death of a worker until a third\n\
-         host heard the new holder advertise.\n\n\
+         host heard the new holder advertise. A cell of which an earlier attempt ended with an error fails.\n\n\
          Judged: `{judged}` (`scripts/fingerprint.sh fences`), on {machine}.\n\n"
     );
     text.push_str("| Scenario | What happens | Promised |\n|---|---|---|\n");

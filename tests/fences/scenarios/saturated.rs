@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use crate::bench::Bench;
 use crate::cell::Family;
@@ -31,14 +31,18 @@ pub(crate) const SATURATED: Scenario = Scenario {
 fn act(bench: &Bench<'_>) -> Result<()> {
     let before = lapses(bench)?;
     be_busy();
-    bench.note_lapses(lapses(bench)?.saturating_sub(before));
+    let after = lapses(bench)?;
+    ensure!(after >= before, "the agent has begun anew");
+    bench.note_lapses(after - before);
     Ok(())
 }
 
-/// How often a fence of the holder has taken addresses away that it held rightly. The client sees what that
-/// costs only if it asks meanwhile.
+/// How often a fence of the holder has acted, and its worker died. The client sees what that costs only if it
+/// asks meanwhile.
 fn lapses(bench: &Bench<'_>) -> Result<u64> {
-    Ok(bench.n1.status()?.fences.each().iter().map(|(_, fence)| fence.lapsed).sum())
+    let status = bench.n1.status()?;
+    let by_fences: u64 = status.fences.each().iter().map(|(_, fence)| fence.acted + fence.lapsed).sum();
+    Ok(by_fences + status.worker_deaths)
 }
 
 fn be_busy() {
