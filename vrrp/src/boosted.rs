@@ -75,6 +75,7 @@ mod tests {
         let allowed: Vec<_> = (0..=255).filter_map(BoostedPriority::new).map(u8::from).collect();
         assert_eq!(allowed, [251, 252, 253, 254]);
         assert_eq!(Some(BoostedPriority::LOWEST), BoostedPriority::new(251));
+        assert_eq!(BoostedPriority::LOWEST.to_string(), "251");
         let error = BoostedPriority::try_from(255_i64).unwrap_err().to_string();
         assert_eq!(error, "255 is not the priority of a switchover: allowed are 251 to 254");
     }
