@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use nix::unistd::Pid;
 
 use crate::binaries;
 use crate::command::output_of;
@@ -84,17 +85,36 @@ impl Systemd {
     /// # Errors
     /// When the unit has no processes.
     pub fn agents_processes(&self) -> Result<(usize, usize)> {
-        let (root, group) = (self.root()?, self.property("ControlGroup")?);
-        let listed = fs::read_to_string(root.join(format!("sys/fs/cgroup{group}/cgroup.procs")))?;
+        let root = self.root()?;
         let file = |path: &Path| fs::metadata(path).map(|file| (file.dev(), file.ino()));
         let now = file(&root.join(PROGRAM))?;
         // One that has ended meanwhile runs nothing.
-        let run: Vec<_> = listed
-            .lines()
-            .filter_map(|process| file(&Path::new("/proc").join(process).join("exe")).ok())
+        let run: Vec<_> = self
+            .processes()?
+            .iter()
+            .filter_map(|process| file(Path::new(&format!("/proc/{process}/exe"))).ok())
             .collect();
         let new = run.iter().filter(|program| **program == now).count();
         Ok((new, run.len() - new))
+    }
+
+    /// Kills the unit's main process, and only it, behind systemd's back. Answers all that ran before.
+    ///
+    /// # Errors
+    /// When the unit has no processes.
+    pub fn kill_main_process(&self) -> Result<Vec<Pid>> {
+        let (init, main, all) = (self.init()?, self.property("MainPID")?, self.processes()?);
+        let mut command = Command::new("nsenter");
+        command.args(["--target", &init, "--mount", "--pid", "kill", "-KILL", &main]);
+        output_of(&mut command)?;
+        Ok(all)
+    }
+
+    /// The unit's processes, as the kernel numbers them outside of the host.
+    fn processes(&self) -> Result<Vec<Pid>> {
+        let (root, group) = (self.root()?, self.property("ControlGroup")?);
+        let listed = fs::read_to_string(root.join(format!("sys/fs/cgroup{group}/cgroup.procs")))?;
+        listed.lines().map(|process| Ok(Pid::from_raw(process.parse()?))).collect()
     }
 
     /// Everything that the agent has printed.
