@@ -24,6 +24,7 @@ mod keepalived_peer;
 mod make_serve;
 mod node_enrolled_anew;
 mod node_returns;
+mod node_status;
 mod owner_returns;
 mod priority_edit;
 mod push;
