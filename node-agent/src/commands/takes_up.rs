@@ -1,13 +1,16 @@
 //! `baton-agent takes-up`: whether this program, with the configuration as it is now, can go on with an agent
 //! that runs.
 
-use anyhow::bail;
+use std::io::{self, Write as _};
+
+use anyhow::{Context, bail};
 
 use super::TakesUpArguments;
 use crate::config::Config;
+use crate::parent::upgrade::CONSENT;
 use crate::shared_memory::LAYOUT;
 
-/// Says nothing if it can.
+/// Says so if it can.
 ///
 /// # Errors
 /// Why it cannot.
@@ -25,5 +28,5 @@ pub fn run(config: &Config, arguments: &TakesUpArguments) -> anyhow::Result<()> 
             arguments.state_dir.display()
         );
     }
-    Ok(())
+    writeln!(io::stdout(), "{CONSENT}").context("cannot say that it can")
 }

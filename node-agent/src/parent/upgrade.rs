@@ -10,12 +10,13 @@
 
 use std::fs;
 use std::io::{self, Read};
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStderr, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use thiserror::Error;
 use vrrp::Instant;
 
@@ -25,6 +26,8 @@ use crate::sys::clock;
 
 /// How long another program may take to say whether it can go on.
 const WITHIN: Duration = Duration::from_secs(5);
+/// What a program writes that can go on: any other one may end well, too.
+pub(crate) const CONSENT: &str = "baton-agent can go on";
 /// How much of its explanation is kept, in octets.
 const MOST_WORDS: u64 = 1_000;
 
@@ -47,6 +50,12 @@ pub(super) enum Unfit {
         path: PathBuf,
         /// What it said.
         reason: String,
+    },
+    /// It ended well and did not say yes.
+    #[error("{path} does not say \"{CONSENT}\": it is no baton-agent, or one that cannot")]
+    Stranger {
+        /// Where it is.
+        path: PathBuf,
     },
     /// It says nothing.
     #[error("{path} has not said within {} s whether it can go on with what runs here", WITHIN.as_secs())]
@@ -94,7 +103,7 @@ impl Place {
             .arg("--config")
             .arg(config)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
         let process = asked.map_err(|source| Unfit::Run { path: self.0.clone(), source })?;
@@ -135,7 +144,10 @@ impl Candidate {
         let path = || self.path.clone();
         let is_late = clock::boottime().saturating_duration_since(self.asked_at) >= WITHIN;
         match self.process.try_wait() {
-            Ok(Some(status)) if status.success() => Some(Ok(())),
+            Ok(Some(status)) if status.success() => {
+                let said = self.process.stdout.take().map(words).unwrap_or_default();
+                Some(if said == CONSENT { Ok(()) } else { Err(Unfit::Stranger { path: path() }) })
+            }
             Ok(Some(status)) => {
                 let said = self.process.stderr.take().map(words).unwrap_or_default();
                 let reason = if said.is_empty() { status.to_string() } else { said };
@@ -156,9 +168,59 @@ impl Drop for Candidate {
     }
 }
 
-/// The process has ended: whatever it said is there.
-fn words(pipe: ChildStderr) -> String {
+/// The process has ended: whatever it said is there. What it has started may hold the pipe open.
+fn words(pipe: impl Read + AsFd) -> String {
     let mut text = Vec::new();
-    let _as_far_as_it_goes = pipe.take(MOST_WORDS).read_to_end(&mut text);
+    if fcntl(&pipe, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).is_ok() {
+        let _as_far_as_it_goes = pipe.take(MOST_WORDS).read_to_end(&mut text);
+    }
     String::from_utf8_lossy(&text).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    /// What becomes of a script that is asked.
+    fn asked(script: &str) -> Result<(), Unfit> {
+        let directory = tempfile::tempdir().unwrap();
+        let program = directory.path().join("program");
+        fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        let place = Place(program);
+        let mut candidate = loop {
+            // What another test starts at this moment has the file open for writing until it runs.
+            match place.ask(Path::new("agent.toml"), directory.path()) {
+                Err(Unfit::Run { source, .. }) if source.kind() == io::ErrorKind::ExecutableFileBusy => {}
+                asked => break asked.unwrap(),
+            }
+        };
+        loop {
+            if let Some(answer) = candidate.answer() {
+                return answer;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn only_a_program_that_says_so_can_go_on() {
+        assert!(asked(&format!("echo '{CONSENT}'")).is_ok());
+        for stranger in ["exit 0", "echo usage: program", &format!("echo '{CONSENT}' >&2")] {
+            let answer = asked(stranger);
+            assert!(matches!(answer, Err(Unfit::Stranger { .. })), "{stranger}: {answer:?}");
+        }
+        let answer = asked(&format!("echo '{CONSENT}'; exit 1"));
+        assert!(matches!(answer, Err(Unfit::Refused { .. })), "{answer:?}");
+    }
+
+    #[test]
+    fn what_a_program_has_started_does_not_keep_the_one_that_asks_waiting() {
+        let begun = clock::boottime();
+        let answer = asked("sleep 3 & echo 'not me' >&2; exit 1");
+        assert!(matches!(&answer, Err(Unfit::Refused { reason, .. }) if reason == "not me"), "{answer:?}");
+        assert!(clock::boottime().saturating_duration_since(begun) < Duration::from_secs(3));
+    }
 }

@@ -121,4 +121,5 @@ fn a_program_that_understands_another_layout_of_the_shared_memory_says_that_it_c
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains("the memory of the running agent has layout 0x1, this program knows"), "{said}");
+    assert!(output.stdout.is_empty(), "{output:?}");
 }
