@@ -100,6 +100,13 @@ mod tests {
     }
 
     #[test]
+    fn one_whose_address_is_not_known_wins_a_tie() {
+        let us = candidate(100, "192.0.2.2", true);
+        let wins = |rival| us.comes_after(Priority::new(rival).unwrap(), None);
+        assert_eq!([99, 100, 101].map(wins), [false, true, true]);
+    }
+
+    #[test]
     fn only_whom_we_outranked_before_may_be_conceding_to_us() {
         let before = Priority::new(200).unwrap();
         let may = |rival| Candidate::may_be_conceded_to(before, Priority::new(rival).unwrap());
