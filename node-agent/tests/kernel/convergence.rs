@@ -1,6 +1,7 @@
 //! Whether a member that waits finds out that the LAN has followed a takeover, and what is done if it has not.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -93,15 +94,45 @@ fn a_member_that_waits_finds_out_over_ipv6_too() {
     capture.sees(1, &["02:00:00:00:00:02 > 02:00:00:00:00:03", &format!("tgt is {GLOBAL}")]);
 }
 
-/// Has the switch lose so many announcements of the address that come from a host.
-fn lose_announcements(lab: &Lab, host: u8, count: usize) {
-    // What is counted begins behind the Ethernet header.
-    let octets = count * 28;
+/// How announcements of an address look, by family.
+struct Announcements {
+    address: &'static str,
+    /// To whom they go.
+    everybody: &'static str,
+    /// What nftables tells them by.
+    rule: String,
+    /// How long each is behind the Ethernet header.
+    octets: usize,
+}
+
+fn gratuitous_arp() -> Announcements {
+    Announcements {
+        address: VIP,
+        everybody: "ff:ff:ff:ff:ff:ff",
+        rule: format!("arp saddr ip {VIP} arp daddr ip {VIP}"),
+        octets: 28,
+    }
+}
+
+/// Who is asked answers to the one that asked.
+fn unsolicited_advertisements() -> Announcements {
+    Announcements {
+        address: GLOBAL,
+        everybody: "33:33:00:00:00:01",
+        rule: format!("ip6 saddr {GLOBAL} ip6 daddr ff02::1 icmpv6 type nd-neighbor-advert"),
+        octets: 40 + 32,
+    }
+}
+
+/// Has the switch lose so many announcements that come from a host.
+fn lose_announcements(lab: &Lab, host: u8, announcements: &Announcements, count: usize) {
+    let Announcements { rule, octets, .. } = announcements;
+    let octets = count * octets;
     let rules = format!(
         "table netdev lossy {{
            chain from_{host} {{
              type filter hook ingress device port{host} priority 0; policy accept;
-             arp saddr ip {VIP} arp daddr ip {VIP} quota until {octets} bytes drop
+             {rule} quota until {octets} bytes drop
            }}
          }}"
     );
@@ -114,39 +145,58 @@ fn lose_announcements(lab: &Lab, host: u8, count: usize) {
     assert!(nft.wait().expect("nft ends").success(), "nft takes the rules");
 }
 
-#[test]
-fn lost_announcements_are_made_up_for_since_a_member_that_waits_asks_again() {
-    // As many as are planned, and as many again: five times a request and a reply.
-    const LOST: usize = 20;
-    let lab = Lab::new(4);
-    let [_first, second, third] = members(&lab, group);
+/// Loses the first `count` announcements of a takeover, more than are planned: whoever waits must ask for the
+/// rest.
+fn lost_announcements_are_made_up_for(
+    lab: &Lab,
+    group: impl Fn(u8) -> DesiredGroup,
+    announcements: &Announcements,
+    count: usize,
+) {
+    let [_first, second, third] = members(lab, group);
+    let Announcements { address, everybody, .. } = *announcements;
     lab.inside(4, || {
-        let socket = std::net::UdpSocket::bind("0.0.0.0:0").expect("bound");
-        socket.send_to(b"?", (VIP, 9)).expect("sent");
+        let target: IpAddr = address.parse().expect("an address");
+        let any = if target.is_ipv4() { "0.0.0.0:0" } else { "[::]:0" };
+        let socket = std::net::UdpSocket::bind(any).expect("bound");
+        socket.send_to(b"?", (target, 9)).expect("sent");
     });
     let knows = |mac: &'static str| move |table: &String| table.contains(&format!("lladdr {mac}"));
-    let table = || lab.ip(4, &["neighbour", "show", VIP]);
+    let table = || lab.ip(4, &["neighbour", "show", address]);
     eventually("the client knows the first holder", table, knows("02:00:00:00:00:01"));
 
-    let [sent, arrived] = [2, 4].map(|host| Capture::start(&lab, host, "arp"));
-    lose_announcements(&lab, 2, LOST);
+    let [sent, arrived] = [2, 4].map(|host| Capture::start(lab, host, "arp or icmp6"));
+    lose_announcements(lab, 2, announcements, count);
     lab.cut_off(1);
     second.reaches(State::Active, 1);
     // It sends nothing, so it learns from an announcement alone.
     eventually("the client knows the second holder", table, knows("02:00:00:00:00:02"));
     let found = found_out(&third);
 
-    let is_announcement = ["02:00:00:00:00:02 > ff:ff:ff:ff:ff:ff", VIP];
+    let from_second = format!("02:00:00:00:00:02 > {everybody}");
+    let is_announcement = [from_second.as_str(), address];
     let first_arrived = arrived.sees(1, &is_announcement)[0].at;
-    let lost = sent.sees(LOST + 1, &is_announcement);
-    let repeated = lost[LOST].at;
-    assert!(repeated <= first_arrived, "{LOST} were lost");
-    let longest = lost[..=LOST].windows(2).map(|pair| pair[1].at - pair[0].at).max().expect("many");
+    let lost = sent.sees(count + 1, &is_announcement);
+    let repeated = lost[count].at;
+    assert!(repeated <= first_arrived, "{count} were lost");
+    let longest = lost[..=count].windows(2).map(|pair| pair[1].at - pair[0].at).max().expect("many");
     println!("a lost announcement was repeated after {longest:?} at the most");
     // Five times what it may take.
     assert!(longest < Duration::from_millis(2_500), "{longest:?}");
     // Nobody had followed before, and in a hundred milliseconds one announcement is asked for.
     assert!(found.took > Duration::from_millis(400), "{:?}", found.took);
+}
+
+#[test]
+fn lost_announcements_are_made_up_for_since_a_member_that_waits_asks_again() {
+    // As many as are planned, and as many again: five times a request and a reply.
+    lost_announcements_are_made_up_for(&Lab::new(4), group, &gratuitous_arp(), 20);
+}
+
+#[test]
+fn lost_announcements_are_made_up_for_over_ipv6_too() {
+    let lab = Lab::with_ipv6(4);
+    lost_announcements_are_made_up_for(&lab, group_ipv6, &unsolicited_advertisements(), 10);
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! The LAN loses what a new holder announces, and then no more.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use api_types::switchover::Switchover;
 use e2e::eventually;
 use serde_json::json;
 
 use super::switchover::{switchovers_of, undo};
 use crate::bench::{BOUND, Bench};
-use crate::cell::{Family, MacMode};
+use crate::cell::MacMode;
 use crate::expected::Expected;
 use crate::scenario::Scenario;
 
@@ -23,7 +22,6 @@ const UNTIL_SERVED: Duration = Duration::from_millis(600);
 /// With a virtual MAC the switch itself follows each advertisement, and no client needs to be told.
 pub(crate) const LOST: Scenario = Scenario {
     only_at: Some(100),
-    only_over: Some(Family::Ipv4),
     only_in: Some(MacMode::Interface),
     prepare: |bench| bench.wait_until_ready(),
     restore: undo,
@@ -39,8 +37,7 @@ pub(crate) const LOST: Scenario = Scenario {
 fn lose(bench: &Bench<'_>) -> Result<()> {
     let api = bench.api.open()?;
     for (number, group) in bench.groups.iter().enumerate() {
-        let IpAddr::V4(address) = group.address else { bail!("{} is not announced by ARP", group.address) };
-        bench.lab.lose_all_announcements(&bench.n2.host, address)?;
+        bench.lab.lose_all_announcements(&bench.n2.host, group.address)?;
         let _record: Switchover = api.create(&switchovers_of(&group.name()), &json!({"to": "n2"}))?;
         eventually(&format!("n2 holds {}", group.name()), BOUND, || {
             let held = bench.held_of(&[group.address], &bench.n2)?;
