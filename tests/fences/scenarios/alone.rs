@@ -22,6 +22,7 @@ pub(crate) const GUARD: Scenario = Scenario {
             std::thread::sleep(bench.random_phase());
             bench.n1.signal_worker(Signal::SIGSTOP)?;
             wait_until_replaced(bench, hangs)?;
+            std::thread::sleep(bench.interval() * 4);
             kill_for_good(bench)
         },
     )
