@@ -36,6 +36,8 @@ pub enum ConditionKind {
     AgentDisconnected,
     /// The agent refused the newest desired state and runs an older one.
     ConfigRejected,
+    /// A fence that the agent's configuration has on cannot stand ready until somebody mends what it needs.
+    FenceNotArmed,
     /// A member names an interface of a node that has not reported its interfaces yet.
     InterfaceUnverified,
     /// Routers of the group do not speak alike: they send different forms of the checksum, or different versions.
@@ -80,13 +82,14 @@ impl<'de> Deserialize<'de> for ConditionKind {
 
 impl ConditionKind {
     /// Those that a server finds.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::NoHolder,
         Self::TwoHolders,
         Self::MemberFault,
         Self::RedundancyLost,
         Self::AgentDisconnected,
         Self::ConfigRejected,
+        Self::FenceNotArmed,
         Self::InterfaceUnverified,
         Self::MixedDialects,
         Self::PeerAddressUnknown,
@@ -114,6 +117,7 @@ impl ConditionKind {
             Self::RedundancyLost => "redundancy_lost",
             Self::AgentDisconnected => "agent_disconnected",
             Self::ConfigRejected => "config_rejected",
+            Self::FenceNotArmed => "fence_not_armed",
             Self::InterfaceUnverified => "interface_unverified",
             Self::MixedDialects => "mixed_dialects",
             Self::PeerAddressUnknown => "peer_address_unknown",

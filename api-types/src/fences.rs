@@ -31,6 +31,10 @@ pub struct FenceStatus {
     /// Whether it stands ready.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub state: FenceState,
+    /// Whether it is not armed because something is missing or fails, which an operator must mend; `false` where
+    /// it covers none of the node's groups.
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub broken: bool,
     /// Why it is not armed; or, while it is, what it does not cover. `null` where there is nothing to say.
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub detail: Option<String>,
@@ -82,10 +86,16 @@ impl FenceStatus {
         Self { state: FenceState::Off, ..Self::default() }
     }
 
-    /// Wanted, and not ready for this reason.
+    /// Wanted, and not ready for this reason, which is nobody's fault.
     #[must_use]
     pub fn not_armed(why: impl Into<String>) -> Self {
         Self { state: FenceState::NotArmed, detail: Some(why.into()), ..Self::default() }
+    }
+
+    /// Wanted, and not ready until somebody mends this.
+    #[must_use]
+    pub fn broken(why: impl Into<String>) -> Self {
+        Self { broken: true, ..Self::not_armed(why) }
     }
 
     /// In a few words: `armed`, `armed (not for …)`, `off`, `not armed (why)`.
@@ -122,6 +132,7 @@ mod tests {
             serde_json::from_str(r#"{"guard": {"state": "armed", "mood": "calm"}}"#).unwrap();
         assert_eq!(fences.guard, FenceStatus::armed());
         assert_eq!(fences.self_check.state, FenceState::NotArmed);
+        assert!(!fences.self_check.broken);
     }
 
     #[test]

@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use e2e::{BOUND, Haproxy, Lab, Moment, Node, Site, VIP, VRID, eventually, http_prober, ping_prober};
+use e2e::{
+    BOUND, Haproxy, Lab, Moment, Node, Operator, Site, VIP, VRID, eventually, http_prober, ping_prober,
+};
 
 /// Kills the worker of `node` and waits until the parent has another one that answers.
 fn lose_worker(node: &Node) -> Result<()> {
@@ -86,11 +88,14 @@ fn a_killed_agent_leaves_no_orphan_when_it_starts_again() -> Result<()> {
 }
 
 #[test]
-fn a_dead_parent_is_not_missed() -> Result<()> {
+fn a_dead_parent_costs_no_client_an_answer_and_makes_baton_status_fail() -> Result<()> {
     Lab::run(|lab| {
         let site = Site::start(lab, &["n1", "n2"])?;
         site.settle(&Site::group(&[("n1", 200), ("n2", 150)]), "n1")?;
         let (n1, n2) = (site.node("n1")?, site.node("n2")?);
+        let operator = Operator::log_in(lab, &site.server)?;
+        let before = operator.baton(&["status"])?;
+        ensure!(before.starts_with("1 group, all ok; 2 nodes, all ok\n"), "{before}");
         let pings = ping_prober::start(&site.client, VIP, Duration::from_millis(2))?;
         pings.wait_until_answered("", 20, Moment::now(), BOUND)?;
         let killed = Moment::now();
@@ -99,6 +104,16 @@ fn a_dead_parent_is_not_missed() -> Result<()> {
         ensure!(site.capture.adverts_from(VRID, n2.host.lan, killed).is_empty(), "n2 took over");
         let outage = pings.outage(killed);
         ensure!(outage.lost == 0, "{outage}");
+        eventually("the operator is told", BOUND, || {
+            let seen = operator.glance(&["status"])?;
+            ensure!(
+                seen.starts_with("1 group, all ok; 2 nodes, 1 FAILING\n\nnode/n1: fence_not_armed for "),
+                "{seen}"
+            );
+            ensure!(seen.contains("\n    on and not armed: guard (the parent process is gone)\n"), "{seen}");
+            ensure!(operator.baton(&["status"]).is_err(), "its exit status is 0");
+            Ok(())
+        })?;
         lab.only_holder(VIP, "n1")
     })
 }

@@ -80,7 +80,7 @@ impl Fencing {
             address_lease: unless_off(self.wanted.address_lease, || {
                 let exceptions = [self.terms.exception(), owners(groups)];
                 let status = match renewal_failure {
-                    Some(failure) => FenceStatus::not_armed(format!("the kernel renews no lease: {failure}")),
+                    Some(failure) => FenceStatus::broken(format!("the kernel renews no lease: {failure}")),
                     None => covering(groups, |group| self.terms.cover(group), exceptions),
                 };
                 let (acted, lapsed) = (self.address_lease_acted, self.address_lease_lapsed);
@@ -117,8 +117,8 @@ fn guard(wanted: bool, memory: &SharedMemory, groups: &[&Group]) -> FenceStatus 
     let status = unless_off(wanted, || match memory.guard() {
         Some(GuardState::Armed(detail)) => covering(groups, is_no_owner, [detail, owners(groups)]),
         Some(GuardState::Off) => FenceStatus::off(),
-        Some(GuardState::NotArmed(why)) => FenceStatus::not_armed(why),
-        None => FenceStatus::not_armed("no parent process watches"),
+        Some(GuardState::NotArmed(why)) => FenceStatus::broken(why),
+        None => FenceStatus::broken("no parent process watches"),
     });
     FenceStatus { acted: memory.times_fenced(), ..status }
 }
@@ -160,11 +160,11 @@ mod tests {
     fn the_guard_stands_as_the_parent_says() {
         let fencing = Fencing::new(FenceSettings::default(), memory());
         let guard = || fencing.status(&[], None).guard;
-        assert_eq!(guard(), FenceStatus::not_armed("no parent process watches"));
+        assert_eq!(guard(), FenceStatus::broken("no parent process watches"));
         fencing.memory.set_guard(&GuardState::Armed(None));
         assert_eq!(guard(), FenceStatus::armed());
         fencing.memory.lose_guard();
-        assert_eq!(guard(), FenceStatus::not_armed("the parent process is gone"));
+        assert_eq!(guard(), FenceStatus::broken("the parent process is gone"));
     }
 
     #[test]

@@ -222,9 +222,12 @@ impl Leases {
     pub(super) fn status(&self) -> FenceStatus {
         let applied = self.keeper.now();
         let status = match &applied.refused {
-            Some(reason) => FenceStatus::not_armed(format!(
-                "{reason}; it needs the program nft and a kernel with an egress hook (Linux 5.16)"
-            )),
+            Some(reason) => FenceStatus {
+                broken: !self.keeper.wanted().is_empty(),
+                ..FenceStatus::not_armed(format!(
+                    "{reason}; it needs the program nft and a kernel with an egress hook (Linux 5.16)"
+                ))
+            },
             None if self.keeper.wanted().is_empty() => FenceStatus::not_armed(
                 self.exceptions().unwrap_or_else(|| "there is no group to cover".to_owned()),
             ),

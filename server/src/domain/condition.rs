@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use api_types::condition::ConditionKind;
 use api_types::drain::Drain;
+use api_types::fences::Fences;
 use api_types::group::Member;
 use api_types::node::Rejection;
 use api_types::protocol::Transport;
@@ -16,6 +17,7 @@ use vrrp::AdvertisementInterval;
 use super::holder::{self, Observed};
 use super::switchover::InEffect;
 
+mod fences;
 mod hearing;
 mod planned;
 mod priorities;
@@ -161,6 +163,8 @@ pub struct ObservedLink {
     pub rejection: Option<Rejection>,
     /// Its drain, if it is drained.
     pub drain: Option<Drain>,
+    /// How its fences stand, once its agent has said.
+    pub fences: Option<Fences>,
 }
 
 /// What is not as it should be with a node.
@@ -182,6 +186,7 @@ pub fn of_node(link: &ObservedLink) -> Vec<Finding> {
         let detail = format!("the agent refused revision {revision}: {}", reasons.join("; "));
         findings.push(Finding::at_once(ConditionKind::ConfigRejected, detail));
     }
+    findings.extend(link.fences.as_ref().filter(|_| link.connected).and_then(fences::of_node));
     findings.extend(link.drain.as_ref().map(planned::of_node));
     findings
 }
@@ -310,10 +315,16 @@ mod tests {
             (true, true, Some(rejection.clone()), vec![ConditionKind::ConfigRejected]),
         ];
         for (enrolled, connected, rejection, wanted) in cases {
-            let found = of_node(&ObservedLink { enrolled, connected, rejection, drain: None });
+            let found = of_node(&ObservedLink { enrolled, connected, rejection, drain: None, fences: None });
             assert_eq!(found.iter().map(|finding| finding.kind).collect::<Vec<_>>(), wanted);
         }
-        let link = ObservedLink { enrolled: true, connected: true, rejection: Some(rejection), drain: None };
+        let link = ObservedLink {
+            enrolled: true,
+            connected: true,
+            rejection: Some(rejection),
+            drain: None,
+            fences: None,
+        };
         let found = of_node(&link);
         assert_eq!(found[0].detail, "the agent refused revision 1.7: group web: no interface eth9");
     }

@@ -46,7 +46,7 @@ pub(super) fn node() -> Value {
             }],
             "fences": Fences {
                 guard: FenceStatus::armed(),
-                nftables_lease: FenceStatus::not_armed("there is no program nft on this host"),
+                nftables_lease: FenceStatus::broken("there is no program nft on this host"),
                 address_lease: FenceStatus::armed(),
                 self_check: FenceStatus { acted: 1, ..FenceStatus::armed() },
             },
@@ -57,7 +57,11 @@ pub(super) fn node() -> Value {
             "desired_revision": {"epoch": 1, "counter": 7},
             "applied_revision": {"epoch": 1, "counter": 7},
             "rejection": null,
-            "conditions": [],
+            "conditions": [{
+                "kind": "fence_not_armed",
+                "detail": "on and not armed: nftables_lease (there is no program nft on this host)",
+                "since": "2026-11-22T20:41:12.000456Z",
+            }],
         }),
     )
 }

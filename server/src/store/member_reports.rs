@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use api_types::Timestamp;
 use api_types::channel::{GroupReport, MemberDetails};
+use api_types::fences::Fences;
 use api_types::node::{Interface, Rejection};
 use api_types::timing::Timing;
 use api_types::transition::{State, TransitionRecord};
@@ -281,7 +282,7 @@ pub async fn judge_node(conn: &mut PgConnection, node: Uuid, now: Timestamp) -> 
     conditions::lock(conn, &[node]).await?;
     let row = sqlx::query!(
         r#"SELECT public_key IS NOT NULL AS "enrolled!", session_id IS NOT NULL AS "connected!",
-                  rejection AS "rejection: Json<Rejection>"
+                  rejection AS "rejection: Json<Rejection>", fences AS "fences: Json<Fences>"
            FROM nodes WHERE id = $1"#,
         node
     )
@@ -293,6 +294,7 @@ pub async fn judge_node(conn: &mut PgConnection, node: Uuid, now: Timestamp) -> 
         connected: row.connected,
         rejection: row.rejection.map(|Json(rejection)| rejection),
         drain: drains::of_nodes(conn, &[node]).await?.remove(&node),
+        fences: row.fences.map(|Json(fences)| fences),
     };
     conditions::settle(conn, Subject::Node(node), &condition::of_node(&link), now).await
 }

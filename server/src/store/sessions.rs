@@ -208,18 +208,26 @@ pub async fn report_counters(
     Ok(())
 }
 
-/// Stores how the fences of the node stand.
+/// Stores how the fences of the node stand, and judges the node anew if they stand otherwise than before.
 ///
 /// # Errors
 /// When the database cannot be asked.
-pub async fn report_fences(conn: &mut PgConnection, node: Uuid, fences: &Fences) -> Result<(), StoreError> {
-    sqlx::query!(
+pub async fn report_fences(
+    conn: &mut PgConnection,
+    node: Uuid,
+    fences: &Fences,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
         "UPDATE nodes SET fences = $2 WHERE id = $1 AND fences IS DISTINCT FROM $2",
         node,
         Json(fences) as _
     )
-    .execute(conn)
+    .execute(&mut *conn)
     .await?;
+    if done.rows_affected() == 1 {
+        member_reports::judge_node(conn, node, now).await?;
+    }
     Ok(())
 }
 

@@ -217,6 +217,44 @@ async fn how_the_fences_stand_is_shown_with_the_node_until_its_next_session() {
 }
 
 #[tokio::test]
+async fn a_fence_that_stays_broken_is_a_condition_of_its_node_until_it_is_mended() {
+    let mut site = Site::start().await;
+    let gone = Fences { guard: FenceStatus::broken("the parent process is gone"), ..Fences::default() };
+    let idle = Fences { guard: FenceStatus::not_armed("not for web"), ..Fences::default() };
+    for (guard, wanted) in
+        [("broken", &["fence_not_armed"][..]), ("idle", &[]), ("broken", &["fence_not_armed"])]
+    {
+        let fences = if guard == "broken" { &gone } else { &idle };
+        site.channel
+            .say(AgentMessage::Status(AgentStatus {
+                at: site.server.now(),
+                interfaces: vec![eth0("192.0.2.1")],
+                groups: Vec::new(),
+                interface_counters: None,
+                fences: Some(fences.clone()),
+                timing: None,
+            }))
+            .await;
+        let told = serde_json::to_value(fences).unwrap();
+        let stored = |node: &Value| node["status"]["fences"] == told;
+        let node = eventually_shows(&site.server, "/api/v1/nodes/lb1", stored).await;
+        assert_eq!(conditions(&node), Vec::<&str>::new(), "{guard}: the agent tries again");
+        site.server.advance(TimeDelta::seconds(3));
+        let follows = |node: &Value| conditions(node) == wanted;
+        let node = eventually_shows(&site.server, "/api/v1/nodes/lb1", follows).await;
+        if let Some(found) = node["status"]["conditions"].get(0) {
+            assert_eq!(found["detail"], "on and not armed: guard (the parent process is gone)");
+        }
+    }
+    site.says(None).await;
+    let channel = site.agent.connect(&site.server, "192.0.2.1").await;
+    let is_new = |node: &Value| node["status"]["fences"] == Value::Null;
+    let node = eventually_shows(&site.server, "/api/v1/nodes/lb1", is_new).await;
+    assert_eq!(conditions(&node), Vec::<&str>::new(), "the next session has not said");
+    drop(channel);
+}
+
+#[tokio::test]
 async fn an_interval_that_is_too_short_for_a_member_is_named_until_the_group_or_the_member_changes() {
     let mut site = Site::start().await;
     let late = Timing { realtime: true, lag: TimerLag { samples: 1_000, p99_us: 60_001, max_us: 80_000 } };

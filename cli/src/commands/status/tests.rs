@@ -278,6 +278,20 @@ fn advice_is_shown_and_fails_nothing() {
 }
 
 #[test]
+fn a_fence_that_is_not_armed_makes_its_node_fail_and_no_group() {
+    let mut lb1 = here("lb1");
+    let detail = "on and not armed: guard (the parent process is gone)";
+    let found = json!([{"kind": "fence_not_armed", "detail": detail, "since": ago(60)}]);
+    lb1.status.conditions = serde_json::from_value(found).unwrap();
+    let (groups, nodes) = ([group("web", &["lb1"], json!([]))], [lb1, here("lb2")]);
+    assert!(!Health::of(&groups, &nodes, now()).healthy);
+    let shown = shown(&groups, &nodes);
+    let wanted =
+        format!("1 group, all ok; 2 nodes, 1 FAILING\n\nnode/lb1: fence_not_armed for 60s\n    {detail}\n");
+    assert!(shown.starts_with(&wanted), "{shown}");
+}
+
+#[test]
 fn a_condition_of_a_newer_server_is_shown_by_its_sentence() {
     let news = json!([{"kind": "flapping", "detail": "lb1 and lb2 take turns.", "since": ago(60)}]);
     let shown = shown(&[group("web", &["lb1"], news)], &[here("lb1"), here("lb2")]);

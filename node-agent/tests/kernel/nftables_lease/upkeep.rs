@@ -104,7 +104,7 @@ fn an_interval_that_grows_or_shrinks_loses_nothing_and_its_lease_follows() {
         status.detail.as_ref().is_some_and(|why| why.contains("web (its interval is 40 ms"))
     };
     let status = eventually("it is said", || status(&router), short);
-    assert_eq!(status.state, FenceState::NotArmed);
+    assert_eq!((status.state, status.broken), (FenceState::NotArmed, false));
     eventually("no rules", || rules(&lab, 1), String::is_empty);
 }
 
@@ -154,7 +154,7 @@ fn rules_that_cannot_be_written_leave_the_address_without_a_lease_and_the_status
     let refused =
         |status: &FenceStatus| status.detail.as_ref().is_some_and(|why| why.contains("not permitted"));
     let refused = eventually("it is said", || status(&router), refused);
-    assert_eq!(refused.state, FenceState::NotArmed);
+    assert_eq!((refused.state, refused.broken), (FenceState::NotArmed, true));
     let client = Pinger::start(&lab, 2, VIP, 0);
     client.asks(100);
     drop(commands);

@@ -194,7 +194,7 @@ impl Clerk<'_> {
             sessions::report_counters(&mut tx, self.key.node, counters).await?;
         }
         if let Some(fences) = &status.fences {
-            sessions::report_fences(&mut tx, self.key.node, fences).await?;
+            sessions::report_fences(&mut tx, self.key.node, fences, now).await?;
         }
         if let Some(timing) = &status.timing {
             sessions::report_timing(&mut tx, self.key.node, timing, now).await?;
