@@ -11,7 +11,7 @@ pub(crate) const BEAT_EVERY: Duration = Duration::from_millis(20);
 /// After how long without a word it hangs: three beats.
 const HANGS_AFTER: Duration = Duration::from_millis(60);
 /// After how long it hangs although it would run if it could: it waits for a processor, or within the kernel, where
-/// no signal ends it.
+/// no signal ends it. Time in which the guard was kept from running itself does not count.
 const HANGS_ANYHOW_AFTER: Duration = Duration::from_secs(1);
 /// A guard that wakes later than this was itself kept from running, and perhaps the worker was by the same.
 const LATE: Duration = Duration::from_millis(10);
@@ -33,12 +33,21 @@ pub(crate) struct HeartbeatWatch {
     started_at: Instant,
     look_at: Instant,
     judges_from: Instant,
+    /// The last word of the worker, and how long the guard itself was kept from running since.
+    last_beat: Instant,
+    kept: Duration,
 }
 
 impl HeartbeatWatch {
     /// A watch over the worker that was started at `started_at`, or a little later.
     pub(crate) const fn new(started_at: Instant) -> Self {
-        Self { started_at, look_at: started_at, judges_from: started_at }
+        Self {
+            started_at,
+            look_at: started_at,
+            judges_from: started_at,
+            last_beat: started_at,
+            kept: Duration::ZERO,
+        }
     }
 
     /// When to look again.
@@ -55,10 +64,15 @@ impl HeartbeatWatch {
         holds: bool,
         hindrance: impl FnOnce() -> Hindrance,
     ) -> bool {
-        if now > self.look_at + LATE {
-            self.judges_from = now + SECOND_LOOK;
-        }
+        let late = now.saturating_duration_since(self.look_at);
         let heartbeat = heartbeat.filter(|at| holds && *at >= self.started_at);
+        if let Some(beat) = heartbeat.filter(|at| *at != self.last_beat) {
+            (self.last_beat, self.kept) = (beat, Duration::ZERO);
+        }
+        if late > LATE {
+            self.judges_from = now + SECOND_LOOK;
+            self.kept += late;
+        }
         let Some(heartbeat) = heartbeat else {
             self.look_at = now + HANGS_AFTER;
             return false;
@@ -68,7 +82,7 @@ impl HeartbeatWatch {
             self.look_at = judge_at;
             return false;
         }
-        if now < heartbeat + HANGS_ANYHOW_AFTER && hindrance() == Hindrance::Kept {
+        if now < heartbeat + HANGS_ANYHOW_AFTER + self.kept && hindrance() == Hindrance::Kept {
             self.look_at = now + BEAT_EVERY;
             return false;
         }
@@ -141,5 +155,17 @@ mod tests {
     #[test]
     fn a_worker_that_others_keep_from_running_is_given_more_time_and_not_for_ever() {
         assert_eq!(hangs_at(&mut HeartbeatWatch::new(at(0)), 0, &[], Hindrance::Kept), 1_000);
+    }
+
+    #[test]
+    fn a_pause_of_both_is_not_held_against_a_worker_that_others_keep_from_running() {
+        assert_eq!(hangs_at(&mut HeartbeatWatch::new(at(0)), 0, &[0, 1_940], Hindrance::Kept), 2_940);
+        assert_eq!(hangs_at(&mut HeartbeatWatch::new(at(0)), 0, &[0, 1_940], Hindrance::Own), 2_020);
+        let mut watch = HeartbeatWatch::new(at(0));
+        assert!(
+            !watch.hangs(at(1_500), Some(at(1_490)), true, || Hindrance::Kept),
+            "it was kept before that beat"
+        );
+        assert_eq!(hangs_at(&mut watch, 1_495, &[], Hindrance::Kept), 2_495);
     }
 }
