@@ -8,6 +8,7 @@ use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Claim, Family, Priority, Version, Vrid};
 
 use crate::channel::Revision;
+use crate::check::CheckStatus;
 use crate::fences::Fences;
 use crate::group::Checksum;
 use crate::node::{Interface, Rejection};
@@ -138,6 +139,9 @@ pub struct LocalGroupStatus {
     /// The form of the checksum that it sends: `rfc9568` or `rfc5798`.
     #[serde(default)]
     pub checksum: Checksum,
+    /// How the checks stand that the group tracks.
+    #[serde(default)]
+    pub checks: Vec<CheckStatus>,
 }
 
 /// A router that a member has heard, as it last spoke.

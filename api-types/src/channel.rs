@@ -7,7 +7,7 @@
 //! Both sides pass over messages of a kind that they do not know. A side says none that the other one cannot
 //! read: what each can do beyond the first version stands in [`Hello::capabilities`] and
 //! [`Welcome::capabilities`], in the words of [`crate::boost::CAPABILITY`], [`crate::assist::CAPABILITY`],
-//! [`crate::fast_start::CAPABILITY`] and [`DRAIN_CAPABILITY`].
+//! [`crate::fast_start::CAPABILITY`], [`crate::check::CAPABILITY`] and [`DRAIN_CAPABILITY`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -19,6 +19,7 @@ use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
 use crate::assist::{Assist, RelayedAssist};
 use crate::boost::Boost;
+use crate::check::{CheckSpec, CheckStatus, Track};
 use crate::convergence::Convergence;
 use crate::counters::{GroupCounters, InterfaceCounters};
 use crate::fast_start::FastStart;
@@ -174,6 +175,8 @@ pub struct MemberDetails {
     pub dropping: Vec<String>,
     /// The routers that it has heard, by address.
     pub heard: Vec<Peer>,
+    /// How the checks stand that the group tracks, in the order of its `track`.
+    pub checks: Vec<CheckStatus>,
 }
 
 impl MemberDetails {
@@ -182,6 +185,7 @@ impl MemberDetails {
     pub fn says_the_same(&self, other: &Self) -> bool {
         (&self.fault, self.boost, &self.boost_refused, self.checksum, &self.dropping)
             == (&other.fault, other.boost, &other.boost_refused, other.checksum, &other.dropping)
+            && self.checks == other.checks
             && self.heard.len() == other.heard.len()
             && self.heard.iter().zip(&other.heard).all(|(one, another)| one.says_the_same(another))
     }
@@ -238,31 +242,48 @@ pub struct Acknowledged {
 pub struct DesiredState {
     /// Which.
     pub revision: Revision,
-    /// SHA-256 of the canonical JSON (RFC 8785) of `groups`, in hex.
+    /// SHA-256 of the canonical JSON (RFC 8785) of `groups`, in hex; where there are checks, of an object of `checks`
+    /// and `groups`.
     pub digest: String,
     /// Every group that the node is a member of, by name.
     pub groups: Vec<DesiredGroup>,
+    /// Every check that one of these groups tracks, by name. Only to an agent that knows them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<CheckSpec>,
 }
 
 impl DesiredState {
     /// A desired state with its digest.
     ///
     /// # Errors
-    /// When the groups cannot be written as canonical JSON.
-    pub fn new(revision: Revision, groups: Vec<DesiredGroup>) -> Result<Self, serde_json::Error> {
-        let digest = digest_of(&groups)?;
-        Ok(Self { revision, digest, groups })
+    /// When it cannot be written as canonical JSON.
+    pub fn new(
+        revision: Revision,
+        groups: Vec<DesiredGroup>,
+        checks: Vec<CheckSpec>,
+    ) -> Result<Self, serde_json::Error> {
+        let digest = digest_of(&groups, &checks)?;
+        Ok(Self { revision, digest, groups, checks })
     }
 
-    /// Whether the groups are the ones that the digest was made for.
+    /// Whether groups and checks are the ones that the digest was made for.
     #[must_use]
     pub fn is_intact(&self) -> bool {
-        digest_of(&self.groups).is_ok_and(|digest| digest == self.digest)
+        digest_of(&self.groups, &self.checks).is_ok_and(|digest| digest == self.digest)
     }
 }
 
-fn digest_of(groups: &[DesiredGroup]) -> Result<String, serde_json::Error> {
-    let canonical = serde_json_canonicalizer::to_vec(&groups)?;
+/// What is not there leaves the digest as it was before there could be any.
+fn digest_of(groups: &[DesiredGroup], checks: &[CheckSpec]) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct Whole<'a> {
+        groups: &'a [DesiredGroup],
+        checks: &'a [CheckSpec],
+    }
+    let canonical = match checks {
+        [] => serde_json_canonicalizer::to_vec(&groups)?,
+        checks => serde_json_canonicalizer::to_vec(&Whole { groups, checks })?,
+    };
     Ok(Sha256::digest(canonical).iter().map(|octet| format!("{octet:02x}")).collect())
 }
 
@@ -302,6 +323,9 @@ pub struct DesiredGroup {
     /// the digests of other states as they were.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub drained: bool,
+    /// What the member's priority depends on, of [`DesiredState::checks`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub track: Vec<Track>,
 }
 
 /// Another member of a group.

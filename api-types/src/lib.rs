@@ -16,6 +16,7 @@ pub mod audit;
 pub mod auth;
 pub mod boost;
 pub mod channel;
+pub mod check;
 pub mod condition;
 pub mod convergence;
 pub mod counters;

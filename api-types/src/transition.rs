@@ -94,6 +94,9 @@ pub enum TransitionReason {
     FastStart,
     /// The member takes no part, since its node is drained.
     Drained,
+    /// → Fault: a check of weight 0 fails. Active → Backup: checks have lowered the priority of a member that
+    /// nobody preempts.
+    CheckFailed,
 }
 
 impl TransitionReason {
@@ -123,6 +126,7 @@ impl TransitionReason {
             Self::Assist => "assist",
             Self::FastStart => "fast_start",
             Self::Drained => "drained",
+            Self::CheckFailed => "check_failed",
         }
     }
 }
@@ -174,6 +178,9 @@ pub struct TransitionRecord {
     /// When the addresses were unbound, for a transition away from `active`.
     #[serde(default)]
     pub released_at_boottime_ns: Option<u64>,
+    /// The checks that failed then and that the group tracks, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub failing_checks: Vec<String>,
 }
 
 /// An advertisement that was heard from another router.

@@ -53,7 +53,8 @@ pub fn server_message(data: &[u8]) {
             let again = serde_json::to_string(&message).expect("what was read can be written");
             assert_eq!(serde_json::from_str::<ServerMessage>(&again).expect("read again"), message);
             if let ServerMessage::DesiredState(state) = message {
-                let honest = DesiredState::new(state.revision, state.groups.clone()).expect("a digest");
+                let honest = DesiredState::new(state.revision, state.groups.clone(), state.checks.clone())
+                    .expect("a digest");
                 assert!(honest.is_intact());
                 assert_eq!(state.is_intact(), state.digest == honest.digest, "only one digest is right");
             }

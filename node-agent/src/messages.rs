@@ -162,6 +162,8 @@ pub struct ObservedTransition {
     pub announced_at_boottime_ns: Option<u64>,
     /// When the addresses were unbound, for a transition away from Active.
     pub released_at_boottime_ns: Option<u64>,
+    /// The checks that the group tracks and that failed then, by name.
+    pub failing_checks: Vec<String>,
 }
 
 /// What a member has seen that waits behind a new holder: the LAN has followed.

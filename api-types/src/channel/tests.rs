@@ -98,7 +98,7 @@ fn only_a_drained_member_changes_the_digest_that_an_older_agent_computes() {
     assert!(serde_json::from_value::<DesiredGroup>(said(true)).unwrap().drained);
     let digest = |drained| {
         let groups = vec![DesiredGroup { drained, ..group.clone() }];
-        DesiredState::new(Revision::default(), groups).unwrap().digest
+        DesiredState::new(Revision::default(), groups, Vec::new()).unwrap().digest
     };
     assert_ne!(digest(false), digest(true));
 }

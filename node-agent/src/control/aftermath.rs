@@ -84,6 +84,7 @@ impl Aftermath {
             announced_at_boottime_ns: None,
             // Nobody saw when.
             released_at_boottime_ns: None,
+            failing_checks: Vec::new(),
         }
     }
 }

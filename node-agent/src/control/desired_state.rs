@@ -186,7 +186,7 @@ mod tests {
 
     fn state(counter: i64) -> Assignment {
         let origin = Origin { node_id: uuid::Uuid::from_u128(1), authority: "one".to_owned() };
-        let state = DesiredState::new(Revision { epoch: 1, counter }, Vec::new()).unwrap();
+        let state = DesiredState::new(Revision { epoch: 1, counter }, Vec::new(), Vec::new()).unwrap();
         Assignment { origin: Some(origin), state }
     }
 

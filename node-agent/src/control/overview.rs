@@ -187,6 +187,7 @@ impl Overview {
             counters: group.counters,
             heard: group.heard.clone(),
             checksum: group.checksum,
+            checks: Vec::new(),
         };
         let (mut dropped, mut by_interface) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
         for DroppedPackets { interface, cause, count } in &self.snapshot.dropped_packets {

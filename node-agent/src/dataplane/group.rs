@@ -366,6 +366,7 @@ impl Group {
             bound_at_boottime_ns: bound_at.map(clock::nanoseconds),
             announced_at_boottime_ns: None,
             released_at_boottime_ns: None,
+            failing_checks: Vec::new(),
         };
         self.transitions.push(transition, waits_for, now);
     }

@@ -161,6 +161,7 @@ pub(crate) fn transition() -> ObservedTransition {
         bound_at_boottime_ns: None,
         announced_at_boottime_ns: None,
         released_at_boottime_ns: None,
+        failing_checks: Vec::new(),
     }
 }
 
@@ -169,5 +170,5 @@ pub(crate) fn revision(epoch: i64, counter: i64) -> Revision {
 }
 
 pub(crate) fn state(epoch: i64, counter: i64) -> DesiredState {
-    DesiredState::new(revision(epoch, counter), Vec::new()).unwrap()
+    DesiredState::new(revision(epoch, counter), Vec::new(), Vec::new()).unwrap()
 }

@@ -161,7 +161,7 @@ async fn a_node_that_is_enrolled_anew_runs_on_and_obeys_the_new_count_from_its_b
     let config = config(directory.path(), &server.url(), "");
     let (_, identity) = enrolled(&config, &authority);
     let groups = vec![group(1)];
-    let old = DesiredState::new(revision(1, 6), groups.clone()).unwrap();
+    let old = DesiredState::new(revision(1, 6), groups.clone(), Vec::new()).unwrap();
     let assignment = Assignment { origin: Some(identity.origin()), state: old };
     DesiredStateStore::new(&config.state_dir).save(&assignment).unwrap();
     let anew = Enrolment { node_id: Uuid::new_v4(), node: "lb1".to_owned(), ca_pem: authority.pem() };
@@ -294,6 +294,7 @@ fn group(number: u32) -> DesiredGroup {
         peers: vec![peer("load-balancer-2", 2), peer("load-balancer-3", 3)],
         options: api_types::protocol::ProtocolOptions::default(),
         drained: false,
+        track: Vec::new(),
     }
 }
 
@@ -307,7 +308,7 @@ async fn a_node_can_be_a_member_of_a_thousand_groups() {
     let (mut session, _) = server.welcome(&[]).await;
 
     let groups: Vec<_> = (0..1_000).map(group).collect();
-    let state = DesiredState::new(revision(1, 1), groups.clone()).unwrap();
+    let state = DesiredState::new(revision(1, 1), groups.clone(), Vec::new()).unwrap();
     let octets = serde_json::to_vec(&ServerMessage::DesiredState(state.clone())).unwrap().len();
     assert!(octets < MAX_MESSAGE_OCTETS, "{octets}");
     session.desire(state).await;

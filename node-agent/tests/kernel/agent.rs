@@ -72,7 +72,7 @@ impl Agent {
         prepare: impl FnOnce(&mut Command, &Path),
     ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, groups).expect("JSON");
+        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, groups, Vec::new()).expect("JSON");
         let assignment = Assignment { origin: None, state };
         DesiredStateStore::new(directory.path()).save(&assignment).expect("stored");
         let path = directory.path().display();

@@ -45,6 +45,7 @@ pub(crate) fn group(priority: u8) -> DesiredGroup {
         peers: Vec::new(),
         options: api_types::protocol::ProtocolOptions::default(),
         drained: false,
+        track: Vec::new(),
     }
 }
 

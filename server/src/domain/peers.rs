@@ -45,8 +45,16 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         not_ready_because: readiness.err().map(|why| format!("{} {why}", node.name)),
         ..unknown
     };
-    let Some(MemberDetails { fault, boost: _, boost_refused: _, checksum, counters, dropping, heard }) =
-        node.details.as_deref().cloned()
+    let Some(MemberDetails {
+        fault,
+        boost: _,
+        boost_refused: _,
+        checksum,
+        counters,
+        dropping,
+        heard,
+        checks: _,
+    }) = node.details.as_deref().cloned()
     else {
         return known;
     };

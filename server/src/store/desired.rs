@@ -42,7 +42,7 @@ async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Option<DesiredSt
         .collect();
     let interfaces = interfaces_of(conn, &groups).await?;
     let groups = desired::groups_of(&name, row.drained, &groups, &interfaces);
-    let state = DesiredState::new(revision, groups);
+    let state = DesiredState::new(revision, groups, Vec::new());
     state.map(Some).map_err(|error| StoreError::inconsistent("groups", node, error))
 }
 

@@ -311,6 +311,7 @@ impl TryFrom<TransitionRow> for Recorded {
             bound_at_boottime_ns: row.bound_at_boottime_ns.map(unsigned),
             announced_at_boottime_ns: row.announced_at_boottime_ns.map(unsigned),
             released_at_boottime_ns: row.released_at_boottime_ns.map(unsigned),
+            failing_checks: Vec::new(),
         };
         Ok(Self { id, node_id: row.node_id, node: row.node, record })
     }

@@ -42,6 +42,7 @@ pub(crate) fn report(
         bound_at_boottime_ns: (to == State::Active).then_some(at_boottime_ns),
         announced_at_boottime_ns: (to == State::Active).then_some(at_boottime_ns),
         released_at_boottime_ns: (from == State::Active).then_some(at_boottime_ns),
+        failing_checks: Vec::new(),
     }
 }
 

@@ -5,7 +5,7 @@ use api_types::channel::DesiredState;
 use super::*;
 
 fn state(epoch: i64, counter: i64) -> Assignment {
-    let state = DesiredState::new(Revision { epoch, counter }, Vec::new()).unwrap();
+    let state = DesiredState::new(Revision { epoch, counter }, Vec::new(), Vec::new()).unwrap();
     Assignment { origin: Some(origin(1)), state }
 }
 

@@ -226,6 +226,7 @@ fn numbered(observed: ObservedTransition, boot_id: Uuid, sequence: u64) -> Trans
         bound_at_boottime_ns: observed.bound_at_boottime_ns,
         announced_at_boottime_ns: observed.announced_at_boottime_ns,
         released_at_boottime_ns: observed.released_at_boottime_ns,
+        failing_checks: observed.failing_checks,
     }
 }
 

@@ -24,6 +24,7 @@ pub(crate) fn observed() -> ObservedTransition {
         bound_at_boottime_ns: None,
         announced_at_boottime_ns: None,
         released_at_boottime_ns: None,
+        failing_checks: Vec::new(),
     }
 }
 

@@ -134,7 +134,7 @@ impl Clerk<'_> {
             return Ok(state);
         }
         let groups = state.groups.into_iter().map(|group| DesiredGroup { drained: false, ..group }).collect();
-        let state = DesiredState::new(state.revision, groups)
+        let state = DesiredState::new(state.revision, groups, state.checks)
             .map_err(|error| StoreError::inconsistent("groups", self.key.node, error))?;
         Ok(state)
     }

@@ -27,7 +27,8 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
         | TransitionReason::SelfCheck
         | TransitionReason::AddressLease
         | TransitionReason::NftablesLease
-        | TransitionReason::Drained => None,
+        | TransitionReason::Drained
+        | TransitionReason::CheckFailed => None,
     }
 }
 
@@ -40,6 +41,7 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         | TransitionReason::Removed
         | TransitionReason::Reconfigured
         | TransitionReason::Drained
+        | TransitionReason::CheckFailed
         // It resigns too. A successor that it came too late for gives a reason of its own.
         | TransitionReason::Guard => FailoverCause::PriorityZero,
         TransitionReason::Started

@@ -72,6 +72,7 @@ impl Node {
                 bound_at_boottime_ns: active.then_some(boottime - 2_000_000),
                 announced_at_boottime_ns: active.then_some(boottime),
                 released_at_boottime_ns: (from == State::Active).then_some(boottime),
+                failing_checks: Vec::new(),
             },
         })
     }
