@@ -32,6 +32,7 @@ pub(super) fn group() -> GroupSnapshot {
             peers: Vec::new(),
             options: ProtocolOptions::default(),
             drained: false,
+            track: Vec::new(),
         },
         state: State::Active,
         since_boottime_ns: 1,

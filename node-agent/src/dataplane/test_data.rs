@@ -48,5 +48,6 @@ pub(super) fn desired(priority: u8) -> DesiredGroup {
         peers: Vec::new(),
         options: ProtocolOptions::default(),
         drained: false,
+        track: Vec::new(),
     }
 }

@@ -44,6 +44,7 @@ fn group(number: u8) -> DesiredGroup {
         peers: Vec::new(),
         options: ProtocolOptions::default(),
         drained: false,
+        track: Vec::new(),
     }
 }
 
