@@ -12,113 +12,106 @@ use api_types::assist::{LetGo, RelayedAssist};
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
+use super::mailboxes::Mailboxes;
 use crate::store::sessions::SessionKey;
 
 /// How many assists may wait for one session.
 const WAITING: usize = 256;
 
 /// The sessions of agents that understand assists.
-#[derive(Debug, Default)]
-pub struct Assists {
-    audience: Mutex<Audience>,
-}
-
-#[derive(Debug, Default)]
-struct Audience {
-    listeners: HashMap<Uuid, Listener>,
-    /// The nodes that run each group.
-    members: HashMap<Uuid, BTreeSet<Uuid>>,
-}
-
 #[derive(Debug)]
-struct Listener {
-    session: Uuid,
-    groups: Vec<Uuid>,
-    sender: mpsc::Sender<RelayedAssist>,
+pub struct Assists {
+    mailboxes: Mailboxes<RelayedAssist>,
+    /// Locked before the mailboxes.
+    runs: Mutex<Runs>,
+}
+
+/// Who runs which group.
+#[derive(Debug, Default)]
+struct Runs {
+    of_node: HashMap<Uuid, Vec<Uuid>>,
+    of_group: HashMap<Uuid, BTreeSet<Uuid>>,
+}
+
+impl Default for Assists {
+    fn default() -> Self {
+        Self { mailboxes: Mailboxes::with_room(WAITING), runs: Mutex::default() }
+    }
 }
 
 impl Assists {
     /// Lets a new session hear assists; an older one of the node hears no more.
     pub fn join(&self, key: SessionKey) -> mpsc::Receiver<RelayedAssist> {
-        let (sender, receiver) = mpsc::channel(WAITING);
-        let mut audience = self.audience();
-        audience.forget(key.node);
-        let listener = Listener { session: key.session, groups: Vec::new(), sender };
-        audience.listeners.insert(key.node, listener);
-        receiver
+        let mut runs = self.runs();
+        runs.replace(key.node, Vec::new());
+        self.mailboxes.join(key)
     }
 
     /// Notes which groups the node of this session was told to run.
     pub fn learn(&self, key: SessionKey, groups: Vec<Uuid>) {
-        let mut audience = self.audience();
-        let Some(listener) = audience.listeners.get_mut(&key.node) else { return };
-        if listener.session != key.session {
-            return;
-        }
-        let before = std::mem::replace(&mut listener.groups, groups.clone());
-        audience.strike(key.node, &before);
-        for group in groups {
-            audience.members.entry(group).or_default().insert(key.node);
+        let mut runs = self.runs();
+        if self.mailboxes.belongs_to(key) {
+            runs.replace(key.node, groups);
         }
     }
 
     /// Forgets this session.
     pub fn leave(&self, key: SessionKey) {
-        let mut audience = self.audience();
-        if audience.listeners.get(&key.node).is_some_and(|listener| listener.session == key.session) {
-            audience.forget(key.node);
+        let mut runs = self.runs();
+        if self.mailboxes.leave(key) {
+            runs.replace(key.node, Vec::new());
         }
     }
 
     /// Those of the groups that `node` was told to run here: of no other does it know anything.
     #[must_use]
     pub fn own(&self, node: Uuid, groups: &[LetGo]) -> Vec<LetGo> {
-        let audience = self.audience();
-        let runs = |let_go: &&LetGo| {
-            audience.members.get(&let_go.group_id).is_some_and(|members| members.contains(&node))
+        let runs = self.runs();
+        let own = |let_go: &&LetGo| {
+            runs.of_group.get(&let_go.group_id).is_some_and(|members| members.contains(&node))
         };
-        groups.iter().filter(runs).copied().collect()
+        groups.iter().filter(own).copied().collect()
     }
 
     /// Tells every other member that has a session here, and returns how many were told. Waits for nobody.
     pub fn deliver(&self, from: Uuid, name: &Name, groups: &[LetGo]) -> usize {
-        let audience = self.audience();
+        let runs = self.runs();
         let mut told: HashMap<Uuid, Vec<LetGo>> = HashMap::new();
         for let_go in groups {
-            let members = audience.members.get(&let_go.group_id).into_iter().flatten();
+            let members = runs.of_group.get(&let_go.group_id).into_iter().flatten();
             for member in members.filter(|member| **member != from) {
                 told.entry(*member).or_default().push(*let_go);
             }
         }
-        let tell = |(node, groups): (Uuid, Vec<LetGo>)| {
-            let assist = RelayedAssist { node: name.clone(), groups };
-            let listener = audience.listeners.get(&node)?;
-            listener.sender.try_send(assist).ok()
+        let tell = |(node, groups): &(Uuid, Vec<LetGo>)| {
+            self.mailboxes.send(*node, RelayedAssist { node: name.clone(), groups: groups.clone() })
         };
-        told.into_iter().filter_map(tell).count()
+        told.into_iter().filter(tell).count()
     }
 
-    fn audience(&self) -> MutexGuard<'_, Audience> {
-        self.audience.lock().unwrap_or_else(PoisonError::into_inner)
+    fn runs(&self) -> MutexGuard<'_, Runs> {
+        self.runs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Audience {
-    fn forget(&mut self, node: Uuid) {
-        if let Some(listener) = self.listeners.remove(&node) {
-            self.strike(node, &listener.groups);
-        }
-    }
-
-    fn strike(&mut self, node: Uuid, groups: &[Uuid]) {
-        for group in groups {
-            if let Some(members) = self.members.get_mut(group) {
+impl Runs {
+    /// The node runs these groups, and no others.
+    fn replace(&mut self, node: Uuid, groups: Vec<Uuid>) {
+        for group in self.of_node.remove(&node).unwrap_or_default() {
+            if let Some(members) = self.of_group.get_mut(&group) {
                 members.remove(&node);
                 if members.is_empty() {
-                    self.members.remove(group);
+                    self.of_group.remove(&group);
                 }
             }
         }
+        if groups.is_empty() {
+            return;
+        }
+        for group in &groups {
+            self.of_group.entry(*group).or_default().insert(node);
+        }
+        self.of_node.insert(node, groups);
     }
 }
 

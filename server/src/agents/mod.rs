@@ -10,6 +10,7 @@
 //! - `boosts`: tells the sessions which switchovers make their nodes hold an address, and does nothing else.
 //! - [`assists`]: who is told, past the database, when a member has let go without a word on the LAN.
 //! - `fast_starts`: which session is told that a new group may begin at once.
+//! - `mailboxes`: what both of them leave for the newest session of a node.
 //!
 //! Nothing here decides who holds an address. An agent without a session goes on.
 
@@ -21,6 +22,7 @@ pub mod hub;
 pub mod ingest;
 mod limits;
 mod listen;
+mod mailboxes;
 pub mod protocol;
 pub mod push;
 pub mod session;

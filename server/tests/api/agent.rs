@@ -33,6 +33,9 @@ use crate::listening::Server;
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What an agent can do beyond the first version of the channel, but for fast starts.
+pub(crate) const KNOWING_ALL: [&str; 3] = ["switchover", "assist", "drain"];
+
 /// An Ed25519 key pair of an agent.
 pub(crate) struct Key {
     pkcs8: Vec<u8>,
@@ -107,16 +110,12 @@ impl Agent {
 
     /// Opens the channel and says hello with the interface `eth0` at `address`.
     pub(crate) async fn connect(&self, server: &Server, address: &str) -> Channel {
-        let mut channel = self.open(server).await;
-        channel.say(AgentMessage::Hello(self.hello(address))).await;
-        channel.welcome = Some(channel.welcome().await);
-        channel
+        self.connect_able(server, address, &[]).await
     }
 
-    /// The same with everything that an agent can do beyond the first version of the channel, but for fast
-    /// starts.
+    /// The same with everything of [`KNOWING_ALL`].
     pub(crate) async fn connect_knowing_all(&self, server: &Server, address: &str) -> Channel {
-        self.connect_able(server, address, &["switchover", "assist", "drain"]).await
+        self.connect_able(server, address, &KNOWING_ALL).await
     }
 
     /// The same with what these words say that an agent can do.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 
 use crate::agent::{Agent, Channel, Key, claims, header};
 use crate::listening::Server;
+use crate::pair::two_agents;
 
 async fn refusals(server: &Server) -> Vec<String> {
     let log = server.audit().await;
@@ -18,8 +19,7 @@ async fn refusals(server: &Server) -> Vec<String> {
 #[tokio::test]
 async fn only_a_jwt_by_the_key_of_the_node_opens_the_channel() {
     let server = Server::start().await;
-    let agent = Agent::enrol(&server, "lb1").await;
-    let other = Agent::enrol(&server, "lb2").await;
+    let (agent, other) = two_agents(&server).await;
     let stranger = Key::generate();
     let now = server.now_s();
     let good = claims(agent.node, now);

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::agent::{Agent, PATIENCE};
 use crate::harness::TestApp;
 use crate::listening::{Server, conditions, eventually_shows, make_group};
+use crate::pair::two_agents;
 
 async fn server_with(limits: Limits) -> Server {
     Server::limited(TestApp::start().await, limits).await
@@ -34,7 +35,7 @@ async fn an_agent_that_is_not_heard_any_more_is_disconnected() {
     let limits =
         Limits { ping: Duration::from_millis(200), idle: Duration::from_secs(2), ..Limits::default() };
     let server = server_with(limits).await;
-    let (quiet, alive) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    let (quiet, alive) = two_agents(&server).await;
     // Its kernel takes what the server sends; nobody reads it, so no ping is answered.
     let mut never_read = quiet.connect(&server, "192.0.2.1").await;
     let mut read = alive.connect(&server, "192.0.2.2").await;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::agent::{Agent, Channel};
 use crate::harness::eventually;
 use crate::listening::{Server, make_group};
-use crate::switchovers::Pair;
+use crate::pair::{Pair, two_agents};
 
 const BETWEEN_MARKS: Duration = Duration::from_millis(200);
 const FIRST_MARK: u16 = 1_000;
@@ -108,7 +108,7 @@ async fn an_assist_waits_for_no_database() {
 #[tokio::test]
 async fn an_agent_of_before_is_told_nothing_of_assists() {
     let server = Server::start().await;
-    let (one, two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    let (one, two) = two_agents(&server).await;
     let group = make_group(&server, "web", 51, &["lb1", "lb2"]).await;
     let mut second = two.connect(&server, "192.0.2.2").await;
     let mut first = one.connect_knowing_all(&server, "192.0.2.1").await;

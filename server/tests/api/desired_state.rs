@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use crate::agent::{Agent, eth0};
 use crate::listening::{Server, conditions, eventually_shows, make_group};
+use crate::pair::two_agents;
 
 #[tokio::test]
 async fn an_agent_is_welcomed_and_told_what_to_run() {
     let server = Server::start().await;
-    let (one, two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    let (one, two) = two_agents(&server).await;
     let group = make_group(&server, "web", 51, &["lb1", "lb2"]).await;
     let web = server.get("/api/v1/groups/web").await;
     assert_eq!(conditions(&web), ["interface_unverified"]);
@@ -54,7 +55,7 @@ async fn an_agent_is_welcomed_and_told_what_to_run() {
 #[tokio::test]
 async fn a_report_that_changes_no_address_moves_no_revision() {
     let server = Server::start().await;
-    let (one, two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    let (one, two) = two_agents(&server).await;
     make_group(&server, "web", 51, &["lb1", "lb2"]).await;
     let _first = one.connect(&server, "192.0.2.1").await;
     let mut second = two.connect(&server, "192.0.2.2").await;
@@ -104,7 +105,7 @@ async fn a_change_through_rest_reaches_the_agent_by_push() {
 #[tokio::test]
 async fn an_agent_hears_nothing_of_what_is_not_bound_to_it() {
     let server = Server::start().await;
-    let (one, _two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    let (one, _two) = two_agents(&server).await;
     let mut channel = one.connect(&server, "192.0.2.1").await;
     let before = channel.desired().await;
     make_group(&server, "theirs", 51, &["lb2"]).await;

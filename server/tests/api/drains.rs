@@ -4,9 +4,8 @@ use api_types::channel::{AgentMessage, ServerMessage};
 use api_types::transition::State;
 use serde_json::{Value, json};
 
-use crate::agent::Agent;
 use crate::listening::{Server, conditions, eventually_shows, make_group};
-use crate::switchovers::Pair;
+use crate::pair::{Pair, two_agents};
 
 const DRAIN: &str = "/api/v1/nodes/lb1/drain";
 
@@ -101,7 +100,7 @@ async fn a_drain_ends_the_switchovers_to_the_node() {
 #[tokio::test]
 async fn an_agent_that_knows_no_drains_is_told_of_none() {
     let server = Server::start().await;
-    let (one, two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    let (one, two) = two_agents(&server).await;
     make_group(&server, "web", 51, &["lb1", "lb2"]).await;
     let _other = two.connect_knowing_all(&server, "192.0.2.2").await;
     let mut channel = one.connect(&server, "192.0.2.1").await;

@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use crate::agent::{Agent, Channel};
 use crate::listening::{Server, eventually_shows, make_group};
+use crate::pair::{ADDRESSES, two_agents};
 
 /// lb1 and lb2, both connected, and no group yet.
 struct Pair {
@@ -21,9 +22,9 @@ struct Pair {
 impl Pair {
     async fn start() -> Self {
         let server = Server::start().await;
-        let (one, two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
-        let first = connected(&one, &server, "192.0.2.1").await;
-        let second = connected(&two, &server, "192.0.2.2").await;
+        let (one, two) = two_agents(&server).await;
+        let first = connected(&one, &server, ADDRESSES[0]).await;
+        let second = connected(&two, &server, ADDRESSES[1]).await;
         Self { server, one, first, second }
     }
 

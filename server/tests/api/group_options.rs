@@ -7,10 +7,10 @@ use baton_server::store::groups::{self, GroupWrite};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::agent::Agent;
 use crate::harness::TestApp;
 use crate::intent::{group, with, written};
 use crate::listening::Server;
+use crate::pair::two_agents;
 
 /// Every option of a group with another value than the usual one.
 fn options() -> Value {
@@ -91,8 +91,7 @@ async fn every_option_is_answered_as_it_was_written() {
 async fn an_agent_is_told_every_option() {
     let server = Server::start().await;
     server.put("/api/v1/segments/lan", json!({"name": "lan", "prefixes": ["192.0.2.0/24"]})).await;
-    let agent = Agent::enrol(&server, "lb1").await;
-    let _other = Agent::enrol(&server, "lb2").await;
+    let (agent, _other) = two_agents(&server).await;
     store(server.db(), &unusual("lan", "eth0"), server.now(), false).await;
     let told = agent.connect(&server, "192.0.2.1").await.desired().await;
     assert!(told.is_intact());

@@ -6,52 +6,16 @@ use chrono::TimeDelta;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::agent::{Agent, Channel};
 use crate::failovers::report;
 use crate::listening::{Server, conditions, eventually_shows, make_group};
+use crate::pair::Pair;
 
-/// The group `web` between lb1 and lb2, both with a session.
-struct Pair {
-    server: Server,
-    group: Uuid,
-    one: Agent,
-    first: Channel,
-    second: Channel,
+/// The group `web` between lb1 and lb2 with agents of the first version.
+async fn start() -> Pair {
+    Pair::able(Server::start().await, &[]).await
 }
 
 impl Pair {
-    async fn start() -> Self {
-        let server = Server::start().await;
-        let (one, two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
-        let group = make_group(&server, "web", 51, &["lb1", "lb2"]).await;
-        let first = one.connect(&server, "192.0.2.1").await;
-        let second = two.connect(&server, "192.0.2.2").await;
-        Self { server, group, one, first, second }
-    }
-
-    /// A member's report about itself, in its state since now.
-    fn stands(&self, state: State, source: Option<&str>) -> Vec<GroupReport> {
-        vec![GroupReport {
-            group_id: self.group,
-            state,
-            since: self.server.now(),
-            effective_priority: vrrp::Priority::new(240).unwrap(),
-            active_source: source.map(|source| source.parse().unwrap()),
-            addresses_present: Vec::new(),
-            details: None,
-        }]
-    }
-
-    async fn first_says(&mut self, state: State, source: Option<&str>) {
-        let groups = self.stands(state, source);
-        self.first.status(&self.server, "192.0.2.1", groups).await;
-    }
-
-    async fn second_says(&mut self, state: State, source: Option<&str>) {
-        let groups = self.stands(state, source);
-        self.second.status(&self.server, "192.0.2.2", groups).await;
-    }
-
     /// The group, once these members and no others are active.
     async fn is_held_by(&self, names: &[&str]) -> Value {
         let held = |group: &Value| group["status"]["active"] == json!(names);
@@ -78,7 +42,7 @@ impl Pair {
 
 #[tokio::test]
 async fn a_member_is_believed_about_itself_while_its_session_lasts() {
-    let mut pair = Pair::start().await;
+    let mut pair = start().await;
     pair.first_says(State::Active, None).await;
     pair.second_says(State::Backup, Some("192.0.2.1")).await;
     let web = eventually_shows(&pair.server, "/api/v1/groups/web", |group| {
@@ -93,7 +57,7 @@ async fn a_member_is_believed_about_itself_while_its_session_lasts() {
     pair.server.advance(TimeDelta::seconds(2));
     pair.has(&["two_holders"]).await;
 
-    let Pair { server, first, mut second, group, one: _one } = pair;
+    let Pair { server, first, mut second, group, .. } = pair;
     first.drop_dead();
     let alone = |group: &Value| group["status"]["active"] == json!(["lb2"]);
     let web = eventually_shows(&server, "/api/v1/groups/web", alone).await;
@@ -117,7 +81,7 @@ async fn a_member_is_believed_about_itself_while_its_session_lasts() {
 
 #[tokio::test]
 async fn of_a_group_that_a_status_names_twice_the_last_word_counts_and_one_that_is_gone_is_left_out() {
-    let mut pair = Pair::start().await;
+    let mut pair = start().await;
     let mut said = pair.stands(State::Backup, Some("192.0.2.2"));
     said.extend(pair.stands(State::Active, None));
     said.push(GroupReport { group_id: Uuid::now_v7(), ..pair.stands(State::Active, None).remove(0) });
@@ -127,7 +91,7 @@ async fn of_a_group_that_a_status_names_twice_the_last_word_counts_and_one_that_
 
 #[tokio::test]
 async fn a_member_in_fault_that_leaves_the_holder_alone_is_told_until_it_is_over() {
-    let mut pair = Pair::start().await;
+    let mut pair = start().await;
     pair.first_says(State::Active, None).await;
     pair.second_says(State::Fault, None).await;
     pair.is_held_by(&["lb1"]).await;
@@ -139,7 +103,7 @@ async fn a_member_in_fault_that_leaves_the_holder_alone_is_told_until_it_is_over
 
 #[tokio::test]
 async fn a_holder_that_fell_silent_gives_way_to_the_next_before_its_session_ends() {
-    let mut pair = Pair::start().await;
+    let mut pair = start().await;
     pair.first_says(State::Active, None).await;
     pair.is_held_by(&["lb1"]).await;
     pair.server.advance(TimeDelta::seconds(1));
@@ -153,7 +117,7 @@ async fn a_holder_that_fell_silent_gives_way_to_the_next_before_its_session_ends
 
 #[tokio::test]
 async fn two_that_claim_to_hold_and_both_live_are_two_holders() {
-    let mut pair = Pair::start().await;
+    let mut pair = start().await;
     pair.first_says(State::Active, None).await;
     pair.is_held_by(&["lb1"]).await;
     pair.server.advance(TimeDelta::seconds(1));
@@ -168,7 +132,7 @@ async fn two_that_claim_to_hold_and_both_live_are_two_holders() {
 
 #[tokio::test]
 async fn a_holder_that_stops_is_in_initialize_as_soon_as_it_says_so() {
-    let mut pair = Pair::start().await;
+    let mut pair = start().await;
     pair.first_says(State::Active, None).await;
     pair.is_held_by(&["lb1"]).await;
     pair.server.advance(TimeDelta::milliseconds(1));
@@ -194,7 +158,7 @@ async fn a_holder_that_stops_is_in_initialize_as_soon_as_it_says_so() {
 
 #[tokio::test]
 async fn a_member_that_reconnects_in_the_same_state_is_in_it_since_the_same_time() {
-    let mut pair = Pair::start().await;
+    let mut pair = start().await;
     pair.first_says(State::Active, None).await;
     let since = pair.is_held_by(&["lb1"]).await["status"]["members"][0]["since"].clone();
     let said = pair.stands(State::Active, None).remove(0);

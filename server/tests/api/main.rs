@@ -33,6 +33,7 @@ mod lists;
 mod nodes;
 mod openapi;
 mod outage;
+mod pair;
 mod peers;
 mod permissions;
 mod preconditions;

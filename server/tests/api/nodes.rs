@@ -2,10 +2,10 @@
 
 use serde_json::json;
 
-use crate::agent::Agent;
 use crate::harness::TestApp;
 use crate::intent::{external_member, group, node_member, with, written};
 use crate::listening::{Server, conditions, eventually_shows, make_group};
+use crate::pair::two_agents;
 
 #[tokio::test]
 async fn a_node_is_created_shown_replaced_and_deleted() {
@@ -63,7 +63,7 @@ async fn a_member_of_a_group_cannot_be_deleted() {
 #[tokio::test]
 async fn a_node_whose_agent_may_hold_addresses_is_deleted_only_by_force() {
     let server = Server::start().await;
-    let (cut_off, back) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
+    let (cut_off, back) = two_agents(&server).await;
     make_group(&server, "web", 51, &["lb1", "lb2"]).await;
     for agent in [&cut_off, &back] {
         let mut channel = agent.connect(&server, "192.0.2.1").await;

@@ -3,68 +3,34 @@
 use std::time::{Duration, Instant};
 
 use api_types::boost::Boost;
-use api_types::channel::{GroupReport, ServerMessage};
+use api_types::channel::ServerMessage;
 use api_types::transition::{State, TransitionReason, TransitionRecord};
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::agent::{Agent, Channel};
+use crate::agent::{Agent, Channel, KNOWING_ALL};
 use crate::failovers::{having_heard, report};
 use crate::harness::Answer;
 use crate::listening::{Server, conditions, eventually_shows, make_group};
+use crate::pair::Pair;
 
 const SWITCHOVERS: &str = "/api/v1/groups/web/switchovers";
 
-/// The group `web`, held by lb1, with lb2 ready to take over.
-pub(crate) struct Pair {
-    pub(crate) server: Server,
-    pub(crate) group: Uuid,
-    pub(crate) one: Agent,
-    pub(crate) two: Agent,
-    pub(crate) first: Channel,
-    pub(crate) second: Channel,
-}
-
 impl Pair {
+    /// The group `web`, held by lb1, with lb2 ready to take over.
     pub(crate) async fn start() -> Self {
         Self::of(Server::start().await).await
     }
 
     async fn of(server: Server) -> Self {
-        let (one, two) = (Agent::enrol(&server, "lb1").await, Agent::enrol(&server, "lb2").await);
-        let group = make_group(&server, "web", 51, &["lb1", "lb2"]).await;
-        let first = one.connect_knowing_all(&server, "192.0.2.1").await;
-        let second = two.connect_knowing_all(&server, "192.0.2.2").await;
-        let mut pair = Self { server, group, one, two, first, second };
+        let mut pair = Self::able(server, &KNOWING_ALL).await;
         pair.first_says(State::Active, None).await;
         pair.second_says(State::Backup, Some("192.0.2.1")).await;
         let ready = |group: &Value| group["status"]["members"][1]["ready"] == true;
         eventually_shows(&pair.server, "/api/v1/groups/web", ready).await;
         pair
-    }
-
-    fn stands(&self, state: State, source: Option<&str>) -> Vec<GroupReport> {
-        vec![GroupReport {
-            group_id: self.group,
-            state,
-            since: self.server.now(),
-            effective_priority: vrrp::Priority::new(240).unwrap(),
-            active_source: source.map(|source| source.parse().unwrap()),
-            addresses_present: Vec::new(),
-            details: None,
-        }]
-    }
-
-    pub(crate) async fn first_says(&mut self, state: State, source: Option<&str>) {
-        let groups = self.stands(state, source);
-        self.first.status(&self.server, "192.0.2.1", groups).await;
-    }
-
-    pub(crate) async fn second_says(&mut self, state: State, source: Option<&str>) {
-        let groups = self.stands(state, source);
-        self.second.status(&self.server, "192.0.2.2", groups).await;
     }
 
     async fn ask(&self, to: &str) -> Answer {
