@@ -23,13 +23,14 @@ use tokio::sync::{mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::commands::{self, AgentCommand, Arguments, RunArguments, WorkerArguments};
-use crate::config::Config;
+use crate::config::{Config, Settings};
 use crate::control::{self, ControlError, logging};
 use crate::dataplane::{self, AgentNumber, Dataplane, DataplaneError, Seams};
 use crate::guard::lifeline;
 use crate::messages::Ending;
 use crate::parent::upgrade::Inheritance;
 use crate::parent::{self, EXIT_HANDED_OVER, EXIT_STILL_HELD, EXIT_USAGE, Worker};
+use crate::policy::Policy;
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::succession;
 use crate::sys::inherited;
@@ -74,23 +75,30 @@ pub fn main(seams: fn() -> Seams) -> ExitCode {
     if arguments.check_config {
         return commands::check_config::run(&arguments.config);
     }
-    let config = match &arguments.command {
+    let settings = match &arguments.command {
         Some(AgentCommand::Worker(descriptors)) => handed_down(&arguments.config, descriptors),
-        _ => Config::load(&arguments.config).map_err(Into::into),
+        // Whoever asks or enrols runs nothing, and need not be allowed to read the policy.
+        Some(AgentCommand::Status(_) | AgentCommand::Enrol(_)) => Config::load(&arguments.config)
+            .map(|config| Settings { config, policy: Policy::default() })
+            .map_err(Into::into),
+        Some(AgentCommand::Run(_) | AgentCommand::TakesUp(_)) | None => {
+            Settings::load(&arguments.config).map_err(Into::into)
+        }
     };
-    let config = match config {
-        Ok(config) => config,
+    let settings = match settings {
+        Ok(settings) => settings,
         Err(error) => return fail(error.as_ref(), ExitCode::from(EXIT_USAGE)),
     };
+    let config = &settings.config;
     let outcome = match arguments.command {
-        Some(AgentCommand::Run(inheritance)) => run(&arguments.config, &config, &inheritance),
-        Some(AgentCommand::TakesUp(arguments)) => commands::takes_up::run(&config, &arguments),
-        Some(AgentCommand::Worker(descriptors)) => match worker(config, &descriptors, seams()) {
+        Some(AgentCommand::Run(inheritance)) => run(&arguments.config, &settings, &inheritance),
+        Some(AgentCommand::TakesUp(arguments)) => commands::takes_up::run(config, &arguments),
+        Some(AgentCommand::Worker(descriptors)) => match worker(settings, &descriptors, seams()) {
             Ok(Ending::HandOver) => return ExitCode::from(EXIT_HANDED_OVER),
             outcome => outcome.map(drop).map_err(Into::into),
         },
-        Some(AgentCommand::Status(arguments)) => commands::status::run(&config, &arguments),
-        Some(AgentCommand::Enrol(arguments)) => enrol(&config, &arguments),
+        Some(AgentCommand::Status(arguments)) => commands::status::run(config, &arguments),
+        Some(AgentCommand::Enrol(arguments)) => enrol(config, &arguments),
         None => return fail_usage(),
     };
     match outcome {
@@ -107,10 +115,11 @@ fn status_of(error: &anyhow::Error) -> ExitCode {
     }
 }
 
-fn run(path: &Path, config: &Config, arguments: &RunArguments) -> anyhow::Result<()> {
+fn run(path: &Path, settings: &Settings, arguments: &RunArguments) -> anyhow::Result<()> {
+    let config = &settings.config;
     logging::init(config.log_format);
     let inheritance = inheritance(arguments)?;
-    parent::run(path, &config.to_toml()?, &config.state_dir, config.fences.guard, inheritance)?;
+    parent::run(path, &settings.to_hand_down()?, &config.state_dir, config.fences.guard, inheritance)?;
     Ok(())
 }
 
@@ -130,15 +139,14 @@ fn inheritance(arguments: &RunArguments) -> Result<Option<Inheritance>, WorkerEr
     Ok(Some(Inheritance { memory, lock, worker: Worker { id, lifeline: inherit(lifeline)? } }))
 }
 
-/// The configuration that the parent of a worker started with, whatever the file `path` holds by now.
-fn handed_down(path: &Path, descriptors: &WorkerArguments) -> anyhow::Result<Config> {
+/// The settings that the parent of a worker started with, whatever the files hold by now.
+fn handed_down(path: &Path, descriptors: &WorkerArguments) -> anyhow::Result<Settings> {
     let mut settings = File::from(inherit(descriptors.settings_fd)?);
     let mut text = String::new();
     // The worker before has read it through the same open file.
     settings.rewind()?;
     settings.read_to_string(&mut text)?;
-    // The parent has taken its environment into account.
-    Ok(Config::from_sources(path, &text, |_| None)?)
+    Ok(Settings::handed_down(path, &text)?)
 }
 
 fn inherit_further(number: i32) -> Result<OwnedFd, WorkerError> {
@@ -155,7 +163,9 @@ fn enrol(config: &Config, arguments: &commands::EnrolArguments) -> anyhow::Resul
 }
 
 /// Runs both halves until a signal or the parent says stop and the dataplane has stopped.
-fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result<Ending, WorkerError> {
+fn worker(settings: Settings, descriptors: &WorkerArguments, seams: Seams) -> Result<Ending, WorkerError> {
+    let Settings { config, policy } = settings;
+    let policy = Arc::new(policy);
     realtime::hasten();
     let memory = inherit(descriptors.memory_fd)?;
     // Held open, and with it locked, for as long as this process lives.
@@ -173,6 +183,7 @@ fn worker(config: Config, descriptors: &WorkerArguments, seams: Seams) -> Result
         memory: Arc::clone(&memory),
         seams,
         fences: config.fences,
+        policy,
         commands,
         reports: reports_in,
         predecessor: descriptors.predecessor_pid,

@@ -12,8 +12,10 @@
 //! | `BATON_AGENT_SERVER_URL` | `server.url` |
 //! | `BATON_AGENT_JOIN_TOKEN_FILE` | `server.join_token_file` |
 //! | `BATON_AGENT_METRICS_LISTEN` | `metrics.listen` |
+//! | `BATON_AGENT_POLICY_FILE` | `policy_file` |
 
 mod fences;
+mod settings;
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -24,6 +26,8 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 pub use self::fences::FenceSettings;
+pub use self::settings::{Settings, SettingsError};
+use crate::policy::DEFAULT_POLICY;
 
 /// Where the configuration is looked for when nothing else is said.
 pub const DEFAULT_CONFIG: &str = "/etc/baton/agent.toml";
@@ -41,6 +45,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// How log lines look.
     pub log_format: LogFormat,
+    /// What this host allows a server to ask of it.
+    pub policy_file: PathBuf,
     /// The server, and how to become known to it.
     pub server: ServerConfig,
     /// The Prometheus listener, if there is one.
@@ -154,8 +160,16 @@ impl Config {
         text: &str,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let file: ConfigFile = toml::from_str(text)
+        let file = toml::from_str(text)
             .map_err(|source| ConfigError::Parse { path: path.to_owned(), source: Box::new(source) })?;
+        Self::from_file(path, file, environment)
+    }
+
+    fn from_file(
+        path: &Path,
+        file: ConfigFile,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let environment = Environment(environment);
         let server = file.server.unwrap_or_default();
 
@@ -166,6 +180,7 @@ impl Config {
         })?;
         let state_dir = environment.get::<AbsolutePath>("BATON_AGENT_STATE_DIR")?.or(file.state_dir);
         let socket = environment.get::<SocketPath>("BATON_AGENT_SOCKET")?.or(file.socket);
+        let policy_file = environment.get::<AbsolutePath>("BATON_AGENT_POLICY_FILE")?.or(file.policy_file);
         let join_token_file =
             environment.get::<AbsolutePath>("BATON_AGENT_JOIN_TOKEN_FILE")?.or(server.join_token_file);
         let listen = environment
@@ -176,6 +191,7 @@ impl Config {
             state_dir: state_dir.map_or_else(|| "/var/lib/baton-agent".into(), |path| path.0),
             socket: socket.map_or_else(|| "/run/baton-agent/agent.sock".into(), |path| path.0),
             log_format: environment.get("BATON_AGENT_LOG_FORMAT")?.unwrap_or(file.log_format),
+            policy_file: policy_file.map_or_else(|| DEFAULT_POLICY.into(), |path| path.0),
             server: ServerConfig { url, join_token_file: join_token_file.map(|path| path.0) },
             metrics: listen.map(|listen| MetricsConfig { listen: listen.0 }),
             fences: file.fences,
@@ -198,6 +214,7 @@ struct ConfigFile {
     socket: Option<SocketPath>,
     #[serde(default)]
     log_format: LogFormat,
+    policy_file: Option<AbsolutePath>,
     server: Option<ServerSection>,
     metrics: Option<MetricsSection>,
     #[serde(default)]

@@ -8,6 +8,7 @@ pub mod dataplane;
 mod guard;
 pub mod messages;
 pub mod parent;
+pub mod policy;
 pub mod shared_memory;
 pub mod state_lock;
 mod succession;

@@ -142,3 +142,13 @@ fn a_missing_file_is_named() {
     let error = Config::load(Path::new("/nonexistent/agent.toml")).expect_err("there is no such file");
     assert!(error.to_string().contains("/nonexistent/agent.toml"), "{error}");
 }
+
+#[test]
+fn a_worker_gets_what_its_parent_has_read_whatever_the_files_hold_by_then() {
+    let config = load(MINIMAL, &[("BATON_AGENT_POLICY_FILE", "/nowhere/policy.toml")]).unwrap();
+    assert_eq!(config.policy_file, Path::new("/nowhere/policy.toml"));
+    let policy = toml::from_str("vrids = [51]\n[scripts.x]\npath = \"/nowhere/x\"\n").unwrap();
+    let settings = Settings { config, policy };
+    let text = settings.to_hand_down().unwrap();
+    assert_eq!(Settings::handed_down(Path::new("agent.toml"), &text).unwrap(), settings);
+}

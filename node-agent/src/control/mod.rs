@@ -38,7 +38,7 @@ mod session;
 mod spoken_checksums;
 pub mod status_socket;
 #[cfg(test)]
-mod test_data;
+pub(crate) mod test_data;
 pub mod tls;
 mod told;
 mod untold;

@@ -13,7 +13,7 @@ use vrrp::{AdvertisementInterval, Claim, Family, Priority, Version, Vrid};
 use crate::messages::GroupSnapshot;
 
 /// The group `web`, active, all alone.
-pub(super) fn group() -> GroupSnapshot {
+pub(crate) fn group() -> GroupSnapshot {
     let virtual_addresses = vec!["192.0.2.10/24".parse().unwrap()];
     GroupSnapshot {
         desired: DesiredGroup {
@@ -51,7 +51,7 @@ pub(super) fn group() -> GroupSnapshot {
 }
 
 /// A router that advertised at `at_boottime_ns`.
-pub(super) fn heard(at_boottime_ns: u64) -> HeardRouter {
+pub(crate) fn heard(at_boottime_ns: u64) -> HeardRouter {
     HeardRouter {
         source: "192.0.2.2".parse().unwrap(),
         version: Some(Version::V3),

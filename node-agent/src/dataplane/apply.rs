@@ -16,6 +16,7 @@ use vrrp::{Config, Family, Vrid};
 use super::binder::GroupHandle;
 use super::group::Departure;
 use super::{policy, translate};
+use crate::policy::Policy;
 use crate::shared_memory::MAX_GROUPS;
 
 /// What the checks need to know of this host.
@@ -54,11 +55,15 @@ pub(super) struct Plan {
     pub(super) start: Vec<DesiredGroup>,
 }
 
-/// Whether this agent can run all of these groups on this host.
+/// Whether this agent can run all of these groups on this host, and may.
 ///
 /// # Errors
 /// One reason for each fault; not empty.
-pub(super) fn check(desired: &[DesiredGroup], host: &impl Host) -> Result<(), Vec<RejectionReason>> {
+pub(super) fn check(
+    desired: &[DesiredGroup],
+    host: &impl Host,
+    policy: &Policy,
+) -> Result<(), Vec<RejectionReason>> {
     let mut reasons = Vec::new();
     let mut routers = BTreeMap::new();
     let mut addresses = BTreeMap::new();
@@ -93,8 +98,8 @@ pub(super) fn check(desired: &[DesiredGroup], host: &impl Host) -> Result<(), Ve
         } else if let Err(detail) = check_host(group, host) {
             refuse(detail);
         }
-        if let Err(reason) = policy::permits(group) {
-            reasons.push(reason);
+        if let Err(forbidden) = policy::permits(policy, group) {
+            reasons.extend(forbidden);
         }
     }
     if reasons.is_empty() { Ok(()) } else { Err(reasons) }
@@ -160,6 +165,9 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
     }
     if group.drained && group.priority.is_owner() {
         return Err("drained: an owner's addresses are its interface's own and stay there".to_owned());
+    }
+    if !group.track.is_empty() && group.priority.is_owner() {
+        return Err("track: an owner's priority is 255 whatever a check finds".to_owned());
     }
     if group.options.transport == Transport::Unicast && group.peers.is_empty() {
         return Err("transport: unicast needs another member to speak to".to_owned());

@@ -18,6 +18,7 @@ mod waking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_types::agent_status::RealtimeStatus;
@@ -51,6 +52,7 @@ use super::stillness::Stillness;
 use super::transmit::Saying;
 use super::virtual_links::VirtualLinks;
 use crate::messages::{Command, Ending, Report, Snapshot};
+use crate::policy::Policy;
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
 use crate::sys::packet_receiver::PacketReceiver;
@@ -88,6 +90,7 @@ pub(super) struct Parts {
     pub(super) outbox: Outbox,
     pub(super) realtime: RealtimeStatus,
     pub(super) fencing: Fencing,
+    pub(super) policy: Arc<Policy>,
 }
 
 /// The loop and what it works on.

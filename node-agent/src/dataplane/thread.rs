@@ -28,6 +28,7 @@ use super::slots::Slots;
 use super::virtual_links::VirtualLinks;
 use crate::config::FenceSettings;
 use crate::messages::{Command, Report};
+use crate::policy::Policy;
 use crate::shared_memory::SharedMemory;
 use crate::sys::clock;
 use crate::sys::datagram_sender::DatagramSender;
@@ -50,6 +51,8 @@ pub struct Settings {
     pub seams: Seams,
     /// Which fences shall stand ready.
     pub fences: FenceSettings,
+    /// What this host allows a server to ask.
+    pub policy: Arc<Policy>,
     /// What control wants.
     pub commands: mpsc::Receiver<Command>,
     /// What control gets to know.
@@ -129,7 +132,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         .build()
         .map_err(DataplaneError::Start)?;
     runtime.block_on(async {
-        let Settings { agent, memory, seams, fences, commands, reports, predecessor } = settings;
+        let Settings { agent, memory, seams, fences, policy, commands, reports, predecessor } = settings;
         let mut tell_ready = Some(tell_ready);
         if let Some(process) = predecessor {
             ready(&mut tell_ready);
@@ -191,6 +194,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             outbox,
             realtime,
             fencing: Fencing::new(fences, Arc::clone(&memory)),
+            policy,
         };
         ready(&mut tell_ready);
         Driver::new(parts).run().await

@@ -46,6 +46,20 @@ fn check_config_prints_what_is_in_effect_or_what_is_wrong() {
         assert!(outcome.stderr.contains(wanted), "{wanted} is not in {}", outcome.stderr);
     }
 
+    let policy = directory.path().join("policy.toml");
+    std::fs::write(&policy, "vrids = [51]\nshell = \"sh\"\n").unwrap();
+    std::fs::write(&file, format!("policy_file = {policy:?}\n[server]\nurl = \"https://baton.example\"\n"))
+        .unwrap();
+    let takes_up = ["takes-up", "--layout", "0", "--state-dir", "/"];
+    for command in [&["--check-config"][..], &["run"], &takes_up] {
+        let outcome = baton_agent(command, &file);
+        assert_eq!((outcome.code, outcome.stdout.as_str()), (Some(2), ""), "{command:?}");
+        for wanted in [policy.to_str().unwrap(), "line 2", "unknown field `shell`", "`interfaces`"] {
+            assert!(outcome.stderr.contains(wanted), "{wanted} is not in {}", outcome.stderr);
+        }
+    }
+    assert_eq!(baton_agent(&["status"], &file).code, Some(1), "who only asks does not read it");
+
     let outcome = baton_agent(&["--check-config"], &directory.path().join("missing.toml"));
     assert_eq!(outcome.code, Some(2));
     assert!(outcome.stderr.contains("missing.toml: No such file"), "{}", outcome.stderr);

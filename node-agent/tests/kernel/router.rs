@@ -123,6 +123,7 @@ impl Router {
             memory: Arc::clone(&memory),
             seams,
             fences,
+            policy: Arc::default(),
             commands: commands_out,
             reports: reports_in,
             predecessor: None,

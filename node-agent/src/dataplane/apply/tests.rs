@@ -49,7 +49,11 @@ fn group(number: u8) -> DesiredGroup {
 }
 
 fn details(groups: &[DesiredGroup], host: &Lab) -> Vec<String> {
-    check(groups, host).expect_err("refused").into_iter().map(|reason| reason.detail).collect()
+    check(groups, host, &Policy::default())
+        .expect_err("refused")
+        .into_iter()
+        .map(|reason| reason.detail)
+        .collect()
 }
 
 fn running(groups: &[DesiredGroup]) -> Vec<Running<'_>> {
@@ -59,13 +63,13 @@ fn running(groups: &[DesiredGroup]) -> Vec<Running<'_>> {
 
 #[test]
 fn groups_that_differ_in_vrid_and_addresses_are_taken() {
-    assert_eq!(check(&[group(1), group(2)], &LAB), Ok(()));
+    assert_eq!(check(&[group(1), group(2)], &LAB, &Policy::default()), Ok(()));
 }
 
 #[test]
 fn one_virtual_router_cannot_be_two_groups() {
     let twin = DesiredGroup { id: Uuid::from_u128(9), name: "twin".parse().unwrap(), ..group(1) };
-    let reasons = check(&[group(1), twin], &LAB).expect_err("refused");
+    let reasons = check(&[group(1), twin], &LAB, &Policy::default()).expect_err("refused");
     assert!(reasons.iter().all(|reason| reason.group.as_deref() == Some("twin")));
     let details: Vec<_> = reasons.into_iter().map(|reason| reason.detail).collect();
     assert_eq!(
@@ -80,7 +84,7 @@ fn one_virtual_router_cannot_be_two_groups() {
 #[test]
 fn the_same_vrid_on_another_interface_is_another_virtual_router() {
     let elsewhere = DesiredGroup { interface: "eth1".to_owned(), id: Uuid::from_u128(9), ..group(1) };
-    assert_eq!(check(&[group(1), elsewhere], &LAB), Ok(()));
+    assert_eq!(check(&[group(1), elsewhere], &LAB, &Policy::default()), Ok(()));
 }
 
 #[test]
@@ -111,14 +115,17 @@ fn an_owner_must_have_its_addresses_unless_its_interface_is_still_missing() {
     let owner = DesiredGroup { priority: Priority::OWNER, ..group(1) };
     assert_eq!(details(std::slice::from_ref(&owner), &LAB).len(), 1);
     let having = Lab { arp_ignore: 0, owned: vec!["192.0.2.1".parse().unwrap()], has_nft: true };
-    assert_eq!(check(std::slice::from_ref(&owner), &having), Ok(()));
+    assert_eq!(check(std::slice::from_ref(&owner), &having, &Policy::default()), Ok(()));
     let missing = DesiredGroup { interface: "missing".to_owned(), ..owner };
-    assert_eq!(check(&[missing], &LAB), Ok(()));
+    assert_eq!(check(&[missing], &LAB, &Policy::default()), Ok(()));
 }
 
 #[test]
 fn an_interface_that_would_not_answer_is_refused() {
-    assert_eq!(check(&[group(1)], &Lab { arp_ignore: 1, owned: Vec::new(), has_nft: true }), Ok(()));
+    assert_eq!(
+        check(&[group(1)], &Lab { arp_ignore: 1, owned: Vec::new(), has_nft: true }, &Policy::default()),
+        Ok(())
+    );
     let details = details(&[group(1)], &Lab { arp_ignore: 2, owned: Vec::new(), has_nft: true });
     assert!(details[0].starts_with("interface: arp_ignore of eth0 is 2"), "{details:?}");
 }
@@ -183,11 +190,40 @@ fn a_group_that_comes_back_while_it_leaves_begins_anew() {
 fn packets_can_be_shut_out_only_with_nftables_and_an_owner_never_does() {
     let shut = ProtocolOptions { accept_mode: false, ..ProtocolOptions::default() };
     let shut = DesiredGroup { options: shut, ..group(1) };
-    assert_eq!(check(std::slice::from_ref(&shut), &LAB), Ok(()));
+    assert_eq!(check(std::slice::from_ref(&shut), &LAB, &Policy::default()), Ok(()));
     let bare = Lab { has_nft: false, owned: vec!["192.0.2.1".parse().unwrap()], ..LAB };
     assert_eq!(
         details(std::slice::from_ref(&shut), &bare),
         ["accept_mode: false needs nftables, and this host has no nft: allowed is true"]
     );
-    assert_eq!(check(&[DesiredGroup { priority: Priority::OWNER, ..shut }], &bare), Ok(()));
+    assert_eq!(
+        check(&[DesiredGroup { priority: Priority::OWNER, ..shut }], &bare, &Policy::default()),
+        Ok(())
+    );
+}
+
+#[test]
+fn what_the_policy_of_the_host_does_not_allow_is_refused_field_by_field_and_nothing_of_the_state_runs() {
+    let policy: Policy = toml::from_str("interfaces = [\"eth1\"]\nvrids = [\"2-9\"]\n").expect("a policy");
+    let allowed = DesiredGroup { interface: "eth1".to_owned(), ..group(2) };
+    assert_eq!(check(std::slice::from_ref(&allowed), &LAB, &policy), Ok(()));
+    let reasons = check(&[allowed, group(1)], &LAB, &policy).expect_err("refused");
+    let reasons: Vec<_> =
+        reasons.iter().map(|reason| (reason.group.as_deref(), reason.detail.as_str())).collect();
+    assert_eq!(
+        reasons,
+        [
+            (Some("g1"), "interface: the policy of this host does not allow eth0: allowed is eth1"),
+            (Some("g1"), "vrid: the policy of this host does not allow 1: allowed is 2-9"),
+        ]
+    );
+}
+
+#[test]
+fn an_owner_tracks_nothing() {
+    let track = vec![serde_json::from_str(r#"{"check": "nginx"}"#).expect("a track")];
+    let owner = DesiredGroup { track, priority: Priority::OWNER, ..group(1) };
+    let having = Lab { arp_ignore: 0, owned: vec!["192.0.2.1".parse().unwrap()], has_nft: true };
+    let reasons = check(&[owner], &having, &Policy::default()).expect_err("refused");
+    assert!(reasons[0].detail.starts_with("track: an owner's priority"), "{reasons:?}");
 }

@@ -69,7 +69,7 @@ impl Driver {
         already_told: Option<&[RejectionReason]>,
     ) {
         let host = ThisHost::new(self.parts.monitor.interfaces(), self.instances.is_empty());
-        if let Err(reasons) = apply::check(&groups, &host) {
+        if let Err(reasons) = apply::check(&groups, &host, &self.parts.policy) {
             if already_told != Some(&reasons) {
                 self.parts.outbox.send(Report::Rejected { revision, reasons: reasons.clone() });
             }
