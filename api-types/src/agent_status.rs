@@ -11,6 +11,7 @@ use crate::channel::Revision;
 use crate::check::CheckStatus;
 use crate::fences::Fences;
 use crate::group::Checksum;
+use crate::hook::HookStatus;
 use crate::node::{Interface, Rejection};
 use crate::timing::Timing;
 use crate::transition::{State, TransitionReason};
@@ -142,6 +143,9 @@ pub struct LocalGroupStatus {
     /// How the checks stand that the group tracks.
     #[serde(default)]
     pub checks: Vec<CheckStatus>,
+    /// How the hooks of the group went.
+    #[serde(default)]
+    pub hooks: Vec<HookStatus>,
 }
 
 /// A router that a member has heard, as it last spoke.

@@ -7,7 +7,8 @@
 //! Both sides pass over messages of a kind that they do not know. A side says none that the other one cannot
 //! read: what each can do beyond the first version stands in [`Hello::capabilities`] and
 //! [`Welcome::capabilities`], in the words of [`crate::boost::CAPABILITY`], [`crate::assist::CAPABILITY`],
-//! [`crate::fast_start::CAPABILITY`], [`crate::check::CAPABILITY`] and [`DRAIN_CAPABILITY`].
+//! [`crate::fast_start::CAPABILITY`], [`crate::check::CAPABILITY`],
+//! [`crate::hook::CAPABILITY`] and [`DRAIN_CAPABILITY`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -25,6 +26,7 @@ use crate::counters::{GroupCounters, InterfaceCounters};
 use crate::fast_start::FastStart;
 use crate::fences::Fences;
 use crate::group::Checksum;
+use crate::hook::{Hook, HookStatus, PreActive};
 use crate::node::{Interface, RejectionReason};
 use crate::peer::Peer;
 use crate::protocol::ProtocolOptions;
@@ -177,6 +179,8 @@ pub struct MemberDetails {
     pub heard: Vec<Peer>,
     /// How the checks stand that the group tracks, in the order of its `track`.
     pub checks: Vec<CheckStatus>,
+    /// How the hooks of the group went that have run, in the order in which they ended.
+    pub hooks: Vec<HookStatus>,
 }
 
 impl MemberDetails {
@@ -186,6 +190,7 @@ impl MemberDetails {
         (&self.fault, self.boost, &self.boost_refused, self.checksum, &self.dropping)
             == (&other.fault, other.boost, &other.boost_refused, other.checksum, &other.dropping)
             && self.checks == other.checks
+            && self.hooks == other.hooks
             && self.heard.len() == other.heard.len()
             && self.heard.iter().zip(&other.heard).all(|(one, another)| one.says_the_same(another))
     }
@@ -326,6 +331,12 @@ pub struct DesiredGroup {
     /// What the member's priority depends on, of [`DesiredState::checks`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub track: Vec<Track>,
+    /// What must succeed before the member answers for the addresses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pre_active: Option<PreActive>,
+    /// What follows the state of the member.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hooks: Vec<Hook>,
 }
 
 /// Another member of a group.

@@ -26,6 +26,7 @@ pub mod failover;
 pub mod fast_start;
 pub mod fences;
 pub mod group;
+pub mod hook;
 pub mod manifest;
 mod name;
 pub mod node;

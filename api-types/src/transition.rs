@@ -97,6 +97,8 @@ pub enum TransitionReason {
     /// → Fault: a check of weight 0 fails. Active → Backup: checks have lowered the priority of a member that
     /// nobody preempts.
     CheckFailed,
+    /// Active → Fault: the `pre_active` hook has failed, and nobody has heard of the addresses from this member.
+    PreActiveFailed,
 }
 
 impl TransitionReason {
@@ -127,6 +129,7 @@ impl TransitionReason {
             Self::FastStart => "fast_start",
             Self::Drained => "drained",
             Self::CheckFailed => "check_failed",
+            Self::PreActiveFailed => "pre_active_failed",
         }
     }
 }

@@ -48,6 +48,15 @@ pub enum Command {
         /// Until when, in nanoseconds of `CLOCK_BOOTTIME`.
         until_boottime_ns: u64,
     },
+    /// How the `pre_active` hook went that [`GroupSnapshot::entrance`] asks for.
+    PreActive {
+        /// The group.
+        group_id: Uuid,
+        /// Which attempt to hold its addresses it was for.
+        attempt: u64,
+        /// Why it failed, if it did.
+        outcome: Result<(), String>,
+    },
     /// Resign from every group, release what is bound, then answer [`Report::Stopped`].
     Stop,
     /// End soon, leave everything as it is, then answer [`Report::Stopped`]: another worker goes on with it.
@@ -75,6 +84,17 @@ impl From<Ending> for Command {
 /// The form of the checksum that other members spoke last, by group and by the address of the member.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SpokenChecksums(pub BTreeMap<Uuid, BTreeMap<IpAddr, Checksum>>);
+
+/// An attempt to hold addresses that waits for a `pre_active` hook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Entrance {
+    /// Counts the attempts of the group.
+    pub attempt: u64,
+    /// When it began, in nanoseconds of `CLOCK_BOOTTIME`.
+    pub since_boottime_ns: u64,
+    /// Whether the hook is known to have succeeded.
+    pub open: bool,
+}
 
 /// What the dataplane tells control.
 #[derive(Debug, Clone, PartialEq)]
@@ -241,4 +261,6 @@ pub struct GroupSnapshot {
     pub heard: Vec<HeardRouter>,
     /// The form of the checksum that it sends.
     pub checksum: Checksum,
+    /// The attempt to hold the addresses that waits for a `pre_active` hook, if one does.
+    pub entrance: Option<Entrance>,
 }

@@ -281,6 +281,7 @@ mod tests {
                 sequence: u64::MAX,
                 switchover_id: Uuid::from_u128(u128::MAX - 1),
             }),
+            entered: true,
             fenced: None,
         }
     }

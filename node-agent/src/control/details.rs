@@ -58,6 +58,7 @@ pub(crate) fn of(group: &GroupSnapshot, dropping: &Dropping, now: u64) -> Member
         dropping: dropping.lately(group.desired.id, now),
         heard: group.heard.iter().filter_map(|router| peer(router, group, now)).collect(),
         checks: Vec::new(),
+        hooks: Vec::new(),
     }
 }
 

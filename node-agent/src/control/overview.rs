@@ -188,6 +188,7 @@ impl Overview {
             heard: group.heard.clone(),
             checksum: group.checksum,
             checks: Vec::new(),
+            hooks: Vec::new(),
         };
         let (mut dropped, mut by_interface) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
         for DroppedPackets { interface, cause, count } in &self.snapshot.dropped_packets {

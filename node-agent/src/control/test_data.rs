@@ -33,6 +33,8 @@ pub(crate) fn group() -> GroupSnapshot {
             options: ProtocolOptions::default(),
             drained: false,
             track: Vec::new(),
+            pre_active: None,
+            hooks: Vec::new(),
         },
         state: State::Active,
         since_boottime_ns: 1,
@@ -47,6 +49,7 @@ pub(crate) fn group() -> GroupSnapshot {
         counters: GroupCounters::default(),
         heard: Vec::new(),
         checksum: Checksum::Rfc5798,
+        entrance: None,
     }
 }
 

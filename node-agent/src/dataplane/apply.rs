@@ -169,6 +169,9 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
     if !group.track.is_empty() && group.priority.is_owner() {
         return Err("track: an owner's priority is 255 whatever a check finds".to_owned());
     }
+    if group.pre_active.is_some() && group.priority.is_owner() {
+        return Err("pre_active: an owner's addresses are its interface's own and always answer".to_owned());
+    }
     if group.options.transport == Transport::Unicast && group.peers.is_empty() {
         return Err("transport: unicast needs another member to speak to".to_owned());
     }
@@ -189,6 +192,9 @@ fn check_host(group: &DesiredGroup, host: &impl Host) -> Result<(), String> {
     }
     if !group.options.accept_mode && !group.priority.is_owner() && !host.has_nft() {
         return Err("accept_mode: false needs nftables, and this host has no nft: allowed is true".to_owned());
+    }
+    if group.pre_active.is_some() && !host.has_nft() {
+        return Err("pre_active: it needs nftables, and this host has no nft".to_owned());
     }
     let arp_ignore = if group.family == Family::Ipv4 { host.arp_ignore(&group.interface) } else { None };
     match arp_ignore {

@@ -36,6 +36,7 @@ use super::announce::Announcements;
 use super::announcement::Announcer;
 use super::binder::{Binder, GroupHandle};
 use super::drops::Drops;
+use super::entry_fence::EntryFence;
 use super::fences::Fencing;
 use super::group::Effects;
 use super::handover::Predecessor;
@@ -81,6 +82,7 @@ pub(super) struct Parts {
     pub(super) binder: Binder,
     pub(super) links: VirtualLinks,
     pub(super) gate: AcceptGate,
+    pub(super) entry: EntryFence,
     pub(super) leases: Leases,
     pub(super) announcer: Box<dyn Announcer>,
     pub(super) probes: Probes,
@@ -191,8 +193,8 @@ impl Driver {
             }
             if let Some(stop_by) = self.stop_by {
                 let released = self.instances.is_empty() && self.parts.binder.is_idle();
-                let Parts { links, gate, leases, monitor, .. } = &self.parts;
-                let written = gate.is_settled() && leases.is_settled();
+                let Parts { links, gate, entry, leases, monitor, .. } = &self.parts;
+                let written = gate.is_settled() && entry.is_settled() && leases.is_settled();
                 let removed = links.is_idle(monitor.interfaces()) && written;
                 if released && removed || stop_by <= clock::boottime() {
                     return Ok(released);
@@ -205,6 +207,7 @@ impl Driver {
                 Wake::Binder(event) => self.follow_binder(event),
                 Wake::Links => self.follow_links(),
                 Wake::Gate => self.follow_gate(),
+                Wake::EntryFence => self.follow_entry_fence(),
                 Wake::Leases => self.follow_leases(),
                 Wake::Neighbours => self.hear_neighbours()?,
                 Wake::Kernel(change) => self.follow_kernel(change),
@@ -250,6 +253,7 @@ impl Driver {
         self.beat();
         self.probe(now)?;
         self.tell(now);
+        self.upkeep_due |= std::mem::take(&mut self.effects.entry);
         if std::mem::take(&mut self.upkeep_due) {
             self.keep_up();
         }

@@ -17,6 +17,8 @@ pub(super) enum Fault {
     AddressNotOwned,
     /// The kernel refused to hold the addresses.
     BindFailed(String),
+    /// The `pre_active` hook has not succeeded.
+    PreActiveFailed(String),
     /// There is no macvlan with the virtual router's MAC address to hold them on.
     NoVirtualMac(String),
 }
@@ -29,7 +31,13 @@ impl Fault {
             Self::InterfaceDown | Self::CarrierLost => TransitionReason::InterfaceDown,
             Self::NoInterfaceAddress | Self::AddressNotOwned => TransitionReason::NoInterfaceAddress,
             Self::BindFailed(_) | Self::NoVirtualMac(_) => TransitionReason::BindFailed,
+            Self::PreActiveFailed(_) => TransitionReason::PreActiveFailed,
         }
+    }
+
+    /// Whether it is about an attempt to hold the addresses: such a member goes on taking part, and tries again.
+    pub(super) const fn is_of_attempt(&self) -> bool {
+        matches!(self, Self::BindFailed(_) | Self::PreActiveFailed(_))
     }
 
     /// The sentence for people.
@@ -47,6 +55,7 @@ impl Fault {
             Self::NoVirtualMac(error) => {
                 format!("interface {interface} has no macvlan for the virtual MAC address: {error}")
             }
+            Self::PreActiveFailed(error) => format!("the pre_active hook has failed: {error}"),
             Self::BindFailed(error) => {
                 format!("the addresses could not be bound to interface {interface}: {error}")
             }

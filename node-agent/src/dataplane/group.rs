@@ -4,6 +4,7 @@
 
 mod course;
 mod effects;
+mod entry;
 mod fast_start;
 mod holder;
 mod let_go;
@@ -22,6 +23,7 @@ use api_types::transition::{State, TransitionReason};
 use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant, Role};
 
 pub(super) use self::effects::{Effects, Want};
+use self::entry::Entry;
 use self::let_go::Numbering;
 use self::outside::Switchover;
 use super::binder::{GroupHandle, HoldError, Wish};
@@ -100,6 +102,9 @@ pub(super) struct Group {
     switchover: Switchover,
     numbering: Numbering,
     flaps: Flaps,
+    entry: Entry,
+    /// Counts the times that it has begun to wait for its `pre_active` hook.
+    attempt: u64,
     /// What was sent, heard and dropped.
     pub(super) counters: GroupCounters,
 }
@@ -133,6 +138,8 @@ impl Group {
             switchover: Switchover::default(),
             numbering: Numbering::from(transmit::any_number()),
             flaps: Flaps::default(),
+            entry: Entry::Closed,
+            attempt: 0,
             counters: GroupCounters::default(),
         }
     }
@@ -207,6 +214,7 @@ impl Group {
     /// Acts on what is due.
     pub(super) fn handle_timeout(&mut self, now: Instant, effects: &mut Effects) {
         self.transitions.expire(now);
+        self.expire_entry(now, effects);
         if let Some(instance) = &mut self.instance {
             self.due = instance.advertises_at().filter(|due| *due <= now);
             instance.handle_timeout(now);
@@ -235,7 +243,12 @@ impl Group {
 
     /// The addresses it wants could not be bound, or not again.
     pub(super) fn handle_hold_failed(&mut self, error: &HoldError, now: Instant, effects: &mut Effects) {
-        let fault = Some(Fault::BindFailed(error.to_string()));
+        self.fail_to_hold(Fault::BindFailed(error.to_string()), now, effects);
+    }
+
+    /// The addresses are not to be held, or not any longer, until another attempt succeeds.
+    fn fail_to_hold(&mut self, fault: Fault, now: Instant, effects: &mut Effects) {
+        let fault = Some(fault);
         if self.departure.is_none() && self.fault != fault {
             self.fault = fault;
             self.say_why(effects);
@@ -257,6 +270,7 @@ impl Group {
             return self.forget_let_go();
         }
         (self.bound_at, self.announces_once_held) = (None, false);
+        self.close(effects);
         self.transitions.released(at);
         self.say_let_go(effects);
     }
@@ -312,11 +326,14 @@ impl Group {
                     let claim = Claim::Holds(self.effective_priority());
                     effects.advertisements.push((self.handle, Saying { claim, interval: Some(interval) }));
                 }
-                Action::Announce => effects.announcements.push(self.handle),
+                // Who is not to be heard of yet announces once it is.
+                Action::Announce if self.is_open() => effects.announcements.push(self.handle),
+                Action::Announce => {}
                 Action::Hush => effects.hushes.push(self.handle),
                 Action::Report(change) => self.follow(change, now),
             }
         }
+        self.follow_role(now, effects);
     }
 
     fn follow(&mut self, change: Change, now: Instant) {

@@ -145,6 +145,7 @@ mod tests {
             source: "192.0.2.1".parse().unwrap(),
             number: None,
             boost: None,
+            entered: true,
             fenced: None,
         };
         memory.write(0, &slot);

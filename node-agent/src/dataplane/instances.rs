@@ -219,6 +219,20 @@ impl Instances {
         obeyed
     }
 
+    /// How the `pre_active` hook of a group went, for this attempt to hold its addresses.
+    pub(super) fn enter(
+        &mut self,
+        group_id: Uuid,
+        attempt: u64,
+        outcome: Result<(), String>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        let is_it = |(_, group): &(GroupHandle, &Group)| group.desired().id == group_id;
+        let Some(handle) = self.iter().find(is_it).map(|(handle, _)| handle) else { return };
+        self.update(handle, |group| group.handle_entrance(attempt, outcome, now, effects));
+    }
+
     /// When [`follow_interfaces`](Self::follow_interfaces) is due although nothing changes: a carrier is gone for too long.
     pub(super) fn carrier_deadline(&self) -> Option<Instant> {
         self.carriers.next_deadline()

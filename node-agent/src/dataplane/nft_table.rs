@@ -25,6 +25,8 @@ const REST_PER_LOOK: u32 = 20;
 pub(super) trait Contents: Clone + Default + PartialEq + Send + Sync + 'static {
     /// The family of the table, in the words of `nft`.
     const FAMILY: &'static str;
+    /// What its name has at its end, beside the agent's number.
+    const SUFFIX: &'static str = "";
     /// What the table does, for people.
     const PURPOSE: &'static str;
     /// Whether what was written before must not stay when it cannot be replaced.
@@ -92,7 +94,7 @@ impl<C: Contents> TableKeeper<C> {
     pub(super) fn new(agent: AgentNumber, background: Background) -> Self {
         Self {
             background,
-            table: TableName { family: C::FAMILY, name: format!("baton_{:08x}", agent.0) },
+            table: TableName { family: C::FAMILY, name: format!("baton_{:08x}{}", agent.0, C::SUFFIX) },
             wanted: C::default(),
             stale: true,
             listing: None,

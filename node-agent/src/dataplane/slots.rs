@@ -115,6 +115,7 @@ impl Slots {
             source: footing.source,
             number: group.last_number(),
             boost: group.boost_in_effect(),
+            entered: group.is_open(),
             fenced: None,
         };
         let mut used = match self.used.remove(&handle) {
@@ -256,6 +257,7 @@ mod tests {
             source: "192.0.2.1".parse().unwrap(),
             number: None,
             boost: None,
+            entered: true,
             fenced: None,
         }
     }

@@ -79,6 +79,7 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         counters: group.counters,
         heard: group.heard().iter().map(|(source, router)| heard_router(source, router, desired)).collect(),
         checksum: translate::checksum_word(group.checksum()),
+        entrance: group.entrance(),
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn left(last_sent: Instant, since: Instant) -> Slot {
         source: "192.0.2.1".parse().unwrap(),
         number: Some(0xffff),
         boost: None,
+        entered: true,
         fenced: None,
     }
 }
@@ -49,5 +50,7 @@ pub(super) fn desired(priority: u8) -> DesiredGroup {
         options: ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        pre_active: None,
+        hooks: Vec::new(),
     }
 }

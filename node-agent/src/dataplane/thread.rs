@@ -16,6 +16,7 @@ use super::attachment::{AttachmentTable, NetlinkAttachments};
 use super::background::Background;
 use super::binder::{Binder, Kernel};
 use super::driver::{Driver, Parts};
+use super::entry_fence::EntryFence;
 use super::fences::Fencing;
 use super::found;
 use super::handover::Predecessor;
@@ -159,6 +160,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
         let attachments = NetlinkAttachments::connect(agent)
             .map_err(open("the netlink connection that changes routes and rules"))?;
         let gate = AcceptGate::new(agent, background("nft")?);
+        let entry = EntryFence::new(agent, background("nft of hooks")?);
         // A thread of its own: whoever waits for the gate does not wait for the rules of the leases.
         let leases = Leases::start(agent, background("nft of leases")?, fences.nftables_lease)
             .map_err(open("a thread for what nftables is slow at"))?;
@@ -174,6 +176,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             links: links.clone(),
             attachments: Arc::new(attachments),
             gate: gate.view(),
+            entry: entry.view(),
             arrivals: monitor.arrivals(),
         };
         let parts = Parts {
@@ -184,6 +187,7 @@ fn run(settings: Settings, tell_ready: oneshot::Sender<()>) -> Result<(), Datapl
             binder: Binder::new(kernel, monitor.interfaces().ours(), left.into_iter().collect()),
             links: VirtualLinks::new(links, agent),
             gate,
+            entry,
             leases,
             monitor,
             announcer: seams.announcer,

@@ -41,6 +41,8 @@ pub(super) struct TransitionLog {
 impl TransitionLog {
     /// Adds a transition that happened at `now`.
     pub(super) fn push(&mut self, transition: ObservedTransition, waits_for: WaitsFor, now: Instant) {
+        // What was not announced by now never will be.
+        self.that_wait_for(WaitsFor::Announcement).for_each(|pending| pending.waits_for = WaitsFor::Nothing);
         self.pending.push_back(Pending { transition, waits_for, until: now + PATIENCE });
     }
 

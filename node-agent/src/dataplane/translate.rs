@@ -131,7 +131,10 @@ pub(super) fn reason(
         Reason::Assist => TransitionReason::Assist,
         Reason::FastStart => TransitionReason::FastStart,
         Reason::HigherPriorityHeard => TransitionReason::HigherPriorityHeard,
-        Reason::HoldFailed => TransitionReason::BindFailed,
+        Reason::HoldFailed => {
+            let of_attempt = fault.filter(|fault| fault.is_of_attempt());
+            of_attempt.map_or(TransitionReason::BindFailed, Fault::reason)
+        }
         Reason::Lapsed => lapse.unwrap_or(TransitionReason::SelfCheck),
         // A member that stays is only ever stopped because it is drained.
         Reason::Stopped => departure.map_or(TransitionReason::Drained, reason_of),

@@ -31,6 +31,7 @@ pub(super) fn slot(interval: u64, role: Role) -> Slot {
         source: "192.0.2.1".parse().unwrap(),
         number: None,
         boost: None,
+        entered: true,
         fenced: None,
     }
 }

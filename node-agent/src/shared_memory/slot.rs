@@ -16,6 +16,7 @@ const BOUND: u64 = 1 << 33;
 const HELD: u64 = 1 << 34;
 const FENCED: u64 = 1 << 35;
 const LEAVING: u64 = 1 << 36;
+const ENTERED: u64 = 1 << 37;
 /// Set in the word of the running number when there is one.
 const NUMBERED: u64 = 1 << 16;
 
@@ -60,6 +61,8 @@ pub struct Slot {
     pub number: Option<u16>,
     /// The boost that is in effect.
     pub boost: Option<SlotBoost>,
+    /// Whether it answers for the addresses while it holds them: no `pre_active` hook is waited for.
+    pub entered: bool,
     /// Set once the guard has fenced it.
     pub fenced: Option<Fenced>,
 }
@@ -149,6 +152,7 @@ pub(super) fn read(words: &[AtomicU64]) -> Option<Slot> {
         key,
         role,
         leaving: what & LEAVING != 0,
+        entered: what & ENTERED != 0,
         source: unpack_address(family, load(15), load(16)),
         number: unpack_number(load(11)),
         boost,
@@ -207,6 +211,7 @@ fn pack(slot: &Slot) -> u64 {
     let flag = |is_set: bool, bit: u64| if is_set { bit } else { 0 };
     let flags = flag(slot.bound, BOUND) | flag(slot.held, HELD);
     let flags = flags | flag(slot.fenced.is_some(), FENCED) | flag(slot.leaving, LEAVING);
+    let flags = flags | flag(slot.entered, ENTERED);
     let boost = slot.boost.map_or(0, |boost| u64::from(boost.priority.get().get()));
     IN_USE | flags | boost << 24 | role << 16 | family << 8 | u64::from(slot.key.vrid.get())
 }

@@ -295,6 +295,8 @@ fn group(number: u32) -> DesiredGroup {
         options: api_types::protocol::ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        pre_active: None,
+        hooks: Vec::new(),
     }
 }
 

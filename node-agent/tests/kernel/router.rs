@@ -46,6 +46,8 @@ pub(crate) fn group(priority: u8) -> DesiredGroup {
         options: api_types::protocol::ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        pre_active: None,
+        hooks: Vec::new(),
     }
 }
 

@@ -78,6 +78,8 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         options: spec.options(),
         drained: false,
         track: Vec::new(),
+        pre_active: None,
+        hooks: Vec::new(),
     })
 }
 

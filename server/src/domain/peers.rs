@@ -54,6 +54,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         dropping,
         heard,
         checks: _,
+        hooks: _,
     }) = node.details.as_deref().cloned()
     else {
         return known;

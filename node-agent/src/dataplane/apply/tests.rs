@@ -45,6 +45,8 @@ fn group(number: u8) -> DesiredGroup {
         options: ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        pre_active: None,
+        hooks: Vec::new(),
     }
 }
 

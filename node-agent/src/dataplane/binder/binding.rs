@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::handing_over::Stay;
 use super::{Attachment, HostAddress};
 use crate::dataplane::address_lease::Lifetime;
+use crate::dataplane::lease::LeaseKey;
 
 /// What a group wants to hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub(in super::super) struct Wish {
     pub(in super::super) lifetime: Lifetime,
     /// Whether packets to the addresses must be shut out before they are there.
     pub(in super::super) shut: bool,
+    /// The virtual router that must be silent before they are there, if one must.
+    pub(in super::super) closed: Option<LeaseKey>,
 }
 
 /// The wish of one group and how far it is fulfilled.

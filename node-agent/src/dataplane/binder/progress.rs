@@ -59,6 +59,7 @@ impl Binder {
             let looks = wish.owner && binding.asked && !binding.found;
             orders.look_for = looks.then(|| wish.addresses.clone());
             orders.shut = wish.shut;
+            orders.closed = wish.closed;
             orders.add = binding.lacks(wish);
             orders.lifetime = wish.lifetime;
             orders.raise = binding.lacks_link(wish);

@@ -11,6 +11,8 @@ use crate::dataplane::address_lease::Lifetime;
 use crate::dataplane::address_table::{Added, AddressError, AddressTable};
 use crate::dataplane::address_use::Arrivals;
 use crate::dataplane::attachment::{AttachmentError, AttachmentTable};
+use crate::dataplane::entry_fence::{EntryFenceError, EntryFenceView};
+use crate::dataplane::lease::LeaseKey;
 use crate::dataplane::link_table::{LinkError, LinkSwitch};
 
 /// What the binder changes.
@@ -20,6 +22,7 @@ pub(in super::super) struct Kernel {
     pub(in super::super) links: Arc<dyn LinkSwitch>,
     pub(in super::super) attachments: Arc<dyn AttachmentTable>,
     pub(in super::super) gate: GateView,
+    pub(in super::super) entry: EntryFenceView,
     pub(in super::super) arrivals: Arrivals,
 }
 
@@ -38,6 +41,9 @@ pub(in super::super) enum HoldError {
     /// Packets to the addresses cannot be shut out.
     #[error(transparent)]
     Gate(#[from] GateError),
+    /// The addresses cannot be kept silent.
+    #[error(transparent)]
+    EntryFence(#[from] EntryFenceError),
 }
 
 /// What is to be done, in this order.
@@ -47,6 +53,8 @@ pub(super) struct Orders {
     pub(super) look_for: Option<BTreeSet<HostAddress>>,
     /// Whether packets to `add` must have been shut out first.
     pub(super) shut: bool,
+    /// Which virtual router must have been silenced about `add` first.
+    pub(super) closed: Option<LeaseKey>,
     pub(super) raise: Option<u32>,
     pub(super) add: Vec<HostAddress>,
     pub(super) lifetime: Lifetime,
@@ -58,7 +66,8 @@ pub(super) struct Orders {
 
 impl Orders {
     pub(super) fn is_empty(&self) -> bool {
-        let Self { look_for, shut: _, raise, add, lifetime: _, attach, hush, detach, remove } = self;
+        let Self { look_for, shut: _, closed: _, raise, add, lifetime: _, attach, hush, detach, remove } =
+            self;
         look_for.is_none()
             && raise.is_none()
             && add.is_empty()
@@ -112,6 +121,11 @@ impl Round {
         }
         if orders.shut && !orders.add.is_empty() {
             kernel.gate.shut(orders.add.iter().map(|address| address.address)).await?;
+        }
+        if let Some(router) = orders.closed
+            && !orders.add.is_empty()
+        {
+            kernel.entry.closed(router, orders.add.iter().map(|address| address.address)).await?;
         }
         if let Some(link) = orders.raise {
             kernel.links.raise(link).await?;

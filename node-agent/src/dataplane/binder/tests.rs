@@ -12,6 +12,7 @@ use crate::dataplane::address_table::{Added, AddressError, AddressTable, AgentNu
 use crate::dataplane::address_use::Arrivals;
 use crate::dataplane::attachment::{AttachmentError, AttachmentTable, Rule};
 use crate::dataplane::background::Background;
+use crate::dataplane::entry_fence::EntryFence;
 use crate::dataplane::link_table::{LinkError, LinkSwitch};
 
 /// Addresses in memory, with faults to order.
@@ -156,6 +157,7 @@ fn binder(leftovers: &[u8]) -> (Arc<FakeTable>, Binder) {
         links: table.clone(),
         attachments: table.clone(),
         gate: gate.view(),
+        entry: EntryFence::new(AgentNumber(1), Background::start("nft").unwrap()).view(),
     };
     let leftovers = leftovers.iter().map(|last| address(*last)).collect();
     let binder = Binder::new(kernel, leftovers, BTreeSet::new());

@@ -47,6 +47,9 @@ impl Driver {
                 let until = clock::from_nanoseconds(until_boottime_ns);
                 self.consider_fast_start(group_id, Token { generation, until });
             }
+            Command::PreActive { group_id, attempt, outcome } => {
+                self.instances.enter(group_id, attempt, outcome, clock::boottime(), &mut self.effects);
+            }
             Command::Stop => {
                 self.parts.slots.begin_stop();
                 let now = clock::boottime();

@@ -1,6 +1,7 @@
 //! What groups need before they can hold anything, kept while they run: macvlans, and tables of nftables.
 
 use super::Driver;
+use crate::sys::clock;
 
 impl Driver {
     /// Tells whoever keeps these what the groups want now.
@@ -14,6 +15,8 @@ impl Driver {
         self.parts.links.want(self.instances.links(interfaces));
         self.parts.links.follow(interfaces, &self.parts.binder.links());
         self.parts.gate.want(self.instances.shut_addresses());
+        let groups = self.instances.iter().map(|(_, group)| group);
+        self.parts.entry.want(groups, self.parts.monitor.interfaces());
         // What an earlier life has bound is silenced as it was until it is gone.
         if self.parts.binder.has_leftovers() {
             self.upkeep_due = true;
@@ -32,6 +35,27 @@ impl Driver {
     /// Something has become of the table that shuts packets out. Whoever waits for it has been told.
     pub(super) fn follow_gate(&mut self) {
         let notices = self.parts.gate.take_notices();
+        self.pass_on(notices);
+    }
+
+    /// Something has become of the table that keeps addresses silent. Whoever binds them has been told.
+    pub(super) fn follow_entry_fence(&mut self) {
+        let now = clock::boottime();
+        let failure = self.parts.entry.failure().map(|failure| failure.to_string());
+        let opening: Vec<_> = self
+            .instances
+            .iter()
+            .filter(|(_, group)| group.entrance().is_some_and(|entrance| entrance.open))
+            .filter_map(|(handle, group)| Some((handle, group.entry_key()?)))
+            .collect();
+        for (handle, key) in opening {
+            let open = self.parts.entry.is_open(key);
+            let effects = &mut self.effects;
+            self.instances.update(handle, |group| {
+                group.follow_entry_fence(open, failure.as_deref(), now, effects);
+            });
+        }
+        let notices = self.parts.entry.take_notices();
         self.pass_on(notices);
     }
 

@@ -20,6 +20,7 @@ pub(super) enum Wake {
     Outbox,
     Links,
     Gate,
+    EntryFence,
     Leases,
     Neighbours,
 }
@@ -50,8 +51,20 @@ impl Driver {
     }
 
     async fn wake(&mut self) -> io::Result<Wake> {
-        let Parts { receiver, timer, monitor, binder, links, gate, leases, probes, commands, outbox, .. } =
-            &mut self.parts;
+        let Parts {
+            receiver,
+            timer,
+            monitor,
+            binder,
+            links,
+            gate,
+            entry,
+            leases,
+            probes,
+            commands,
+            outbox,
+            ..
+        } = &mut self.parts;
         tokio::select! {
             biased;
             outcome = receiver.readable() => outcome.map(|()| Wake::Packets),
@@ -62,6 +75,7 @@ impl Driver {
             () = outbox.writable() => Ok(Wake::Outbox),
             () = links.done() => Ok(Wake::Links),
             () = gate.done() => Ok(Wake::Gate),
+            () = entry.done() => Ok(Wake::EntryFence),
             () = leases.done() => Ok(Wake::Leases),
             outcome = probes.readable() => outcome.map(|()| Wake::Neighbours),
         }

@@ -55,6 +55,7 @@ impl Group {
         self.last_sent = Some(slot.last_sent);
         self.number_from(slot.number);
         self.changes += 1;
+        self.adopt_entry(slot.entered, now, effects);
         self.wish(effects);
         self.drain(now, effects);
         self.take_part(now, effects);
@@ -91,6 +92,7 @@ impl Group {
         effects: &mut Effects,
     ) {
         let (wanted, stood_on) = (self.wanted(), self.footing);
+        let had_hook = self.desired.pre_active.is_some();
         self.changes += 1;
         if self.desired.id == desired.id {
             self.desired = desired;
@@ -100,6 +102,7 @@ impl Group {
         self.peers = translate::unicast_peers(&self.desired);
         self.members = translate::members(&self.desired);
         self.choose_checksum();
+        self.follow_pre_active(had_hook, effects);
         if let Ok(footing) = footing
             && self.footing.is_some_and(|old| old.ifindex == footing.ifindex)
         {
@@ -167,7 +170,7 @@ impl Group {
         let wanted = self.wanted();
         self.footing = Some(footing);
         self.changes += u64::from(changed);
-        let was_lame = matches!(&self.fault, Some(fault) if !matches!(fault, Fault::BindFailed(_)));
+        let was_lame = self.fault.as_ref().is_some_and(|fault| !fault.is_of_attempt());
         if was_lame {
             self.fault = None;
             self.become_state(State::Initialize, TransitionReason::FaultCleared, now);
@@ -197,9 +200,7 @@ impl Group {
             return;
         }
         // What could not be held is not asked for any longer.
-        if self.desired.drained
-            && let Some(Fault::BindFailed(_)) = self.fault
-        {
+        if self.desired.drained && self.fault.as_ref().is_some_and(Fault::is_of_attempt) {
             self.fault = None;
         }
         if let Some(instance) = &mut self.instance {
@@ -250,7 +251,10 @@ impl Group {
 
     /// Tells people what the word for the transition does not: what the kernel refused.
     pub(super) fn say_why(&self, effects: &mut Effects) {
-        let refused = self.fault.as_ref().filter(|fault| fault.reason() == TransitionReason::BindFailed);
+        let refused = self
+            .fault
+            .as_ref()
+            .filter(|fault| fault.is_of_attempt() || matches!(fault, Fault::NoVirtualMac(_)));
         let DesiredGroup { name, interface, .. } = &self.desired;
         effects.notices.extend(refused.map(|fault| format!("group {name}: {}", fault.describe(interface))));
     }
@@ -266,7 +270,7 @@ impl Group {
 
     /// What could not be held is held, or is not what matters any longer.
     pub(super) fn end_bind_fault(&mut self, now: Instant, effects: &mut Effects) {
-        if matches!(self.fault, Some(Fault::BindFailed(_))) {
+        if self.fault.as_ref().is_some_and(Fault::is_of_attempt) {
             self.fault = None;
             self.become_state(State::Backup, TransitionReason::FaultCleared, now);
             effects.touched.insert(self.handle);

@@ -25,6 +25,8 @@ pub(in super::super) struct Effects {
     pub(in super::super) new_holders: Vec<(GroupHandle, Instant)>,
     /// Groups of which shared memory is to say something else.
     pub(in super::super) touched: BTreeSet<GroupHandle>,
+    /// Whether other addresses than before are to be kept silent until a hook has succeeded.
+    pub(in super::super) entry: bool,
     /// Whether control is to hear how things stand.
     pub(in super::super) news: bool,
     /// What people should read in the log.

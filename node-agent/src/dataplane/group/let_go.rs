@@ -96,6 +96,9 @@ pub(super) const fn reason(fault: &Fault) -> Option<LetGoReason> {
         Fault::CarrierLost => Some(LetGoReason::CarrierLost),
         // It says so on the LAN.
         Fault::AddressNotOwned => None,
-        Fault::NoInterfaceAddress | Fault::BindFailed(_) | Fault::NoVirtualMac(_) => Some(LetGoReason::Fault),
+        Fault::NoInterfaceAddress
+        | Fault::BindFailed(_)
+        | Fault::NoVirtualMac(_)
+        | Fault::PreActiveFailed(_) => Some(LetGoReason::Fault),
     }
 }

@@ -99,7 +99,7 @@ impl Group {
     pub(in super::super) fn poll_timeout(&self) -> Option<Instant> {
         let transition = self.transitions.next_deadline();
         let instance = self.instance.as_ref().and_then(Instance::poll_timeout);
-        [transition, instance].into_iter().flatten().min()
+        [transition, instance, self.entry_deadline()].into_iter().flatten().min()
     }
 
     /// The frame that claims this before all of the LAN, for others to number and to send; `None` as for
@@ -141,7 +141,8 @@ impl Group {
 
     /// The addresses that are to be announced, and from which MAC address.
     pub(in super::super) fn announcement(&self) -> Option<(Footing, Vec<IpAddr>)> {
-        let instance = self.instance.as_ref().filter(|instance| instance.wants_addresses())?;
+        let instance =
+            self.instance.as_ref().filter(|instance| instance.wants_addresses() && self.is_open())?;
         Some((self.footing?, instance.config().addresses().to_vec()))
     }
 

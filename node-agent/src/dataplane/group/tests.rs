@@ -1,3 +1,4 @@
+mod entry;
 mod fast_start;
 mod faults;
 mod outside;

@@ -59,6 +59,7 @@ impl Group {
             attachments,
             lifetime: Lifetime::Forever,
             shut: instances::is_shut(&self.desired),
+            closed: self.entry_key().filter(|_| self.is_closed()),
         })
     }
 

@@ -28,7 +28,8 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
         | TransitionReason::AddressLease
         | TransitionReason::NftablesLease
         | TransitionReason::Drained
-        | TransitionReason::CheckFailed => None,
+        | TransitionReason::CheckFailed
+        | TransitionReason::PreActiveFailed => None,
     }
 }
 
@@ -42,6 +43,7 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         | TransitionReason::Reconfigured
         | TransitionReason::Drained
         | TransitionReason::CheckFailed
+        | TransitionReason::PreActiveFailed
         // It resigns too. A successor that it came too late for gives a reason of its own.
         | TransitionReason::Guard => FailoverCause::PriorityZero,
         TransitionReason::Started
