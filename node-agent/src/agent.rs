@@ -31,6 +31,7 @@ use crate::messages::Ending;
 use crate::parent::upgrade::Inheritance;
 use crate::parent::{self, EXIT_HANDED_OVER, EXIT_STILL_HELD, EXIT_USAGE, Worker};
 use crate::policy::Policy;
+use crate::program;
 use crate::shared_memory::{SharedMemory, SharedMemoryError};
 use crate::succession;
 use crate::sys::inherited;
@@ -76,6 +77,9 @@ pub fn main(seams: fn() -> Seams) -> ExitCode {
         return commands::check_config::run(&arguments.config);
     }
     let settings = match &arguments.command {
+        // These know nothing but what they are told, and are started often.
+        Some(AgentCommand::RunProgram) => return ended(program::supervise()),
+        Some(AgentCommand::BecomeProgram) => return ended(program::become_program()),
         Some(AgentCommand::Worker(descriptors)) => handed_down(&arguments.config, descriptors),
         // Whoever asks or enrols runs nothing, and need not be allowed to read the policy.
         Some(AgentCommand::Status(_) | AgentCommand::Enrol(_)) => Config::load(&arguments.config)
@@ -99,11 +103,18 @@ pub fn main(seams: fn() -> Seams) -> ExitCode {
         },
         Some(AgentCommand::Status(arguments)) => commands::status::run(config, &arguments),
         Some(AgentCommand::Enrol(arguments)) => enrol(config, &arguments),
-        None => return fail_usage(),
+        Some(AgentCommand::RunProgram | AgentCommand::BecomeProgram) | None => return fail_usage(),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(error.as_ref(), status_of(&error)),
+    }
+}
+
+fn ended(outcome: anyhow::Result<()>) -> ExitCode {
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(error.as_ref(), ExitCode::FAILURE),
     }
 }
 

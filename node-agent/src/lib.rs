@@ -9,6 +9,7 @@ mod guard;
 pub mod messages;
 pub mod parent;
 pub mod policy;
+pub mod program;
 pub mod shared_memory;
 pub mod state_lock;
 mod succession;

@@ -38,6 +38,12 @@ pub enum AgentCommand {
     /// The process that does the work; started by `run`.
     #[command(hide = true)]
     Worker(WorkerArguments),
+    /// Runs a program of this host for the worker, which says which on standard input.
+    #[command(hide = true)]
+    RunProgram,
+    /// Becomes a program of this host.
+    #[command(hide = true)]
+    BecomeProgram,
     /// Show how the agent on this host stands; needs no server.
     Status(StatusArguments),
     /// Get an identity from the server for a join token.

@@ -23,6 +23,23 @@ pub(crate) fn take_further(number: RawFd) -> io::Result<OwnedFd> {
     own(number, FdFlag::empty())
 }
 
+/// Keeps every descriptor but the standard streams from the programs that this process becomes or starts.
+///
+/// # Errors
+/// When it cannot be found out which there are.
+pub(crate) fn keep_all() -> io::Result<()> {
+    let open: Vec<RawFd> = std::fs::read_dir("/proc/self/fd")?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .filter(|number| *number > libc::STDERR_FILENO)
+        .collect();
+    for number in open {
+        // SAFETY: the borrow ends with this call; the one that listed the others is closed by now, and the call fails.
+        let borrowed = unsafe { BorrowedFd::borrow_raw(number) };
+        let _closed = fcntl(borrowed, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC));
+    }
+    Ok(())
+}
+
 fn own(number: RawFd, flags: FdFlag) -> io::Result<OwnedFd> {
     if number <= libc::STDERR_FILENO {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is a standard stream"));

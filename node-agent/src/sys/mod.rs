@@ -11,6 +11,7 @@ pub(crate) mod network_namespace;
 pub(crate) mod packet_receiver;
 pub(crate) mod packet_sender;
 pub(crate) mod pidfd;
+pub(crate) mod privileges;
 pub(crate) mod realtime;
 pub(crate) mod route_socket;
 pub(crate) mod shared_words;

@@ -17,6 +17,7 @@ mod freezer;
 mod hung_disk;
 mod local;
 mod outside;
+mod programs;
 mod server;
 mod session;
 mod transitions;
