@@ -3,6 +3,7 @@
 mod member;
 pub mod priorities;
 mod spec;
+mod standby;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,6 +21,7 @@ use spec::yes;
 
 pub use member::{ExternalMember, Member, MemberSpec, NodeMember, NodeMemberSpec, with_priorities};
 pub use spec::{GroupSpec, default_advertisement_interval};
+pub use standby::{NotReady, Standby};
 
 /// Which form of the version 3 checksum over IPv4 is sent. Both are always accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
@@ -139,6 +141,10 @@ pub struct GroupStatus {
     pub active: Vec<String>,
     /// Each member as it was last reported, in the order of the specification.
     pub members: Vec<MemberStatus>,
+    /// Who could take over if the holder failed now.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub standby: Standby,
     /// Those of the virtual addresses that no advertisement has room for. They move with the others, but a router of
     /// another make does not learn of them.
     #[serde(default)]

@@ -30,6 +30,7 @@ mod priority_edit;
 mod push;
 mod rejected_config;
 mod server_is_down;
+mod standby;
 mod switchover;
 mod systemd;
 mod test_summary;

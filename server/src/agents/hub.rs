@@ -40,6 +40,7 @@ struct Live {
     begun: bool,
     desired: watch::Sender<Revision>,
     boosts: watch::Sender<Option<Vec<Boost>>>,
+    doubted: watch::Sender<()>,
     ending: watch::Sender<Option<Ending>>,
 }
 
@@ -62,6 +63,8 @@ pub struct Membership {
     pub desired: watch::Receiver<Revision>,
     /// Every boost of its node; `None` before they are known.
     pub boosts: watch::Receiver<Option<Vec<Boost>>>,
+    /// Changes when somebody wants to know whether the agent lives.
+    pub doubted: watch::Receiver<()>,
     /// Set once it must end.
     pub ending: watch::Receiver<Option<Ending>>,
 }
@@ -99,8 +102,10 @@ impl Hub {
         let session = Uuid::now_v7();
         let (desired, desired_receiver) = watch::channel(Revision::default());
         let (boosts, boosts_receiver) = watch::channel(None);
+        let (doubted, doubted_receiver) = watch::channel(());
         let (ending, ending_receiver) = watch::channel(None);
-        let replaced = self.live().insert(node, Live { session, begun: false, desired, boosts, ending });
+        let live = Live { session, begun: false, desired, boosts, doubted, ending };
+        let replaced = self.live().insert(node, live);
         if let Some(replaced) = replaced {
             replaced.ending.send_replace(Some(Ending::Replaced));
         }
@@ -109,6 +114,7 @@ impl Hub {
             key: SessionKey { node, session, server: self.server },
             desired: desired_receiver,
             boosts: boosts_receiver,
+            doubted: doubted_receiver,
             ending: ending_receiver,
         }
     }
@@ -173,6 +179,14 @@ impl Hub {
                 *told = Some(now);
                 is_news
             });
+        }
+    }
+
+    /// Has those of these nodes that have a session here show that they live.
+    pub fn doubt(&self, nodes: &[Uuid]) {
+        let live = self.live();
+        for doubted in nodes.iter().filter_map(|node| live.get(node)) {
+            doubted.doubted.send_replace(());
         }
     }
 

@@ -1,7 +1,7 @@
 //! What the servers that share a database notify each other of.
 //!
 //! `baton_desired` and `baton_boosts` say that something changed, not what: whoever is woken asks the rows.
-//! `baton_assists` and `baton_fast_starts` carry what is to be told itself, for it is no state that anybody
+//! `baton_doubts` names the nodes whose agents shall show that they live. `baton_assists` and `baton_fast_starts` carry what is to be told itself, for it is no state that anybody
 //! could ask for.
 
 use std::time::Duration;
@@ -19,6 +19,7 @@ use crate::store::{StoreError, assists};
 
 const DESIRED: &str = "baton_desired";
 const BOOSTS: &str = "baton_boosts";
+const DOUBTS: &str = "baton_doubts";
 const ASSISTS: &str = "baton_assists";
 const FAST_STARTS: &str = "baton_fast_starts";
 
@@ -67,7 +68,7 @@ async fn listen(app: &App) -> Result<PgListener, sqlx::Error> {
     let mut listener = PgListener::connect_with(&app.db).await?;
     // A lost connection must be noticed, because what was notified meanwhile is lost with it.
     listener.eager_reconnect(false);
-    listener.listen_all([DESIRED, BOOSTS, ASSISTS, FAST_STARTS]).await?;
+    listener.listen_all([DESIRED, BOOSTS, DOUBTS, ASSISTS, FAST_STARTS]).await?;
     Ok(listener)
 }
 
@@ -95,6 +96,10 @@ fn obey(app: &App, notification: &PgNotification) {
     match notification.channel() {
         DESIRED => app.agents.wake_desired(),
         BOOSTS => app.agents.wake_boosts(),
+        DOUBTS => match serde_json::from_str::<Vec<Uuid>>(notification.payload()) {
+            Ok(nodes) => app.agents.doubt(&nodes),
+            Err(error) => tracing::debug!(%error, "another server doubts what this one cannot read"),
+        },
         ASSISTS => match serde_json::from_str::<PassedOn>(notification.payload()) {
             Ok(assist) if assist.server == app.agents.server() => {}
             Ok(PassedOn { node, name, groups, .. }) => {

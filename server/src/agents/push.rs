@@ -43,7 +43,9 @@ async fn serve(app: &App) {
                 report(reconcile(app).await);
             }
             _ = settle.tick() => {
-                report(begin_due(app).await);
+                if started {
+                    report(begin_due(app).await);
+                }
                 report(conclude_due(app).await);
                 report(fail_due(app).await);
             }
@@ -85,6 +87,7 @@ async fn beat(app: &App, started: bool) -> Result<(), StoreError> {
     }
     // A session may have ended while no server could store what follows from it.
     let mut conn = app.db.acquire().await?;
+    conditions::postpone(&mut conn, now).await?;
     let nodes = servers::enrolled_nodes(&mut conn).await?;
     drop(conn);
     for node in nodes {

@@ -12,6 +12,7 @@ mod clerk;
 mod ear;
 mod end;
 mod herald;
+mod pulse;
 mod voice;
 
 use std::time::Duration;
@@ -87,13 +88,14 @@ async fn converse(
     let (say, mut heard) = mpsc::channel(ear::AHEAD);
     let (welcomed, is_welcomed) = watch::channel(false);
     let (key, capabilities) = (membership.key, hello.capabilities.clone());
-    let mut clerk = Clerk { app, key, node, origin, voice: &voice, capabilities, sent: None, applied: false };
+    let mut clerk = Clerk::new(app, key, (node, origin), &voice, capabilities);
+    let doubted = membership.doubted.clone();
     let end = {
         let working = clerk.work(&hello, &mut membership, &welcomed, &mut heard);
         let session = async {
             tokio::pin!(working);
             tokio::select! {
-                end = ear.listen(&mut stream, say, is_welcomed.clone(), limits.idle) => match working.await {
+                end = ear.listen(&mut stream, say, is_welcomed.clone(), limits) => match working.await {
                     // What was heard before the end is stored.
                     Ok(()) => end,
                     Err(earlier) => earlier,
@@ -104,6 +106,7 @@ async fn converse(
         tokio::select! {
             end = session => end,
             end = herald.speak(&voice, is_welcomed.clone()) => end,
+            end = pulse::keep(&voice, limits.ping, doubted, is_welcomed.clone()) => end,
             () = stopping.wait() => End::Stopping,
         }
     };

@@ -32,11 +32,17 @@ pub struct Finding {
     pub detail: String,
     /// How long it must last before it is a condition.
     pub settles_in: Duration,
+    /// Whether another detail is another fact, which must last by itself.
+    pub anew: bool,
 }
 
 impl Finding {
+    fn lasting(kind: ConditionKind, detail: String, settles_in: Duration) -> Self {
+        Self { settles_in, ..Self::at_once(kind, detail) }
+    }
+
     fn at_once(kind: ConditionKind, detail: String) -> Self {
-        Self { kind, detail, settles_in: Duration::ZERO }
+        Self { kind, detail, settles_in: Duration::ZERO, anew: false }
     }
 }
 
@@ -67,13 +73,13 @@ pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     match holders.as_slice() {
         [] => findings.extend(no_holder(members, interval)),
         [_] => {}
-        holders => findings.push(Finding {
-            kind: ConditionKind::TwoHolders,
-            detail: format!("{} hold the addresses at the same time", holders.join(" and ")),
-            settles_in: REPORTS_APART + interval.as_duration() * 2,
-        }),
+        holders => findings.push(Finding::lasting(
+            ConditionKind::TwoHolders,
+            format!("{} hold the addresses at the same time", holders.join(" and ")),
+            REPORTS_APART + interval.as_duration() * 2,
+        )),
     }
-    findings.extend(redundancy::of_group(members, &holders));
+    findings.extend(redundancy::of_group(members, interval));
     findings.extend(interface_unverified(members));
     findings.extend(interval_too_short(members, interval));
     findings.extend(hearing::peer_address_unknown(members, group));
@@ -105,11 +111,8 @@ fn no_holder(members: &[Observed], interval: AdvertisementInterval) -> Option<Fi
         return None;
     }
     let heard = if waits_for_stranger { ", though a router that is no active member is heard" } else { "" };
-    Some(Finding {
-        kind: ConditionKind::NoHolder,
-        detail: format!("nobody holds the addresses: {}{heard}", states.join(", ")),
-        settles_in: REPORTS_APART + interval.as_duration() * 4,
-    })
+    let detail = format!("nobody holds the addresses: {}{heard}", states.join(", "));
+    Some(Finding::lasting(ConditionKind::NoHolder, detail, REPORTS_APART + interval.as_duration() * 4))
 }
 
 fn interface_unverified(members: &[Observed]) -> Option<Finding> {
@@ -231,7 +234,7 @@ mod tests {
             (
                 "two hold",
                 nodes(vec![node(1, HERE, Some(State::Active)), node(2, HERE, Some(State::Active))]),
-                vec![ConditionKind::TwoHolders],
+                vec![ConditionKind::TwoHolders, ConditionKind::RedundancyLost],
             ),
             (
                 "one holds and another obeys an external member",

@@ -66,8 +66,15 @@ mod tests {
 
     fn node(number: u8) -> ObservedNode {
         let since: Timestamp = serde_json::from_value("2026-01-01T20:00:00.000000Z".into()).unwrap();
-        let report = MemberReport { state: State::Backup, since, heard_since: since, active_source: None };
+        let report = MemberReport {
+            state: State::Backup,
+            since,
+            heard_since: since,
+            effective_priority: Priority::MIN,
+            active_source: None,
+        };
         ObservedNode {
+            silent: false,
             id: Uuid::from_u128(number.into()),
             name: format!("lb{number}"),
             boot_id: Some(Uuid::from_u128(9)),

@@ -11,6 +11,7 @@ use std::net::IpAddr;
 use api_types::channel::MemberDetails;
 use api_types::{Timestamp, transition::State};
 use uuid::Uuid;
+use vrrp::Priority;
 
 /// A member of a group, as it was last reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +46,8 @@ pub struct ObservedNode {
     pub connected: bool,
     /// When a server last heard its agent, by the server's clock.
     pub last_heard: Option<Timestamp>,
+    /// Whether its session goes on without a sign of life: the host may have lost its power, or its network.
+    pub silent: bool,
     /// Whether its agent has ever reported its interfaces.
     pub interfaces_known: bool,
     /// How that interface stands, as last reported; `None` when the host has none of the name.
@@ -79,6 +82,8 @@ pub struct MemberReport {
     pub since: Timestamp,
     /// When a server first heard of this state, by the server's clock.
     pub heard_since: Timestamp,
+    /// The priority that it advertises or would advertise.
+    pub effective_priority: Priority,
     /// The router whose advertisements it obeys.
     pub active_source: Option<IpAddr>,
 }
@@ -191,6 +196,7 @@ pub(in crate::domain) mod tests {
             interface: "eth0".into(),
             connected,
             last_heard: Some(second(100)),
+            silent: false,
             interfaces_known: true,
             link: Some(Link { up: true, carrier: true }),
             keeps_to_ms: None,
@@ -201,6 +207,7 @@ pub(in crate::domain) mod tests {
                 state,
                 since: second(number),
                 heard_since: second(number),
+                effective_priority: Priority::new(250 - 10 * number).unwrap(),
                 active_source: None,
             }),
         }

@@ -123,6 +123,7 @@ pub(super) fn group() -> Value {
                     "checksum": null, "counters": null, "dropping": [], "peers": [],
                 },
             ],
+            "standby": {"ready": ["lb2"], "unknown": ["old-keepalived"], "not_ready": []},
             "unadvertised_addresses": [],
             "switchover": null,
             "conditions": [],

@@ -7,13 +7,18 @@ use std::collections::HashMap;
 
 use api_types::Timestamp;
 use api_types::condition::{Condition, ConditionKind};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::StoreError;
 use super::events::{self, Phase, Subject};
 use crate::domain::condition::Finding;
+
+/// However often what is found changes, it is a condition when something was found for so long.
+const AT_LATEST: TimeDelta = TimeDelta::seconds(10);
+/// How long a server that has just started gives the agents to come back, before it believes that they are away.
+const AFTER_START: TimeDelta = TimeDelta::seconds(3);
 
 /// Keeps others from judging the same subjects until the transaction ends. It comes before reading what the
 /// judgement rests on, so that the last one to judge is the last one to have looked.
@@ -88,19 +93,39 @@ async fn find_again_or_add(
     .await?;
     if added.rows_affected() == 0 {
         sqlx::query!(
-            "UPDATE conditions SET detail = $4
+            "UPDATE conditions
+             SET detail = $4,
+                 begins_at = CASE WHEN $5 AND NOT begun THEN least($6, since + $7::interval) ELSE begins_at END
              WHERE group_id IS NOT DISTINCT FROM $1 AND node_id IS NOT DISTINCT FROM $2 AND kind = $3
                AND detail <> $4",
             subject.group_id(),
             subject.node_id(),
             finding.kind.as_str(),
             finding.detail,
+            finding.anew,
+            begins_at,
+            AT_LATEST as _,
         )
         .execute(conn)
         .await?;
     } else if at_once {
         events::record(conn, now, subject, finding.kind, Phase::Began, &finding.detail).await?;
     }
+    Ok(())
+}
+
+/// Lets what waits to become a condition wait for longer, since nobody has looked for a while.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn postpone(conn: &mut PgConnection, now: Timestamp) -> Result<(), StoreError> {
+    sqlx::query!(
+        "UPDATE conditions SET begins_at = greatest(begins_at, $1::timestamptz + $2::interval) WHERE NOT begun",
+        now.as_datetime(),
+        AFTER_START as _,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 

@@ -22,8 +22,8 @@ use super::{
 use crate::domain::conflict::Kind;
 use crate::domain::group::unadvertised;
 use crate::domain::holder::{self, Observed};
-use crate::domain::peers;
 use crate::domain::switchover::InEffect;
+use crate::domain::{peers, readiness};
 
 struct GroupRow {
     id: Uuid,
@@ -101,6 +101,7 @@ impl GroupRow {
             status: GroupStatus {
                 active: holder::active(observed),
                 members: peers::statuses(observed),
+                standby: readiness::standby(observed),
                 unadvertised_addresses: unadvertised(family, &virtual_addresses).to_vec(),
                 switchover: switchover.map(SwitchoverInEffect::from),
                 conditions,

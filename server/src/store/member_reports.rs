@@ -14,7 +14,7 @@ use ipnet::IpNet;
 use sqlx::PgConnection;
 use sqlx::types::Json;
 use uuid::Uuid;
-use vrrp::{AdvertisementInterval, Family};
+use vrrp::{AdvertisementInterval, Family, Priority};
 
 use super::events::Subject;
 use super::groups::transport_of;
@@ -197,6 +197,33 @@ pub async fn contested(conn: &mut PgConnection, node: Uuid) -> Result<Vec<Uuid>,
     Ok(groups.fetch_all(conn).await?)
 }
 
+/// Has the nodes notified that claim to hold what `node` claims to hold, too.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn doubt_rivals(conn: &mut PgConnection, node: Uuid) -> Result<(), StoreError> {
+    // 100 names of nodes fit into a notification.
+    sqlx::query!(
+        r#"SELECT pg_notify('baton_doubts', jsonb_agg(rival.id)::text)
+           FROM (
+               SELECT other.node_id AS id, (row_number() OVER () - 1) / 100 AS chunk
+               FROM (
+                   SELECT DISTINCT other.node_id
+                   FROM member_reports ours
+                   JOIN member_reports other ON other.group_id = ours.group_id AND other.node_id <> ours.node_id
+                   JOIN nodes n ON n.id = other.node_id
+                   WHERE ours.node_id = $1 AND ours.state = 'active' AND other.state = 'active'
+                     AND n.session_id IS NOT NULL
+               ) AS other
+           ) AS rival
+           GROUP BY rival.chunk"#,
+        node
+    )
+    .fetch_all(conn)
+    .await?;
+    Ok(())
+}
+
 /// The members of these groups in the order of the specification, as they were last reported.
 ///
 /// # Errors
@@ -212,7 +239,8 @@ pub async fn observed(
                   EXISTS (SELECT FROM drains WHERE node_id = n.id) AS "drained!", m.interface,
                   n.session_id IS NOT NULL AS "connected!",
                   n.interfaces AS "interfaces: Json<Vec<Interface>>",
-                  n.last_seen_at AS "last_seen_at?", r.state AS "state?", r.since AS "since?",
+                  n.last_seen_at AS "last_seen_at?", n.silent_since IS NOT NULL AS "silent!",
+                  r.effective_priority AS "effective_priority?", r.state AS "state?", r.since AS "since?",
                   r.heard_since AS "heard_since?", r.active_source AS "active_source: IpNet",
                   r.details AS "details: Json<MemberDetails>", n.timing AS "timing: Json<Timing>"
            FROM members m
@@ -322,6 +350,8 @@ struct MemberRow {
     connected: bool,
     interfaces: Option<Json<Vec<Interface>>>,
     last_seen_at: Option<DateTime<Utc>>,
+    silent: bool,
+    effective_priority: Option<i16>,
     state: Option<String>,
     since: Option<DateTime<Utc>>,
     heard_since: Option<DateTime<Utc>>,
@@ -348,14 +378,16 @@ impl TryFrom<MemberRow> for Observed {
         let known = interfaces.iter().flatten().find(|known| known.name == interface);
         let link = known.map(|known| Link { up: known.up, carrier: known.carrier });
         let addresses = known.into_iter().flat_map(|known| &known.addresses).map(IpNet::addr).collect();
-        let report = match (row.state, row.since, row.heard_since) {
-            (Some(state), Some(since), Some(heard_since)) => Some(MemberReport {
+        let report = match (row.state, row.since, row.heard_since, row.effective_priority) {
+            (Some(state), Some(since), Some(heard_since), Some(priority)) => Some(MemberReport {
                 state: state_of(&state).ok_or_else(|| wrong(format!("state {state:?}")))?,
                 since: since.into(),
                 heard_since: heard_since.into(),
+                effective_priority: Priority::try_from(i64::from(priority))
+                    .map_err(|error| wrong(error.to_string()))?,
                 active_source: row.active_source.map(|source| source.addr()),
             }),
-            (_, _, _) => None,
+            (_, _, _, _) => None,
         };
         Ok(Self::Node(ObservedNode {
             id,
@@ -366,6 +398,7 @@ impl TryFrom<MemberRow> for Observed {
             interface,
             connected: row.connected,
             last_heard: row.last_seen_at.map(Timestamp::from),
+            silent: row.silent,
             interfaces_known: interfaces.is_some(),
             link,
             keeps_to_ms: row.timing.map(|Json(timing)| timing.shortest_interval_ms()),

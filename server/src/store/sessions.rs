@@ -41,7 +41,7 @@ pub async fn begin(
     let done = sqlx::query!(
         "UPDATE nodes SET session_id = $2, session_server_id = $3, boot_id = $4, agent_version = $5,
                           last_seen_at = $6, interface_counters = NULL, fences = NULL, timing = NULL,
-                          capabilities = $7, session_began_at = $6
+                          capabilities = $7, session_began_at = $6, silent_since = NULL
          WHERE id = $1",
         key.node,
         key.session,
@@ -164,6 +164,33 @@ pub async fn heard(conn: &mut PgConnection, key: SessionKey, now: Timestamp) -> 
     .execute(conn)
     .await?;
     Ok(done.rows_affected() == 1)
+}
+
+/// Notes whether the agent is silent in this session, and judges its groups anew.
+///
+/// # Errors
+/// When the database cannot be asked.
+pub async fn set_silent(
+    conn: &mut PgConnection,
+    key: SessionKey,
+    is_silent: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let done = sqlx::query!(
+        "UPDATE nodes SET silent_since = CASE WHEN $3 THEN $4::timestamptz END
+         WHERE id = $1 AND session_id = $2 AND (silent_since IS NOT NULL) <> $3",
+        key.node,
+        key.session,
+        is_silent,
+        now.as_datetime(),
+    )
+    .execute(&mut *conn)
+    .await?;
+    if done.rows_affected() == 1 {
+        let groups = member_reports::groups_of(conn, key.node).await?;
+        member_reports::judge_groups(conn, &groups, now).await?;
+    }
+    Ok(())
 }
 
 /// Stores the interfaces of a later report, if they are others than before.
@@ -310,7 +337,8 @@ pub async fn rejected(
 /// When the database cannot be asked.
 pub async fn end(conn: &mut PgConnection, key: SessionKey, now: Timestamp) -> Result<(), StoreError> {
     let done = sqlx::query!(
-        "UPDATE nodes SET session_id = NULL, session_server_id = NULL WHERE id = $1 AND session_id = $2",
+        "UPDATE nodes SET session_id = NULL, session_server_id = NULL, silent_since = NULL
+         WHERE id = $1 AND session_id = $2",
         key.node,
         key.session,
     )

@@ -55,13 +55,13 @@ async fn a_member_is_believed_about_itself_while_its_session_lasts() {
     let web = pair.is_held_by(&["lb1", "lb2"]).await;
     assert_eq!(conditions(&web), Vec::<&str>::new(), "a move passes through this");
     pair.server.advance(TimeDelta::seconds(2));
-    pair.has(&["two_holders"]).await;
+    pair.has(&["redundancy_lost", "two_holders"]).await;
 
     let Pair { server, first, mut second, group, .. } = pair;
     first.drop_dead();
     let alone = |group: &Value| group["status"]["active"] == json!(["lb2"]);
     let web = eventually_shows(&server, "/api/v1/groups/web", alone).await;
-    assert_eq!(conditions(&web), Vec::<&str>::new(), "the last word of the dead does not count");
+    assert_eq!(conditions(&web), ["redundancy_lost"], "the last word of the dead does not count");
     let fault = GroupReport {
         group_id: group,
         state: State::Fault,
@@ -76,7 +76,7 @@ async fn a_member_is_believed_about_itself_while_its_session_lasts() {
     eventually_shows(&server, "/api/v1/groups/web", faulty).await;
     server.advance(TimeDelta::seconds(2));
     let web = eventually_shows(&server, "/api/v1/groups/web", |group| !conditions(group).is_empty()).await;
-    assert_eq!(conditions(&web), ["no_holder"]);
+    assert_eq!(conditions(&web), ["member_fault", "no_holder"]);
 }
 
 #[tokio::test]
@@ -111,8 +111,10 @@ async fn a_holder_that_fell_silent_gives_way_to_the_next_before_its_session_ends
     pair.is_held_by(&["lb2"]).await;
     pair.let_it_settle().await;
     let web = pair.is_held_by(&["lb2"]).await;
-    assert_eq!(conditions(&web), Vec::<&str>::new());
-    assert_eq!(web["status"]["members"][0]["connected"], true, "its session is not over");
+    assert_eq!(conditions(&web), ["redundancy_lost"]);
+    let member = &web["status"]["members"][0];
+    assert_eq!(member["not_ready_because"], "lb1 has not been heard since lb2 took over");
+    assert_eq!(member["connected"], true, "its session is not over");
 }
 
 #[tokio::test]
@@ -127,7 +129,7 @@ async fn two_that_claim_to_hold_and_both_live_are_two_holders() {
     pair.first.ping().await;
     pair.is_held_by(&["lb1", "lb2"]).await;
     pair.let_it_settle().await;
-    pair.has(&["two_holders"]).await;
+    pair.has(&["redundancy_lost", "two_holders"]).await;
 }
 
 #[tokio::test]

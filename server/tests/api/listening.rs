@@ -35,7 +35,10 @@ impl Server {
     }
 
     pub(crate) async fn of(inner: TestApp) -> Self {
-        Self::limited(inner, Limits::default()).await
+        // The agents of a test do not answer pings while nobody reads what they hear, and what one says is stored.
+        let limits =
+            Limits { silent: 4 * PATIENCE, note: Duration::ZERO, idle: 5 * PATIENCE, ..Limits::default() };
+        Self::limited(inner, limits).await
     }
 
     /// With the patience of these limits, and little room in the kernel for what an agent does not read.

@@ -39,6 +39,7 @@ mod permissions;
 mod preconditions;
 mod priorities;
 mod process;
+mod readiness;
 mod renewal;
 mod routes;
 mod segments;

@@ -24,7 +24,7 @@ impl Pair {
         Self::of(Server::start().await).await
     }
 
-    async fn of(server: Server) -> Self {
+    pub(crate) async fn of(server: Server) -> Self {
         let mut pair = Self::able(server, &KNOWING_ALL).await;
         pair.first_says(State::Active, None).await;
         pair.second_says(State::Backup, Some("192.0.2.1")).await;

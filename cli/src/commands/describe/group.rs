@@ -1,6 +1,6 @@
 //! A group: how it speaks, how its members stand, whom they hear.
 
-use api_types::group::{Group, Member, MemberStatus};
+use api_types::group::{Group, Member, MemberStatus, Standby};
 use api_types::peer::Peer;
 use api_types::protocol::{Authentication, VirtualRoute, VirtualRule};
 use api_types::transition::State;
@@ -92,8 +92,17 @@ fn summary(group: &Group, table: &Table) -> String {
                 format!("to {}, {}, requested {since} ago", switchover.to, switchover.state.as_str())
             }),
         ),
+        ("standby", standby(group)),
         ("not ready", not_ready(group)),
     ])
+}
+
+/// Who could take over now, the next one first.
+fn standby(group: &Group) -> String {
+    let Standby { ready, unknown, .. } = &group.status.standby;
+    let unknown = unknown.iter().map(|name| format!("{name} (no agent)"));
+    let able: Vec<_> = ready.iter().cloned().chain(unknown).collect();
+    if able.is_empty() { "nobody".to_owned() } else { able.join(", ") }
 }
 
 /// Who could not take over now, and why.

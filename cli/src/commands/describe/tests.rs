@@ -69,6 +69,7 @@ routes          10.80.0.0/16 via 10.77.0.1 table 7
 rules           100: from 10.77.0.100/32 lookup 7
 active          nobody
 switchover      to lb2, requested, requested 60s ago
+standby         nobody
 not ready       lb2 has no carrier on eth0
 
 foreign_router for 2m

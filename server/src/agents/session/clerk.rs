@@ -11,7 +11,7 @@ use api_types::transition::TransitionRecord;
 use axum::extract::ws::Message;
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::Instant;
 
 use super::ear::Heard;
 use super::end::End;
@@ -28,20 +28,35 @@ use crate::store::{StoreError, desired, fast_starts, member_reports};
 
 /// Stores what one agent says, and tells it what its node shall run.
 pub(super) struct Clerk<'a> {
-    pub(super) app: &'a App,
-    pub(super) key: SessionKey,
-    pub(super) node: Enrolled,
-    pub(super) origin: Origin,
-    pub(super) voice: &'a Voice,
+    app: &'a App,
+    key: SessionKey,
+    node: Enrolled,
+    origin: Origin,
+    voice: &'a Voice,
     /// What the agent can do beyond the first version of the channel.
-    pub(super) capabilities: Vec<String>,
+    capabilities: Vec<String>,
     /// The desired state that was sent last: its revision and digest.
-    pub(super) sent: Option<(Revision, String)>,
+    sent: Option<(Revision, String)>,
     /// Whether the agent has applied something and new groups have not been looked for since.
-    pub(super) applied: bool,
+    applied: bool,
+    /// When the database last heard of a sign of life that was nothing more.
+    noted: Option<Instant>,
+    /// Whether the database knows that the agent is silent.
+    silent: bool,
 }
 
-impl Clerk<'_> {
+impl<'a> Clerk<'a> {
+    pub(super) fn new(
+        app: &'a App,
+        key: SessionKey,
+        (node, origin): (Enrolled, Origin),
+        voice: &'a Voice,
+        capabilities: Vec<String>,
+    ) -> Self {
+        let (sent, applied, noted, silent) = (None, false, None, false);
+        Self { app, key, node, origin, voice, capabilities, sent, applied, noted, silent }
+    }
+
     /// Begins the session, and then stores and answers what is heard until nothing more comes.
     pub(super) async fn work(
         &mut self,
@@ -54,19 +69,24 @@ impl Clerk<'_> {
         self.push().await?;
         self.app.agents.wake_boosts();
         welcomed.send_replace(true);
-        let mut ping = interval(self.app.session_limits.ping);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 next = heard.recv() => match next {
                     Some(Heard::Message(message)) => {
+                        self.note_voice().await?;
                         self.obey(*message).await?;
                         // What waits may be the status of what was applied, which is looked at then.
                         if self.applied && heard.is_empty() {
                             self.let_new_groups_begin().await?;
                         }
                     }
-                    Some(Heard::Alive) => self.note_heard().await?,
+                    Some(Heard::Alive) => {
+                        self.note_voice().await?;
+                        let is_doubted = membership.doubted.has_changed().unwrap_or_default();
+                        membership.doubted.mark_unchanged();
+                        self.note_heard(is_doubted).await?;
+                    }
+                    Some(Heard::Silence) => self.note_silence().await?,
                     None => return Ok(()),
                 },
                 Ok(()) = membership.desired.changed() => {
@@ -80,7 +100,6 @@ impl Clerk<'_> {
                     Some(Ending::Gone) => return Err(End::Gone),
                     None => {}
                 },
-                _ = ping.tick() => self.voice.send(Message::Ping(axum::body::Bytes::new())).await?,
             }
         }
     }
@@ -201,6 +220,8 @@ impl Clerk<'_> {
         }
         let mut groups = member_reports::replace(&mut tx, self.key.node, &status.groups, now).await?;
         groups.extend(member_reports::contested(&mut tx, self.key.node).await?);
+        // The others are to show that they live, so that it is known soon how many hold.
+        member_reports::doubt_rivals(&mut tx, self.key.node).await?;
         member_reports::judge_groups(&mut tx, &groups, now).await?;
         commit(tx).await
     }
@@ -245,13 +266,36 @@ impl Clerk<'_> {
     }
 
     /// A sign of life of one that claims to hold what another holds too says that both do.
-    async fn note_heard(&self) -> Result<(), End> {
+    async fn note_heard(&mut self, is_doubted: bool) -> Result<(), End> {
+        let note = self.app.session_limits.note;
+        if !is_doubted && self.noted.is_some_and(|noted| noted.elapsed() < note) {
+            return Ok(());
+        }
+        self.noted = Some(Instant::now());
         let mut tx = self.transaction().await?;
         self.still_ours(&mut tx).await?;
         let groups = member_reports::contested(&mut tx, self.key.node).await?;
         if !groups.is_empty() {
             member_reports::judge_groups(&mut tx, &groups, self.app.clock.now()).await?;
         }
+        commit(tx).await
+    }
+
+    /// Two pings were not answered: nobody should count on this node now.
+    async fn note_silence(&mut self) -> Result<(), End> {
+        self.silent = true;
+        self.store_silence(true).await
+    }
+
+    async fn note_voice(&mut self) -> Result<(), End> {
+        if std::mem::take(&mut self.silent) { self.store_silence(false).await } else { Ok(()) }
+    }
+
+    async fn store_silence(&self, is_silent: bool) -> Result<(), End> {
+        let now = self.app.clock.now();
+        let _turn = self.app.agents.turn().await;
+        let mut tx = self.transaction().await?;
+        sessions::set_silent(&mut tx, self.key, is_silent, now).await?;
         commit(tx).await
     }
 

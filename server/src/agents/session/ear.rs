@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use super::end::End;
 use crate::agents::ingest::agent;
+use crate::agents::limits::Limits;
 use crate::agents::listen;
 use crate::agents::protocol::{Conversation, Violation};
 use crate::app::App;
@@ -37,6 +38,8 @@ pub(super) enum Heard {
     Message(Box<AgentMessage>),
     /// A sign of life, and no more.
     Alive,
+    /// Nothing, for as long as one that lives is not silent.
+    Silence,
 }
 
 /// The reading half of a connection.
@@ -79,14 +82,22 @@ impl Ear {
         stream: &mut SplitStream<WebSocket>,
         clerk: mpsc::Sender<Heard>,
         mut welcomed: watch::Receiver<bool>,
-        idle: Duration,
+        limits: Limits,
     ) -> End {
         if welcomed.wait_for(|welcomed| *welcomed).await.is_err() {
             return std::future::pending().await;
         }
         loop {
-            let heard = match timeout(idle, next_message(stream)).await {
-                Err(_) => return End::Silent(idle),
+            let soon = timeout(limits.silent, next_message(stream)).await;
+            let heard = match soon {
+                Ok(heard) => Ok(heard),
+                Err(_) => {
+                    let _ = clerk.send(Heard::Silence).await;
+                    timeout(limits.idle.saturating_sub(limits.silent), next_message(stream)).await
+                }
+            };
+            let heard = match heard {
+                Err(_) => return End::Silent(limits.idle),
                 Ok(Err(end)) => return end,
                 Ok(Ok(heard)) => heard,
             };

@@ -22,11 +22,8 @@ pub(super) fn of_node(fences: &Fences) -> Option<Finding> {
             None => name.to_owned(),
         })
         .collect();
-    (!broken.is_empty()).then(|| Finding {
-        kind: ConditionKind::FenceNotArmed,
-        detail: format!("on and not armed: {}", broken.join("; ")),
-        settles_in: TRIED_AGAIN,
-    })
+    let detail = || format!("on and not armed: {}", broken.join("; "));
+    (!broken.is_empty()).then(|| Finding::lasting(ConditionKind::FenceNotArmed, detail(), TRIED_AGAIN))
 }
 
 #[cfg(test)]

@@ -35,8 +35,7 @@ pub(super) fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Find
         (ConditionKind::TwoOwners, witnesses.two_owners()),
         (ConditionKind::DuplicateSource, witnesses.duplicate_source()),
     ];
-    let finding =
-        |(kind, detail): (_, Option<_>)| Some(Finding { kind, detail: detail?, settles_in: SETTLES_IN });
+    let finding = |(kind, detail): (_, Option<_>)| Some(Finding::lasting(kind, detail?, SETTLES_IN));
     heard.into_iter().filter_map(finding).collect()
 }
 
