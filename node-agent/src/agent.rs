@@ -194,7 +194,7 @@ fn worker(settings: Settings, descriptors: &WorkerArguments, seams: Seams) -> Re
         memory: Arc::clone(&memory),
         seams,
         fences: config.fences,
-        policy,
+        policy: Arc::clone(&policy),
         commands,
         reports: reports_in,
         predecessor: descriptors.predecessor_pid,
@@ -214,6 +214,7 @@ fn worker(settings: Settings, descriptors: &WorkerArguments, seams: Seams) -> Re
         }
         let start = control::Start {
             config: Arc::new(config),
+            policy,
             boot_id: memory.boot_id(),
             worker_starts: memory.worker_starts(),
             worker_deaths: memory.worker_deaths(),

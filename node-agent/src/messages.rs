@@ -36,6 +36,8 @@ pub enum Command {
     Remember(SpokenChecksums),
     /// Every boost of this node; what is not among them is over.
     Boosts(Vec<Boost>),
+    /// What every check of this node has found, by name; one that is not among them has not found anything yet.
+    Checks(BTreeMap<String, CheckFinding>),
     /// Another node has let go of these groups. Advisory: what does not fit what was heard is passed over.
     Assist(Vec<LetGo>),
     /// This member may begin to hold the addresses of a new group at once. Advisory: whoever hears anybody,
@@ -61,6 +63,15 @@ pub enum Command {
     Stop,
     /// End soon, leave everything as it is, then answer [`Report::Stopped`]: another worker goes on with it.
     HandOver,
+}
+
+/// What a check has found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckFinding {
+    /// Whether it passes; what a group makes of that is the group's.
+    pub passes: bool,
+    /// Why, in a sentence of at most 200 characters.
+    pub detail: String,
 }
 
 /// How a worker ends.

@@ -1,5 +1,6 @@
 //! `baton-agent status`: how the agent on this host stands. It asks the agent, never a server.
 
+mod checks;
 mod heard;
 mod table;
 

@@ -4,13 +4,18 @@
 //! start and from the session later; a state goes to the dataplane only if it is newer than what runs, one at
 //! a time, and the newest waits its turn. Newer than what another origin said is anything: a node that was
 //! enrolled anew is counted from the beginning. What the dataplane accepted is handed on to be stored, and
-//! transitions to the journal. Boosts, assists and fast starts pass through; none is ever stored.
+//! transitions to the journal. Boosts, assists and fast starts pass through; none is ever stored. A state with checks that
+//! this host cannot run is refused before the dataplane sees it, and what the checks of an accepted one find goes there as
+//! it is.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_types::assist::LetGo;
 use api_types::boost::Boost;
 use api_types::channel::{DesiredGroup, Revision};
+use api_types::check::CheckSpec;
 use api_types::fast_start::FastStart;
 use api_types::node::{Rejection, RejectionReason};
 use tokio::sync::mpsc::error::TrySendError;
@@ -19,6 +24,7 @@ use tokio::time::Instant;
 
 use super::aftermath::Aftermath;
 use super::boosts::Boosts;
+use super::checks;
 use super::desired_state::{Assignment, Label};
 use super::fast_starts::FastStarts;
 use super::findings::Findings;
@@ -26,7 +32,8 @@ use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
 use super::untold::Untold;
-use crate::messages::{Command, Ending, Found, ObservedTransition, Report};
+use crate::messages::{CheckFinding, Command, Ending, Found, ObservedTransition, Report, Snapshot};
+use crate::policy::Policy;
 
 /// How often a command is offered again to a dataplane whose channel was full.
 const OFFER_AGAIN: Duration = Duration::from_millis(20);
@@ -72,6 +79,15 @@ pub(crate) struct Conductor {
     /// Whether the dataplane knows them.
     pub(crate) boosts_told: bool,
     pub(crate) fast_starts: FastStarts,
+    pub(crate) policy: Arc<Policy>,
+    /// The checks to run.
+    pub(crate) check: watch::Sender<Vec<CheckSpec>>,
+    /// What they have found.
+    pub(crate) found: watch::Receiver<BTreeMap<String, CheckFinding>>,
+    /// Whether the dataplane knows it.
+    pub(crate) found_told: bool,
+    /// Was refused for its checks. It is tried again when the interfaces change, whose addresses they may connect to.
+    pub(crate) unfit: Option<Assignment>,
     pub(crate) answers: broadcast::Sender<Answer>,
     /// What this node has let go of, for whoever can tell the others now.
     pub(crate) let_go: broadcast::Sender<Vec<LetGo>>,
@@ -206,6 +222,7 @@ impl Conductor {
                 None => {
                     self.course.advance(&self.commands);
                     self.tell_boosts();
+                    self.tell_found();
                     self.tell_let_go();
                 }
                 Some(ending) if !end_sent => end_sent = send(&self.commands, Command::from(ending)),
@@ -213,7 +230,10 @@ impl Conductor {
             }
             let behind = match ending {
                 Some(_) => !end_sent,
-                None => self.course.next().is_some() || !self.boosts_told || !self.untold.is_empty(),
+                None => {
+                    let is_told = self.boosts_told && self.found_told && self.untold.is_empty();
+                    self.course.next().is_some() || !is_told
+                }
             };
             tokio::select! {
                 report = self.reports.recv() => match (report, ending) {
@@ -222,6 +242,7 @@ impl Conductor {
                     (None, Some(ending)) => return Ok(ending),
                     (None, None) => return Err(DataplaneGone),
                 },
+                Ok(()) = self.found.changed(), if ending.is_none() => self.found_told = false,
                 Some(order) = self.orders.recv(), if ending.is_none() => self.obey(order),
                 Some(assignment) = self.offers.recv(), if ending.is_none() => self.consider(assignment),
                 told = &mut end, if ending.is_none() => ending = Some(told),
@@ -256,6 +277,13 @@ impl Conductor {
         }
     }
 
+    fn tell_found(&mut self) {
+        if !self.found_told {
+            let found = self.found.borrow_and_update().clone();
+            self.found_told = send(&self.commands, Command::Checks(found));
+        }
+    }
+
     /// Without a session nobody listens.
     fn tell_let_go(&mut self) {
         let say = |let_go: &[LetGo]| self.let_go.send(let_go.to_vec()).is_ok();
@@ -264,6 +292,16 @@ impl Conductor {
 
     fn consider(&mut self, assignment: Assignment) {
         let Label { origin, revision, digest } = assignment.label();
+        self.unfit = None;
+        let reasons = self.unfit_for(&assignment);
+        if !reasons.is_empty() {
+            for RejectionReason { group, detail } in &reasons {
+                tracing::error!(%revision, group = group.as_deref(), detail, "desired state refused");
+            }
+            self.answer(origin, Outcome::Rejected(Rejection { revision, reasons }));
+            self.unfit = Some(assignment);
+            return;
+        }
         match self.course.consider(assignment) {
             Verdict::Taken => {
                 tracing::debug!(%revision, "desired state received");
@@ -312,12 +350,30 @@ impl Conductor {
                 );
                 self.findings.push(&observed);
             }
-            Report::Snapshot(snapshot) => {
-                self.overview.send_modify(|overview| overview.take(snapshot));
-            }
+            Report::Snapshot(snapshot) => self.look_at(snapshot),
             Report::Notice(text) => tracing::warn!("{text}"),
             Report::Stopped => {}
         }
+    }
+
+    fn look_at(&mut self, snapshot: Snapshot) {
+        self.overview.send_modify(|overview| overview.take(snapshot));
+        if let Some(assignment) = self.unfit.take_if(|assignment| {
+            let overview = self.overview.borrow();
+            checks::refusals(&assignment.state, &self.policy, overview.known_interfaces()).is_empty()
+        }) {
+            self.consider(assignment);
+        }
+    }
+
+    /// Why the host must not run the checks of this state. What runs already is not judged again: a check that is not
+    /// allowed in it fails.
+    fn unfit_for(&self, assignment: &Assignment) -> Vec<RejectionReason> {
+        let is_known = self.course.newest_label().as_ref() == Some(&assignment.label());
+        if is_known || !assignment.state.is_intact() {
+            return Vec::new();
+        }
+        checks::refusals(&assignment.state, &self.policy, self.overview.borrow().known_interfaces())
     }
 
     /// What the agent before could not tell comes first.
@@ -344,6 +400,7 @@ impl Conductor {
             overview.rejection = None;
         });
         self.answer(origin, Outcome::Applied { revision, digest });
+        self.check.send_replace(assignment.state.checks.clone());
         self.to_store.send_replace(Some(assignment));
     }
 

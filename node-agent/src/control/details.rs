@@ -10,6 +10,7 @@ use api_types::peer::Peer;
 use uuid::Uuid;
 use vrrp::{Claim, DropCause, Family, Version};
 
+use super::checks::{Standings, of_group};
 use super::clock;
 use crate::messages::{DroppedPackets, GroupSnapshot};
 
@@ -47,7 +48,7 @@ impl Dropping {
 }
 
 /// What `group` knows at `now`, in nanoseconds of `CLOCK_BOOTTIME`.
-pub(crate) fn of(group: &GroupSnapshot, dropping: &Dropping, now: u64) -> MemberDetails {
+pub(crate) fn of(group: &GroupSnapshot, dropping: &Dropping, checks: &Standings, now: u64) -> MemberDetails {
     let has_forms = group.desired.version == Version::V3 && group.desired.family == Family::Ipv4;
     MemberDetails {
         fault: group.fault.clone(),
@@ -57,7 +58,7 @@ pub(crate) fn of(group: &GroupSnapshot, dropping: &Dropping, now: u64) -> Member
         counters: group.counters,
         dropping: dropping.lately(group.desired.id, now),
         heard: group.heard.iter().filter_map(|router| peer(router, group, now)).collect(),
-        checks: Vec::new(),
+        checks: of_group(&group.desired, checks),
         hooks: Vec::new(),
     }
 }
@@ -98,6 +99,7 @@ mod tests {
     use crate::control::test_data::{group, heard};
 
     const SECOND: u64 = 1_000_000_000;
+    const NO_CHECKS: Standings = Standings::new();
 
     #[test]
     fn what_is_dropped_is_named_until_it_has_not_been_for_a_while() {
@@ -106,10 +108,10 @@ mod tests {
         let after = counting(GroupCounters { version_errors: 4, checksum_errors: 5, ..Default::default() });
         let mut dropping = Dropping::default();
         dropping.compare(&[], std::slice::from_ref(&before), SECOND);
-        assert_eq!(of(&before, &dropping, SECOND).dropping, [""; 0], "that was before");
+        assert_eq!(of(&before, &dropping, &NO_CHECKS, SECOND).dropping, [""; 0], "that was before");
         dropping.compare(&[before], std::slice::from_ref(&after), 2 * SECOND);
-        assert_eq!(of(&after, &dropping, 11 * SECOND).dropping, ["version"]);
-        assert_eq!(of(&after, &dropping, 12 * SECOND).dropping, [""; 0]);
+        assert_eq!(of(&after, &dropping, &NO_CHECKS, 11 * SECOND).dropping, ["version"]);
+        assert_eq!(of(&after, &dropping, &NO_CHECKS, 12 * SECOND).dropping, [""; 0]);
         dropping.compare(&[after], &[], 12 * SECOND);
         assert!(dropping.0.is_empty(), "a group that is gone leaves nothing");
     }
@@ -118,7 +120,7 @@ mod tests {
     fn a_router_speaks_for_as_long_as_it_is_heard_and_does_not_resign() {
         let speaking = |seconds: u64, router: HeardRouter| {
             let group = GroupSnapshot { heard: vec![router], ..group() };
-            of(&group, &Dropping::default(), seconds * SECOND).heard[0].speaking
+            of(&group, &Dropping::default(), &NO_CHECKS, seconds * SECOND).heard[0].speaking
         };
         assert!(speaking(11, heard(10 * SECOND)));
         assert!(!speaking(13, heard(10 * SECOND)), "it advertised every 100 ms");
@@ -129,9 +131,9 @@ mod tests {
     fn only_a_group_with_two_forms_of_the_checksum_says_which_it_sends() {
         let dropping = Dropping::default();
         let mut old = group();
-        assert!(of(&old, &dropping, SECOND).checksum.is_some());
+        assert!(of(&old, &dropping, &NO_CHECKS, SECOND).checksum.is_some());
         old.desired.version = Version::V2;
-        assert_eq!(of(&old, &dropping, SECOND).checksum, None);
+        assert_eq!(of(&old, &dropping, &NO_CHECKS, SECOND).checksum, None);
     }
 
     #[test]

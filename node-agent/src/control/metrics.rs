@@ -22,6 +22,7 @@ use metrics::{Label, counter, gauge, with_local_recorder};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::net::TcpListener;
 
+use super::checks::Standing;
 use super::clock;
 use super::overview::{LastTransition, Overview};
 use crate::messages::{DroppedPackets, GroupSnapshot};
@@ -110,6 +111,9 @@ pub(crate) fn render(overview: &Overview, journal: &JournalStatus) -> String {
             ];
             counter!("baton_vrrp_transitions_total", labels).absolute(*number);
         }
+        for (name, standing) in &overview.checks {
+            check(name, standing);
+        }
         for one in &overview.snapshot.groups {
             group(one, overview.last.get(&one.desired.id));
         }
@@ -145,6 +149,18 @@ fn agent(overview: &Overview, journal: &JournalStatus) {
         gauge!("baton_agent_fence_armed", "fence" => name).set(truth(fence.state == FenceState::Armed));
         counter!("baton_agent_fence_acted_total", "fence" => name).absolute(fence.acted);
         counter!("baton_agent_fence_lapsed_total", "fence" => name).absolute(fence.lapsed);
+    }
+}
+
+fn check(name: &str, standing: &Standing) {
+    let labels = [("check", name.to_owned()), ("kind", standing.kind.to_owned())];
+    if let Some(passes) = standing.passes {
+        gauge!("baton_check_passing", &labels).set(truth(passes));
+    }
+    gauge!("baton_check_duration_seconds", &labels).set(standing.took.as_secs_f64());
+    for (result, number) in [("passed", standing.passed), ("failed", standing.failed)] {
+        let [check, kind] = labels.clone();
+        counter!("baton_check_runs_total", &[check, kind, ("result", result.to_owned())]).absolute(number);
     }
 }
 
@@ -269,11 +285,20 @@ mod tests {
             to: State::Active,
             reason: TransitionReason::NoResponse,
         };
+        let standing = Standing {
+            kind: "http",
+            passes: Some(false),
+            passed: 7,
+            failed: 2,
+            took: Duration::from_micros(1_500),
+            ..Standing::default()
+        };
         Overview {
             connected: true,
             applied: Some((None, Revision { epoch: 1, counter: 12 })),
             transitions: [(kind, 2)].into(),
             snapshot,
+            checks: [("nginx".to_owned(), standing)].into(),
             ..Overview::default()
         }
     }
@@ -293,6 +318,9 @@ mod tests {
             format!("baton_vrrp_active_down_interval_seconds{{{labels}}} 0.30625"),
             "baton_vrrp_invalid_packets_total{interface=\"eth0\",reason=\"ttl\"} 3".to_owned(),
             "baton_agent_connected 1".to_owned(),
+            "baton_check_passing{check=\"nginx\",kind=\"http\"} 0".to_owned(),
+            "baton_check_duration_seconds{check=\"nginx\",kind=\"http\"} 0.0015".to_owned(),
+            "baton_check_runs_total{check=\"nginx\",kind=\"http\",result=\"failed\"} 2".to_owned(),
             "baton_agent_timer_lag_p99_seconds 0.00025".to_owned(),
             "baton_agent_timer_lag_max_seconds 0.003".to_owned(),
             "baton_agent_fence_armed{fence=\"self_check\"} 1".to_owned(),

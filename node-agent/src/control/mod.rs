@@ -8,6 +8,8 @@
 //!                            └────answers──────► session ◄──► server
 //! ```
 //!
+//! Beside it [`checks`] look at the host, and the conductor passes on to the dataplane what they find.
+//!
 //! The last good desired state on disk goes to the dataplane before anything else is tried. From then on a
 //! server can change what runs, but nothing that runs depends on one. Every channel is bounded, and what the
 //! conductor must do for the dataplane never waits behind what a disk or a server does not do.
@@ -15,6 +17,7 @@
 mod aftermath;
 mod backoff;
 mod boosts;
+mod checks;
 mod clock;
 mod conductor;
 pub mod desired_state;
@@ -43,6 +46,7 @@ pub mod tls;
 mod told;
 mod untold;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +58,7 @@ use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use uuid::Uuid;
 
 use self::boosts::Boosts;
+use self::checks::{Engine, Host};
 use self::conductor::{Conductor, Course, DataplaneGone};
 use self::desired_state::{Assignment, DesiredStateStore, Label};
 use self::error_chain::chain;
@@ -68,6 +73,7 @@ use self::spoken_checksums::SpokenChecksumsFile;
 use self::untold::Untold;
 use crate::config::Config;
 use crate::messages::{Command, Ending, Report};
+use crate::policy::Policy;
 use crate::succession;
 
 /// How long the last transitions may take to reach the server when the agent stops.
@@ -84,6 +90,8 @@ const STORE_AGAIN: Duration = Duration::from_secs(5);
 pub struct Start {
     /// The effective configuration.
     pub config: Arc<Config>,
+    /// What this host allows a server to ask.
+    pub policy: Arc<Policy>,
     /// Drawn at each start of the agent, kept when the worker is restarted.
     pub boot_id: Uuid,
     /// How often the parent has started the worker in this boot, this time included.
@@ -132,6 +140,7 @@ pub enum ControlError {
 pub async fn run(start: Start) -> Result<Ending, ControlError> {
     let Start {
         config,
+        policy,
         boot_id,
         worker_starts,
         worker_deaths,
@@ -183,6 +192,10 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     let (answers, _) = broadcast::channel(16);
     let (let_go, _) = broadcast::channel(LETTING_GO);
     let (finish, finished) = watch::channel(false);
+    let (check, to_check) = watch::channel(Vec::new());
+    let (found, findings_of_checks) = watch::channel(BTreeMap::new());
+    let host = Host::new(Arc::clone(&policy), overview.subscribe());
+    let checking = tokio::spawn(Engine::new(host, overview.clone(), found).run(to_check));
 
     let fixed = Fixed {
         boot_id,
@@ -210,6 +223,11 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         boosts: Boosts::new(boot_id),
         fast_starts: FastStarts::new(boot_id),
         boosts_told: true,
+        policy,
+        check,
+        found: findings_of_checks,
+        found_told: true,
+        unfit: None,
         answers,
         let_go,
         untold: Untold::default(),
@@ -269,6 +287,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
         metrics.abort();
     }
     remembering.abort();
+    checking.abort();
     // The conductor is gone, so the task ends when the last state is stored.
     let _ = tokio::time::timeout(FAREWELL, storing).await;
     Ok(outcome?)

@@ -10,12 +10,13 @@ use api_types::agent_status::{
 use api_types::channel::{AgentStatus, GroupReport, Revision};
 use api_types::fences::Fences;
 use api_types::group::Checksum;
-use api_types::node::Rejection;
+use api_types::node::{Interface, Rejection};
 use api_types::transition::{State, TransitionReason};
 use uuid::Uuid;
 use vrrp::{Family, Vrid};
 
 use super::aftermath::Deeds;
+use super::checks::{Standings, of_group};
 use super::clock;
 use super::details::{self, Dropping};
 use super::identity::Origin;
@@ -58,6 +59,8 @@ pub(crate) struct Overview {
     pub(crate) removed_before: u64,
     /// What each group has been dropping.
     pub(crate) dropping: Dropping,
+    /// How the checks of this node stand.
+    pub(crate) checks: Standings,
     /// What the last transition of each group was, by the id of the group.
     pub(crate) last: BTreeMap<Uuid, LastTransition>,
 }
@@ -125,6 +128,11 @@ impl Overview {
         self.snapshot_seen = true;
     }
 
+    /// The interfaces, once the dataplane has said which there are.
+    pub(crate) fn known_interfaces(&self) -> Option<&[Interface]> {
+        self.snapshot_seen.then_some(self.snapshot.interfaces.as_slice())
+    }
+
     /// The revision that runs.
     pub(crate) fn applied_revision(&self) -> Option<Revision> {
         self.applied.as_ref().map(|(_, revision)| *revision)
@@ -155,7 +163,7 @@ impl Overview {
             effective_priority: group.effective_priority,
             active_source: group.active_source,
             addresses_present: group.addresses_present.clone(),
-            details: Some(details::of(group, &self.dropping, now)),
+            details: Some(details::of(group, &self.dropping, &self.checks, now)),
         };
         AgentStatus {
             at: clock::wall_now().into(),
@@ -187,7 +195,7 @@ impl Overview {
             counters: group.counters,
             heard: group.heard.clone(),
             checksum: group.checksum,
-            checks: Vec::new(),
+            checks: of_group(&group.desired, &self.checks),
             hooks: Vec::new(),
         };
         let (mut dropped, mut by_interface) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());

@@ -2,6 +2,7 @@
 //!
 //! Pure: a group is told what happened and when, and leaves what is to be done in [`Effects`].
 
+mod checks;
 mod course;
 mod effects;
 mod entry;
@@ -22,6 +23,8 @@ use api_types::group::Checksum;
 use api_types::transition::{State, TransitionReason};
 use vrrp::{Action, Advertisement, Change, ChecksumForm, Claim, Instance, Instant, Role};
 
+pub(super) use self::checks::Findings;
+use self::checks::Verdict;
 pub(super) use self::effects::{Effects, Want};
 use self::entry::Entry;
 use self::let_go::Numbering;
@@ -76,6 +79,11 @@ pub(super) struct Group {
     state: State,
     since: Instant,
     fault: Option<Fault>,
+    /// What the checks of the node have found, and what that comes to here.
+    findings: Findings,
+    verdict: Verdict,
+    /// Why it was stopped last although it stays.
+    stopped_for: Option<TransitionReason>,
     departure: Option<Departure>,
     /// The fence that it lets go for.
     lapse: Option<TransitionReason>,
@@ -120,6 +128,9 @@ impl Group {
             heard: Heard::default(),
             oddities: Oddities::default(),
             checksum: translate::checksum_form(&desired, &[], &Heard::default()),
+            findings: Findings::default(),
+            verdict: Verdict::of(&desired.track, &BTreeMap::new()),
+            stopped_for: None,
             desired,
             footing: None,
             instance: None,
@@ -341,10 +352,16 @@ impl Group {
         let state = match to {
             Role::Active => State::Active,
             Role::Backup | Role::Initialize if self.fault.is_some() => State::Fault,
+            Role::Initialize if self.verdict.fault.is_some() && self.departure.is_none() => State::Fault,
             Role::Backup => State::Backup,
             Role::Initialize => State::Initialize,
         };
-        let reason = translate::reason(reason, self.fault.as_ref(), self.departure, self.lapse);
+        let reason = match (reason, self.stopped_for.take_if(|_| to == Role::Initialize)) {
+            (vrrp::Reason::Stopped, Some(stopped_for)) if self.departure.is_none() => {
+                if state == State::Fault { TransitionReason::CheckFailed } else { stopped_for }
+            }
+            _ => translate::reason(reason, self.fault.as_ref(), self.departure, self.lapse),
+        };
         self.become_state(state, reason, now);
     }
 
@@ -383,7 +400,7 @@ impl Group {
             bound_at_boottime_ns: bound_at.map(clock::nanoseconds),
             announced_at_boottime_ns: None,
             released_at_boottime_ns: None,
-            failing_checks: Vec::new(),
+            failing_checks: self.verdict.failing.clone(),
         };
         self.transitions.push(transition, waits_for, now);
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use api_types::assist::LetGo;
@@ -17,12 +18,12 @@ use super::address_table::HostAddress;
 use super::binder::GroupHandle;
 use super::carrier::Carriers;
 use super::fault::Fault;
-use super::group::{Departure, Effects, Footing, Group};
+use super::group::{Departure, Effects, Findings, Footing, Group};
 use super::handover::Legacy;
 use super::interfaces::Interfaces;
 use super::translate;
 use super::virtual_link::LinkKey;
-use crate::messages::{ObservedTransition, SpokenChecksums};
+use crate::messages::{CheckFinding, ObservedTransition, SpokenChecksums};
 
 /// The name of a virtual router on this node.
 type RouterKey = (u32, Family, Vrid);
@@ -44,6 +45,7 @@ pub(super) struct Instances {
     spoken: SpokenChecksums,
     carriers: Carriers,
     boosts: BTreeMap<Uuid, Boost>,
+    findings: Findings,
 }
 
 impl Instances {
@@ -111,6 +113,7 @@ impl Instances {
             (None, footing) => group.set_footing(footing, now, effects),
         }
         group.set_boost(boost, now, effects);
+        group.set_findings(&self.findings, now, effects);
         self.groups.insert(handle, group);
         self.settle(handle);
         handle
@@ -205,6 +208,22 @@ impl Instances {
             .collect();
         for (handle, boost) in told {
             self.update(handle, |group| group.set_boost(boost, now, effects));
+        }
+    }
+
+    /// What the checks of the node have found.
+    pub(super) fn set_findings(
+        &mut self,
+        findings: BTreeMap<String, CheckFinding>,
+        now: Instant,
+        effects: &mut Effects,
+    ) {
+        self.findings = Arc::new(findings);
+        let findings = Arc::clone(&self.findings);
+        let tracking = |(_, group): &(GroupHandle, &Group)| !group.desired().track.is_empty();
+        let handles: Vec<_> = self.iter().filter(tracking).map(|(handle, _)| handle).collect();
+        for handle in handles {
+            self.update(handle, |group| group.set_findings(&findings, now, effects));
         }
     }
 

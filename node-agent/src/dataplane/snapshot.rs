@@ -75,7 +75,10 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         active_down_interval: group.active_down_interval(),
         boost: group.boost(),
         boost_refused: group.boost_refused().map(|refused| refused.to_string()),
-        fault: group.fault().map(|fault| fault.describe(&desired.interface)),
+        fault: group
+            .fault()
+            .map(|fault| fault.describe(&desired.interface))
+            .or_else(|| group.describe_checks()),
         counters: group.counters,
         heard: group.heard().iter().map(|(source, router)| heard_router(source, router, desired)).collect(),
         checksum: translate::checksum_word(group.checksum()),

@@ -7,7 +7,9 @@ use api_types::channel::DesiredGroup;
 use api_types::group::Checksum;
 use api_types::protocol;
 use api_types::transition::{AdvertisementHeard, TransitionReason};
-use vrrp::{Authentication, ChecksumForm, Config, Demands, Discrepancy, Family, Heard, Reason, Settings};
+use vrrp::{
+    Authentication, ChecksumForm, Config, Demands, Discrepancy, Family, Heard, Priority, Reason, Settings,
+};
 
 use super::fault::Fault;
 use super::group::Departure;
@@ -68,7 +70,12 @@ fn refresh(desired: &DesiredGroup) -> Option<Duration> {
 
 /// [`settings`] that have been checked before, but for the source.
 pub(super) fn config(desired: &DesiredGroup, source: IpAddr) -> Option<Config> {
-    Config::new(settings(desired, source)).ok()
+    config_at(desired, desired.priority, source)
+}
+
+/// The same with the priority that counts in the place of the declared one.
+pub(super) fn config_at(desired: &DesiredGroup, priority: Priority, source: IpAddr) -> Option<Config> {
+    Config::new(Settings { priority, ..settings(desired, source) }).ok()
 }
 
 /// The form of the checksum that a group sends, by what it was told and what it has heard.
@@ -136,7 +143,7 @@ pub(super) fn reason(
             of_attempt.map_or(TransitionReason::BindFailed, Fault::reason)
         }
         Reason::Lapsed => lapse.unwrap_or(TransitionReason::SelfCheck),
-        // A member that stays is only ever stopped because it is drained.
+        // Why else a member that stays is stopped is for itself to say.
         Reason::Stopped => departure.map_or(TransitionReason::Drained, reason_of),
         Reason::Faulted => match (fault, departure) {
             (Some(fault), _) => fault.reason(),

@@ -10,6 +10,7 @@ use baton_agent::config::Config;
 use baton_agent::control::identity::{AgentKey, Identity};
 use baton_agent::control::{self, ControlError, Start};
 use baton_agent::messages::{Command, Ending, ObservedTransition, Report, Snapshot};
+use baton_agent::policy::Policy;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use uuid::Uuid;
@@ -51,27 +52,35 @@ impl Agent {
 
     /// A worker of a boot, whose dataplane has said how it stands.
     pub(crate) async fn start_boot(config: &Config, boot_id: Uuid) -> Self {
-        let agent = Self::spawn(config, boot_id, 1);
+        let agent = Self::spawn(config, Policy::default(), boot_id, 1);
         agent.report(Report::Snapshot(Snapshot::default())).await;
         agent
     }
 
     /// A new boot whose dataplane has not said anything.
     pub(crate) fn start_mute(config: &Config) -> Self {
-        Self::spawn(config, Uuid::new_v4(), 1)
+        Self::spawn(config, Policy::default(), Uuid::new_v4(), 1)
     }
 
     /// The second worker of a boot, whose dataplane has not said anything.
     pub(crate) fn start_second(config: &Config, boot_id: Uuid) -> Self {
-        Self::spawn(config, boot_id, 2)
+        Self::spawn(config, Policy::default(), boot_id, 2)
     }
 
-    fn spawn(config: &Config, boot_id: Uuid, worker_starts: u64) -> Self {
+    /// A new boot on a host with this policy.
+    pub(crate) async fn start_under(config: &Config, policy: Policy) -> Self {
+        let agent = Self::spawn(config, policy, Uuid::new_v4(), 1);
+        agent.report(Report::Snapshot(Snapshot::default())).await;
+        agent
+    }
+
+    fn spawn(config: &Config, policy: Policy, boot_id: Uuid, worker_starts: u64) -> Self {
         let (reports, reports_in) = mpsc::channel(64);
         let (commands_out, commands) = mpsc::channel(4);
         let (end, told) = oneshot::channel();
         let task = tokio::spawn(control::run(Start {
             config: Arc::new(config.clone()),
+            policy: Arc::new(policy),
             boot_id,
             worker_starts,
             worker_deaths: 0,

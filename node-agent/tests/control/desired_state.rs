@@ -270,7 +270,7 @@ async fn an_agent_that_is_told_to_stop_applies_nothing_more() {
 }
 
 /// A group with a long name, as many addresses as people give one, and two peers.
-fn group(number: u32) -> DesiredGroup {
+pub(crate) fn group(number: u32) -> DesiredGroup {
     let address = |last: u32| std::net::Ipv4Addr::from(0x0a00_0000 + number * 16 + last);
     let peer = |name: &str, last| DesiredPeer {
         name: name.parse().unwrap(),

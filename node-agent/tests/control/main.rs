@@ -8,6 +8,7 @@
 
 mod agent;
 mod authority;
+mod checks;
 mod command_line;
 mod desired_state;
 mod disk;

@@ -1,5 +1,5 @@
 //! The status for people, who may read it at night: first what needs them, then the agent in a few lines, then a
-//! row for each group, and one for each router that a group hears.
+//! row for each group, for each check that one tracks, and for each router that one hears.
 
 use std::fmt::Write as _;
 
@@ -11,7 +11,7 @@ use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use comfy_table::Table;
 use comfy_table::presets::NOTHING;
 
-use super::heard;
+use super::{checks, heard};
 
 /// `now` is the time by the wall clock that the status was made with, `boottime_ns` the same by
 /// `CLOCK_BOOTTIME`.
@@ -62,6 +62,10 @@ pub(super) fn render(status: &LocalStatus, now: DateTime<Utc>, boottime_ns: u64)
         groups.add_row(row(group, now));
     }
     text.push_str(&trimmed(&groups));
+    if let Some(checks) = checks::table(status, now) {
+        text.push('\n');
+        text.push_str(&trimmed(&checks));
+    }
     if let Some(heard) = heard::table(status, boottime_ns) {
         text.push('\n');
         text.push_str(&trimmed(&heard));
@@ -78,11 +82,15 @@ fn problems(status: &LocalStatus, now: DateTime<Utc>) -> Vec<String> {
             (Some(lack), State::Backup | State::Active) => {
                 problems.push(format!("{name} is {}, but {lack}", group.state.as_str()));
             }
-            (Some(fault), _) => problems.push(format!("{name} is in fault: {fault}")),
+            (Some(fault), State::Initialize) => {
+                problems.push(format!("{name} takes no part in the election: {fault}"));
+            }
+            (Some(fault), State::Fault) => problems.push(format!("{name} is in fault: {fault}")),
             (None, State::Fault) => problems.push(format!("{name} is in fault")),
             (None, State::Initialize) => problems.push(format!("{name} takes no part in the election")),
             (None, State::Backup | State::Active) => {}
         }
+        problems.extend(checks::problems(group));
         for address in group.virtual_addresses.iter().filter(|_| group.state == State::Active) {
             if !group.addresses_present.contains(address) {
                 problems.push(format!("{name} is active, but {address} is not bound"));
@@ -201,7 +209,7 @@ fn row(group: &LocalGroupStatus, now: DateTime<Utc>) -> [String; 9] {
 }
 
 /// A time, to the second, and how long ago that was.
-fn point(at: Timestamp, now: DateTime<Utc>) -> String {
+pub(super) fn point(at: Timestamp, now: DateTime<Utc>) -> String {
     let at = at.as_datetime();
     format!("{} ({} ago)", at.to_rfc3339_opts(SecondsFormat::Secs, true), length(now - at))
 }

@@ -1,4 +1,5 @@
 use api_types::channel::DesiredGroup;
+use api_types::check::{Track, Weight};
 use api_types::protocol::{MacMode, ProtocolOptions};
 use uuid::Uuid;
 use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
@@ -223,7 +224,8 @@ fn what_the_policy_of_the_host_does_not_allow_is_refused_field_by_field_and_noth
 
 #[test]
 fn an_owner_tracks_nothing() {
-    let track = vec![serde_json::from_str(r#"{"check": "nginx"}"#).expect("a track")];
+    let nginx = "nginx".parse().expect("a name");
+    let track = vec![Track { check: nginx, weight: Weight::default(), reverse: false }];
     let owner = DesiredGroup { track, priority: Priority::OWNER, ..group(1) };
     let having = Lab { arp_ignore: 0, owned: vec!["192.0.2.1".parse().unwrap()], has_nft: true };
     let reasons = check(&[owner], &having, &Policy::default()).expect_err("refused");

@@ -40,6 +40,9 @@ impl Driver {
             Command::Boosts(boosts) => {
                 self.instances.set_boosts(boosts, clock::boottime(), &mut self.effects);
             }
+            Command::Checks(findings) => {
+                self.instances.set_findings(findings, clock::boottime(), &mut self.effects);
+            }
             Command::Assist(let_go) => {
                 self.instances.assist(&let_go, clock::boottime(), &mut self.effects);
             }

@@ -99,6 +99,7 @@ impl Group {
         } else {
             self.succeed(desired, now);
         }
+        self.judge_checks();
         self.peers = translate::unicast_peers(&self.desired);
         self.members = translate::members(&self.desired);
         self.choose_checksum();
@@ -173,7 +174,9 @@ impl Group {
         let was_lame = self.fault.as_ref().is_some_and(|fault| !fault.is_of_attempt());
         if was_lame {
             self.fault = None;
-            self.become_state(State::Initialize, TransitionReason::FaultCleared, now);
+            if self.verdict.fault.is_none() {
+                self.become_state(State::Initialize, TransitionReason::FaultCleared, now);
+            }
         }
         if changed {
             self.reconfigure(now, effects);
@@ -194,7 +197,7 @@ impl Group {
         self.take_part(now, effects);
     }
 
-    /// Takes part; or, while it is drained, hands over like one that leaves and then takes none.
+    /// Takes part; or, while it is drained or fails a check, hands over like one that leaves and then takes none.
     pub(super) fn take_part(&mut self, now: Instant, effects: &mut Effects) {
         if self.departure.is_some() {
             return;
@@ -203,11 +206,9 @@ impl Group {
         if self.desired.drained && self.fault.as_ref().is_some_and(Fault::is_of_attempt) {
             self.fault = None;
         }
-        if let Some(instance) = &mut self.instance {
-            // One that runs or leaves, or has left, already ignores it.
-            if self.desired.drained { instance.stop(now) } else { instance.start(now) }
-        }
+        self.follow_hold(now);
         self.drain(now, effects);
+        self.follow_check_fault(now);
     }
 
     /// The neighbours have learnt the MAC address of before. They are told of another one when it answers.
@@ -292,11 +293,12 @@ impl Group {
     }
 
     /// The settings of the protocol where it stands.
-    fn config_on(&self, footing: Footing) -> Option<Config> {
-        translate::config(&self.desired, footing.source).map(|config| config.within(footing.mtu))
+    pub(super) fn config_on(&self, footing: Footing) -> Option<Config> {
+        translate::config_at(&self.desired, self.checked_priority(), footing.source)
+            .map(|config| config.within(footing.mtu))
     }
 
-    fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
+    pub(super) fn reconfigure(&mut self, now: Instant, effects: &mut Effects) {
         self.frame = None;
         self.changes += 1;
         effects.touched.insert(self.handle);

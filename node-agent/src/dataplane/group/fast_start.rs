@@ -16,7 +16,7 @@ impl Group {
     /// heard nobody, all members have agents, and none of them would win against it. An owner needs no leave.
     pub(in super::super) fn may_begin(&self, generation: i64, now: Instant) -> bool {
         let is_meant =
-            self.desired.generation == generation && self.departure.is_none() && !self.desired.drained;
+            self.desired.generation == generation && self.departure.is_none() && !self.is_held_back();
         let has_stranger = self.desired.peers.iter().any(|peer| peer.external);
         let others = || self.desired.peers.iter().map(|peer| (peer.priority, peer.address));
         let may = |instance: &Instance| instance.is_idle(now) && instance.config().rank(others()) == 0;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use vrrp::{BoostRefused, Instance, Instant};
 
 use super::{Effects, Group};
+use crate::dataplane::translate;
 use crate::shared_memory::SlotBoost;
 
 /// What the group was told about taking over, and what came of it.
@@ -104,13 +105,14 @@ impl Group {
     /// The member at `resigned` has resigned. Where every better one has an agent, each lets the next better one go
     /// first and waits no longer; routers without one wait for their skew.
     pub(super) fn succeed_who_resigned(&mut self, resigned: IpAddr, now: Instant) {
-        let rank = self.rank_without(resigned);
+        let (rank, weighted) = (self.rank_without(resigned), self.has_weights());
         let peers = &self.desired.peers;
         let is_member = peers.iter().any(|peer| peer.address == Some(resigned));
         let external = peers.iter().filter(|peer| peer.external && peer.address != Some(resigned));
         let external = external.map(|peer| (peer.priority, peer.address));
         let Some(instance) = &mut self.instance else { return };
-        if is_member && instance.config().rank(external) == 0 {
+        // What the others have come to by their checks nobody knows here.
+        if is_member && !weighted && instance.config().rank(external) == 0 {
             instance.succeed_by_rank(rank, now);
         }
     }
@@ -120,6 +122,13 @@ impl Group {
     fn rank_without(&self, gone: IpAddr) -> u32 {
         let others = self.desired.peers.iter().filter(|peer| !peer.external && peer.address != Some(gone));
         let others = others.map(|peer| (peer.priority, peer.address));
-        self.instance.as_ref().map_or(0, |instance| instance.config().rank(others))
+        // Where checks change priorities the declared ones are compared: every member knows them, so that no two have one
+        // rank.
+        let declared = self
+            .footing
+            .filter(|_| self.has_weights())
+            .and_then(|footing| translate::config(&self.desired, footing.source));
+        let config = declared.as_ref().or_else(|| Some(self.instance.as_ref()?.config()));
+        config.map_or(0, |config| config.rank(others))
     }
 }

@@ -46,7 +46,7 @@ impl Group {
 
     /// The priority it advertises or would advertise.
     pub(in super::super) fn effective_priority(&self) -> Priority {
-        self.instance.as_ref().map_or(self.desired.priority, |instance| instance.config().priority())
+        self.instance.as_ref().map_or(self.checked_priority(), |instance| instance.config().priority())
     }
 
     /// Whether all addresses are bound, as far as this group has heard.
@@ -112,8 +112,9 @@ impl Group {
     }
 
     /// Whether it hands over, or has.
-    pub(in super::super) const fn is_leaving(&self) -> bool {
-        self.departure.is_some() || self.desired.drained
+    pub(in super::super) fn is_leaving(&self) -> bool {
+        let hands_over = self.instance.as_ref().is_some_and(Instance::is_leaving);
+        self.departure.is_some() || self.is_held_back() || hands_over
     }
 
     /// Whether it leaves for good.

@@ -1,3 +1,4 @@
+mod checks;
 mod entry;
 mod fast_start;
 mod faults;
