@@ -29,7 +29,7 @@ core_says() {
 
 # What the simulator finds, in at most 600 seeds and a minute; nothing when it finds nothing.
 simulator_says() {
-    (cd "$copy" && timeout 300 cargo test --offline --profile soak -p simulator --test lan --no-fail-fast -- incidents properties) \
+    (cd "$copy" && timeout 300 cargo test --offline --profile soak -p simulator --test lan --no-fail-fast -- incidents properties sets) \
         >"$copy/log/lan" 2>&1
     sed -nE 's/^test (.*) \.\.\. FAILED.*/\1/p' "$copy/log/lan" | sort -u | head -1
     (cd "$copy" && timeout 300 cargo run --offline --profile soak -p simulator --bin baton-soak -- \

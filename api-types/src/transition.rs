@@ -99,6 +99,9 @@ pub enum TransitionReason {
     CheckFailed,
     /// Active → Fault: the `pre_active` hook has failed, and nobody has heard of the addresses from this member.
     PreActiveFailed,
+    /// Active → Backup, → Fault: another group of its sync group was lost on the node. Backup → Active: another one
+    /// is active there, and this one would win.
+    SyncGroup,
 }
 
 impl TransitionReason {
@@ -130,6 +133,7 @@ impl TransitionReason {
             Self::Drained => "drained",
             Self::CheckFailed => "check_failed",
             Self::PreActiveFailed => "pre_active_failed",
+            Self::SyncGroup => "sync_group",
         }
     }
 }

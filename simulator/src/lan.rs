@@ -138,14 +138,24 @@ impl Lan {
     /// The software of a router dies, and after a while a new worker finds what its predecessor left: it goes
     /// on where that one was Active until lately, and otherwise clears away what it finds and starts anew.
     pub fn restart_worker(&mut self, node: usize, takes: Duration) {
-        let Some(old) = self.nodes[node].instance.take() else { return };
+        let Some(old) = self.end_worker(node) else { return };
+        self.run_for(takes);
+        self.begin_worker(node, &old);
+    }
+
+    /// The software of a router dies. What it was doing is for [`Lan::begin_worker`] to know.
+    pub(crate) fn end_worker(&mut self, node: usize) -> Option<Instance> {
+        let old = self.nodes[node].instance.take()?;
         if old.is_leaving() {
             self.nodes[node].lose_power();
         }
         self.nodes[node].wish += 1;
-        self.run_for(takes);
-        self.disturb();
+        Some(old)
+    }
 
+    /// A new worker finds what this one left.
+    pub(crate) fn begin_worker(&mut self, node: usize, old: &Instance) {
+        self.disturb();
         let last_sent = self
             .trace
             .iter()
@@ -187,7 +197,7 @@ impl Lan {
     /// A kernel refuses from now on, and loses what it holds.
     pub fn refuse_to_hold(&mut self, node: usize) {
         self.disturb();
-        self.nodes[node].refuses = true;
+        (self.nodes[node].refuses, self.nodes[node].refused) = (true, true);
         self.nodes[node].outranking_since = None;
         if std::mem::take(&mut self.nodes[node].holds) {
             self.with(node, Instance::handle_hold_failed);

@@ -33,6 +33,8 @@ pub struct Node {
     pub holds: bool,
     /// Whether its kernel refuses to hold them.
     pub refuses: bool,
+    /// Whether it ever did.
+    pub(crate) refused: bool,
     /// The number that its last advertisement bore.
     pub sequence: u16,
     /// Counts the wishes that the instance has uttered; an answer to an old one is thrown away.
@@ -63,6 +65,7 @@ impl Node {
             role: Role::Initialize,
             holds: false,
             refuses: false,
+            refused: false,
             // Near the end of the count, so that it begins anew in every run.
             sequence: u16::MAX - 20,
             wish: 0,
@@ -133,6 +136,7 @@ impl Node {
     pub(crate) fn lose_power(&mut self) {
         *self = Self {
             refuses: self.refuses,
+            refused: self.refused,
             manners: self.manners,
             believed: self.believed,
             wish: self.wish + 1,

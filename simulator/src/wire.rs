@@ -58,10 +58,16 @@ impl Wire {
         self.latency_us = GOOD_LATENCY_US;
     }
 
+    /// Whether it carries each frame as it carries the next: what is cut stays cut, nothing is lost by chance or late.
+    #[must_use]
+    pub fn is_steady(&self) -> bool {
+        self.loss_percent == 0 && self.latency_us.end() <= GOOD_LATENCY_US.end()
+    }
+
     /// Whether it carries every frame at its ordinary speed. That some arrive twice does no harm.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.cuts.is_empty() && self.loss_percent == 0 && self.latency_us.end() <= GOOD_LATENCY_US.end()
+        self.cuts.is_empty() && self.is_steady()
     }
 
     /// How long this frame takes, once for each time that it arrives.

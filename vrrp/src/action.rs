@@ -77,6 +77,9 @@ pub enum Reason {
     FastStart,
     /// Active → Backup: a rival of higher priority, or of equal priority and higher address, was heard.
     HigherPriorityHeard,
+    /// Active → Backup: another group of its [sync group](crate::SyncSet) was lost. Backup → Active: another one is
+    /// Active here, and this one would win.
+    SyncGroup,
     /// Active → Backup: the router was kept from running for so long that another may have taken over.
     Lapsed,
     /// Active or Initialize → Backup: the kernel would not hold the addresses.

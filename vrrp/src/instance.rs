@@ -31,6 +31,7 @@ mod boost;
 mod fast_start;
 mod lapse;
 mod lowered;
+mod member;
 mod state;
 mod status;
 mod steps;
@@ -46,7 +47,8 @@ use thiserror::Error;
 
 use self::backoff::Backoff;
 pub use self::boost::BoostRefused;
-use self::state::{Leave, Repeats, State, TakeOver, Tenure, Wait};
+pub(crate) use self::member::Standing;
+use self::state::{Leave, State, TakeOver, Tenure, Wait};
 use crate::{Action, Advertisement, AdvertisementInterval, Claim, Config, Instant, Reason, Refusal, Role};
 
 /// How long a router that leaves goes on holding once it has heard its successor, which announces meanwhile.
@@ -63,6 +65,10 @@ pub struct Instance {
     last_sent: Option<Sent>,
     /// Before when it preempts nobody, whatever its settings say.
     held_off_until: Instant,
+    /// Whether it takes over only with its sync group.
+    in_set: bool,
+    /// The settings that it goes by once it has left.
+    settings_to_come: Option<Config>,
 }
 
 /// The last valid advertisement from another router.
@@ -103,6 +109,8 @@ impl Instance {
             last_heard: None,
             last_sent: None,
             held_off_until: Instant::ORIGIN,
+            in_set: false,
+            settings_to_come: None,
         }
     }
 
@@ -122,7 +130,7 @@ impl Instance {
 
     /// Preempts nobody before `until`, unless as owner or boosted: what its LAN side has just done it may do again.
     pub fn hold_off(&mut self, until: Instant) {
-        self.held_off_until = until;
+        self.held_off_until = self.held_off_until.max(until);
     }
 
     /// Goes on as Active where a predecessor in this node left off: the addresses are held, and its last
@@ -148,18 +156,11 @@ impl Instance {
     /// Ends the part taken. A Backup stops at once. An Active router resigns, goes on holding until it hears a
     /// successor or two intervals have passed, and only then releases and reports.
     pub fn stop(&mut self, now: Instant) {
-        match self.state {
-            State::Initialize | State::Leaving(_) => {}
+        match &mut self.state {
+            State::Initialize => {}
+            State::Leaving(leave) => leave.stays = false,
             State::Backup(_) | State::TakingOver(_) => self.leave_at_once(Reason::Stopped),
-            State::Active(_) => {
-                let interval = self.config.interval().as_duration();
-                self.send(Claim::Resigns, now);
-                self.state = State::Leaving(Leave {
-                    repeat_at: Some(now + interval),
-                    release_at: now + interval * 2,
-                    succeeded: false,
-                });
-            }
+            State::Active(_) => self.begin_leaving(self.config.interval().as_duration() * 2, false, now),
         }
     }
 
@@ -182,6 +183,7 @@ impl Instance {
             return Err(DifferentRouter);
         }
         if matches!(self.state, State::Leaving(_)) {
+            self.settings_to_come = Some(config);
             return Ok(());
         }
         let old = std::mem::replace(&mut self.config, config);
@@ -194,10 +196,13 @@ impl Instance {
                 self.take_over(Role::Backup, Reason::OwnerStarted);
             }
             // Only an owner may take over without having listened.
-            &mut State::TakingOver(TakeOver { from, reason: Reason::OwnerStarted }) if !owns => {
+            &mut State::TakingOver(TakeOver { from, reason: Reason::OwnerStarted, .. }) if !owns => {
                 self.fall_back(from, Wait::from(now), Reason::Started);
             }
-            State::TakingOver(_) if rebind => self.actions.push_back(Action::Hold),
+            State::TakingOver(take_over) if rebind => {
+                take_over.held = false;
+                self.actions.push_back(Action::Hold);
+            }
             State::Active(tenure) => {
                 if rebind {
                     tenure.rebinding = true;
@@ -256,7 +261,7 @@ impl Instance {
 
             (State::Backup(wait), Claim::Resigns) => wait.cut_short(source, now),
             (State::Backup(wait), Claim::Holds(rival)) if us.waits_behind(rival) => {
-                *wait = Wait::behind(source, interval, now);
+                *wait = Wait::behind(source, interval, now).outranked(us.yields_to(rival, source));
             }
             (State::Backup(wait), Claim::Holds(_)) => {
                 let until = wait.outranks_since(now) + self.config.preempt_delay();
@@ -267,7 +272,8 @@ impl Instance {
 
             (State::TakingOver(take_over), Claim::Holds(rival)) if us.waits_behind(rival) => {
                 let from = take_over.from;
-                self.fall_back(from, Wait::behind(source, interval, now), Reason::Started);
+                let wait = Wait::behind(source, interval, now).outranked(us.yields_to(rival, source));
+                self.fall_back(from, wait, Reason::Started);
             }
             (State::TakingOver(_), Claim::Holds(_) | Claim::Resigns) => {}
 
@@ -301,8 +307,11 @@ impl Instance {
         match &mut self.state {
             State::Initialize | State::TakingOver(_) => {}
             State::Backup(wait) => {
-                let (wait, deadline) = (*wait, wait.takeover_at(&self.config, &self.backoff));
-                if deadline <= now {
+                let deadline = wait.takeover_at(&self.config, &self.backoff);
+                if deadline <= now && self.in_set {
+                    wait.membership.notice(deadline);
+                } else if deadline <= now {
+                    let wait = *wait;
                     let reason = self.reason_to_take_over(&wait, deadline);
                     self.take_over(Role::Backup, reason);
                 }
@@ -320,13 +329,13 @@ impl Instance {
                 }
             }
             State::Leaving(leave) => {
-                let Leave { repeat_at, release_at, succeeded: _ } = *leave;
+                let Leave { repeat_at, release_at, .. } = *leave;
                 if repeat_at.is_some_and(|repeat_at| repeat_at <= now) {
                     leave.repeat_at = None;
                     self.send(Claim::Resigns, now);
                 }
                 if release_at <= now {
-                    self.leave_at_once(Reason::Stopped);
+                    self.end_leaving(Reason::SyncGroup, now);
                 }
             }
         }
@@ -336,13 +345,11 @@ impl Instance {
     pub fn handle_held(&mut self, now: Instant) {
         match &mut self.state {
             State::TakingOver(take_over) => {
-                let (reason, from) = (take_over.reason, take_over.from);
+                take_over.held = true;
                 self.backoff.clear();
-                let repeats = if reason == Reason::Switchover { Repeats::from(now) } else { Repeats::NONE };
-                self.state = State::Active(Tenure { repeats, ..Tenure::from(now) });
-                self.advertise(now);
-                self.announce(now);
-                self.report(from, Role::Active, reason);
+                if !self.in_set {
+                    self.become_active(now);
+                }
             }
             State::Active(tenure) if tenure.rebinding => {
                 tenure.rebinding = false;
@@ -363,16 +370,11 @@ impl Instance {
                 self.send(Claim::Resigns, now);
                 Role::Active
             }
-            State::Leaving(_) => return self.leave_at_once(Reason::Stopped),
+            State::Leaving(_) => return self.end_leaving(Reason::HoldFailed, now),
         };
         self.backoff.grow(now);
         self.config.set_boost(None);
-        self.fall_back(from, Wait::from(now), Reason::HoldFailed);
-    }
-
-    /// What could not be held is no longer what is to be held: the next attempt need not wait because of it.
-    pub fn forget_failure(&mut self) {
-        self.backoff.clear();
+        self.fall_back(from, Wait::from(now).fallen(), Reason::HoldFailed);
     }
 
     /// The next thing to do. Call it after each of the other calls until there is none.
@@ -386,7 +388,7 @@ impl Instance {
     pub fn poll_timeout(&self) -> Option<Instant> {
         match &self.state {
             State::Initialize | State::TakingOver(_) => None,
-            State::Backup(wait) => Some(wait.takeover_at(&self.config, &self.backoff)),
+            State::Backup(_) => self.time_to_come(),
             State::Active(tenure) => Some(tenure.next_deadline()),
             State::Leaving(leave) => Some(leave.next_deadline()),
         }

@@ -142,6 +142,7 @@ pub(super) fn reason(
             let of_attempt = fault.filter(|fault| fault.is_of_attempt());
             of_attempt.map_or(TransitionReason::BindFailed, Fault::reason)
         }
+        Reason::SyncGroup => TransitionReason::SyncGroup,
         Reason::Lapsed => lapse.unwrap_or(TransitionReason::SelfCheck),
         // Why else a member that stays is stopped is for itself to say.
         Reason::Stopped => departure.map_or(TransitionReason::Drained, reason_of),

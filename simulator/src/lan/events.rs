@@ -57,15 +57,25 @@ impl Lan {
         self.promise.check(&self.nodes, &self.wire, self.now);
     }
 
-    /// Does what comes next, if it comes before `end`.
-    fn step(&mut self, end: Instant) -> bool {
-        let wake = (0..self.nodes.len())
+    /// When something happens next by itself.
+    pub(crate) fn next_at(&self) -> Option<Instant> {
+        let wake = self.next_wake().map(|(at, _)| at);
+        let event = self.events.keys().next().map(|(at, _)| *at);
+        wake.into_iter().chain(event).min()
+    }
+
+    fn next_wake(&self) -> Option<(Instant, usize)> {
+        (0..self.nodes.len())
             .filter_map(|node| Some((self.nodes[node].wakes_at()?, node)))
             .min()
-            .map(|(at, node)| (at.max(self.now), node));
+            .map(|(at, node)| (at.max(self.now), node))
+    }
+
+    /// Does what comes next, if it comes before `end`.
+    pub(crate) fn step(&mut self, end: Instant) -> bool {
         let event = self.events.keys().next().copied();
 
-        match (wake, event) {
+        match (self.next_wake(), event) {
             (Some((at, node)), event) if at <= end && event.is_none_or(|(arrives, _)| at < arrives) => {
                 self.now = at;
                 self.wake(node);
@@ -182,7 +192,7 @@ impl Lan {
         }
     }
 
-    pub(super) fn carry_out(&mut self, number: usize) {
+    pub(crate) fn carry_out(&mut self, number: usize) {
         while let Some(action) = self.nodes[number].instance.as_mut().and_then(Instance::poll_action) {
             self.trace.push(Trace { at: self.now, node: number, action });
             let node = &mut self.nodes[number];

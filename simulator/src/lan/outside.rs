@@ -16,17 +16,25 @@ impl Lan {
         if self.nodes[node].manners.is_foreign() || self.nodes[node].paused_until.is_some() {
             return;
         }
-        self.nodes[node].outranking_since = None;
         self.with(node, |instance, now| {
             let _refused = instance.boost(priority, now);
         });
+        self.forget_wait_of_attempt(node);
     }
 
     /// Ends that.
     pub fn unboost(&mut self, node: usize) {
         self.disturb();
-        self.nodes[node].outranking_since = None;
+        self.forget_wait_of_attempt(node);
         self.with(node, Instance::unboost);
+    }
+
+    /// A router that takes over waits no longer, and anew if nothing comes of it.
+    fn forget_wait_of_attempt(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        if node.instance.as_ref().is_some_and(Instance::wants_addresses) {
+            node.outranking_since = None;
+        }
     }
 
     /// The LAN side of a router dies in a way that it notices: it lets go without a word. If it was Active, all others

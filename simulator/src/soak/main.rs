@@ -1,4 +1,4 @@
-//! `baton-soak`: runs seeded schedules of faults for a while or until it is interrupted, and keeps the seeds
+//! `baton-soak`: runs seeded schedules of faults, on one LAN and on several that the nodes share, for a while or until it is interrupted, and keeps the seeds
 //! that fail.
 
 mod interrupt;
@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use clap::Parser;
-use simulator::Schedule;
+use simulator::{Schedule, SiteSchedule};
 
 use self::totals::Totals;
 
@@ -61,6 +61,9 @@ fn tell(seed: u64) -> ExitCode {
     let schedule = Schedule::draw(seed);
     println!("{schedule:#?}");
     println!("{:?}", schedule.run_and_tell());
+    let schedule = SiteSchedule::draw(seed);
+    println!("{schedule:#?}");
+    println!("{:?}", schedule.run_and_tell());
     ExitCode::SUCCESS
 }
 
@@ -95,7 +98,8 @@ fn soak(options: &Options) -> ExitCode {
             if options.seeds.is_some_and(|seeds| seed - first >= seeds) {
                 return;
             }
-            let summary = catch_unwind(|| Schedule::draw(seed).run()).ok();
+            let run = || (Schedule::draw(seed).run(), SiteSchedule::draw(seed).run());
+            let summary = catch_unwind(run).ok();
             if summary.is_none() {
                 failed.store(true, Ordering::Relaxed);
                 keep(&options.keep, seed);

@@ -8,3 +8,4 @@ mod outside;
 mod planned;
 mod properties;
 mod seeds;
+mod sets;

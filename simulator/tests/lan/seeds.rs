@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use simulator::Schedule;
+use simulator::{Schedule, SiteSchedule};
 
 /// What the name of the test that runs so many promises.
 const SEEDS: u64 = 2_000;
@@ -63,7 +63,7 @@ fn no_seed_that_failed_once_fails_again() {
     for line in FAILED_ONCE.lines().filter(|line| !line.starts_with('#')) {
         let seed: u64 = line.parse().unwrap();
         println!("seed {seed}");
-        let _summary = Schedule::draw(seed).run();
+        let _summary = (Schedule::draw(seed).run(), SiteSchedule::draw(seed).run());
     }
 }
 

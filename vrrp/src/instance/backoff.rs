@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Instance;
 use crate::Instant;
 
 const FIRST: Duration = Duration::from_secs(1);
@@ -30,5 +31,12 @@ impl Backoff {
 
     pub(super) fn clear(&mut self) {
         *self = Self::NONE;
+    }
+}
+
+impl Instance {
+    /// What could not be held is no longer what is to be held: the next attempt need not wait because of it.
+    pub fn forget_failure(&mut self) {
+        self.backoff.clear();
     }
 }

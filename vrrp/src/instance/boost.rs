@@ -47,6 +47,7 @@ impl Instance {
         }
         self.config.set_boost(Some(priority));
         match &self.state {
+            State::Backup(_) if self.in_set => self.call(Reason::Switchover, now),
             State::Backup(_) => self.take_over(Role::Backup, Reason::Switchover),
             State::Active(_) => self.advertise(now),
             State::Initialize | State::TakingOver(_) | State::Leaving(_) => {}
@@ -74,12 +75,13 @@ impl Instance {
                 tenure.changes_priority(boosted, &self.config, now);
                 self.advertise(now);
             }
-            &mut State::TakingOver(TakeOver { from, reason: Reason::Switchover }) => {
+            &mut State::TakingOver(TakeOver { from, reason: Reason::Switchover, .. }) => {
                 let behind = |heard: Heard| Wait::behind(heard.source, heard.interval, now);
                 let wait = self.last_heard.map_or(Wait::from(now), behind);
                 self.fall_back(from, wait, Reason::Started);
             }
-            State::Initialize | State::Backup(_) | State::TakingOver(_) | State::Leaving(_) => {}
+            State::Backup(wait) => wait.membership.uncall(),
+            State::Initialize | State::TakingOver(_) | State::Leaving(_) => {}
         }
     }
 

@@ -23,9 +23,10 @@ impl Instance {
     }
 
     /// Takes over at once as Backup that is [idle](Self::is_idle), unless what its LAN side did or the kernel
-    /// refused a moment ago keeps it from that. Whether it does.
+    /// refused a moment ago keeps it from that, or it is in a sync group. Whether it does.
     pub fn begin_at_once(&mut self, now: Instant) -> bool {
-        let may = self.is_idle(now) && self.held_off_until <= now && self.backoff.until() <= now;
+        let may =
+            !self.in_set && self.is_idle(now) && self.held_off_until <= now && self.backoff.until() <= now;
         if may {
             self.take_over(Role::Backup, Reason::FastStart);
         }

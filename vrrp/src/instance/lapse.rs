@@ -30,9 +30,9 @@ impl Instance {
         match &self.state {
             State::Active(_) => {
                 self.config.set_boost(None);
-                self.fall_back(Role::Active, Wait::from(now), Reason::Lapsed);
+                self.fall_back(Role::Active, Wait::from(now).fallen(), Reason::Lapsed);
             }
-            State::Leaving(_) => self.leave_at_once(Reason::Stopped),
+            State::Leaving(_) => self.end_leaving(Reason::Lapsed, now),
             State::Initialize | State::Backup(_) | State::TakingOver(_) => {}
         }
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Backoff;
 use super::lowered::Lowered;
+use super::member::Membership;
 use crate::{AdvertisementInterval, Config, Instant, Reason, Role, Version};
 
 /// Each state carries what its deadlines are counted from, so a timer of another state cannot exist.
@@ -35,6 +36,8 @@ pub(super) struct Wait {
     pub(super) let_go_at: Option<Instant>,
     /// Whether the router that was obeyed has resigned.
     pub(super) active_resigned: bool,
+    /// What its sync group is to know of it.
+    pub(super) membership: Membership,
 }
 
 /// How long a silence a Backup waits for.
@@ -57,6 +60,7 @@ impl Wait {
             outranking_since: None,
             let_go_at: None,
             active_resigned: false,
+            membership: Membership::NONE,
         }
     }
 
@@ -70,6 +74,7 @@ impl Wait {
             outranking_since: None,
             let_go_at: None,
             active_resigned: false,
+            membership: Membership::NONE,
         }
     }
 
@@ -123,7 +128,8 @@ impl Wait {
             Silence::Skew => config.skew_time(interval),
         };
         let fallen_silent = self.since + silence;
-        self.let_go_at.map_or(fallen_silent, |at| at.min(fallen_silent)).max(backoff.until())
+        let time_has_come = self.let_go_at.map_or(fallen_silent, |at| at.min(fallen_silent));
+        self.membership.called_at().unwrap_or(time_has_come.max(backoff.until()))
     }
 }
 
@@ -134,6 +140,8 @@ pub(super) struct TakeOver {
     /// just been started, Initialize.
     pub(super) from: Role,
     pub(super) reason: Reason,
+    /// Whether the addresses are held, and only the sync group is waited for.
+    pub(super) held: bool,
 }
 
 /// What an Active router has to do next. It holds the addresses all the time.
@@ -246,6 +254,8 @@ pub(super) struct Leave {
     pub(super) release_at: Instant,
     /// Whether a successor was heard.
     pub(super) succeeded: bool,
+    /// Whether it goes on as Backup: it gives up what it holds because its sync group does, and takes part still.
+    pub(super) stays: bool,
 }
 
 impl Leave {

@@ -30,6 +30,9 @@ impl Instance {
                     && deadline.saturating_duration_since(heard.at) <= heard.interval.as_duration() * 3 / 2
             }
         };
+        if let Some(reason) = wait.membership.called_for() {
+            return reason;
+        }
         match wait.silence {
             Silence::Skew => Reason::PriorityZero,
             Silence::ActiveDown if wait.let_go_at.is_some_and(|at| at <= deadline) => Reason::Assist,
@@ -39,14 +42,14 @@ impl Instance {
     }
 
     pub(super) fn take_over(&mut self, from: Role, reason: Reason) {
-        self.state = State::TakingOver(TakeOver { from, reason });
+        self.state = State::TakingOver(TakeOver { from, reason, held: false });
         self.actions.push_back(Action::Hold);
     }
 
     pub(super) fn yield_to(&mut self, active: IpAddr, interval: AdvertisementInterval, now: Instant) {
         self.last_sent = Some(Sent { claim: Claim::Holds(self.config.priority()), at: now });
         self.actions.extend([Action::Hush, Action::Concede(interval), Action::HandOver]);
-        self.state = State::Backup(Wait::behind(active, interval, now));
+        self.state = State::Backup(Wait::behind(active, interval, now).outranked(true));
         self.report(Role::Active, Role::Backup, Reason::HigherPriorityHeard);
     }
 
@@ -97,7 +100,7 @@ impl Instance {
             self.actions.push_back(Action::Release);
         }
         self.state = State::Initialize;
-        self.config.set_boost(None);
+        self.take_up_settings();
         if from != Role::Initialize {
             self.report(from, Role::Initialize, reason);
         }

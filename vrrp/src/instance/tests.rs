@@ -11,3 +11,4 @@ mod life;
 mod lowered;
 mod succession;
 mod support;
+mod sync_set;

@@ -29,7 +29,8 @@ pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCaus
         | TransitionReason::NftablesLease
         | TransitionReason::Drained
         | TransitionReason::CheckFailed
-        | TransitionReason::PreActiveFailed => None,
+        | TransitionReason::PreActiveFailed
+        | TransitionReason::SyncGroup => None,
     }
 }
 
@@ -44,6 +45,7 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         | TransitionReason::Drained
         | TransitionReason::CheckFailed
         | TransitionReason::PreActiveFailed
+        | TransitionReason::SyncGroup
         // It resigns too. A successor that it came too late for gives a reason of its own.
         | TransitionReason::Guard => FailoverCause::PriorityZero,
         TransitionReason::Started

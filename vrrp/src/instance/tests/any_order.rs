@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::super::Standing;
 use super::support::*;
 use crate::{
-    Action, Advertisement, BoostedPriority, Change, Claim, Config, Instance, Instant, Role, Settings,
+    Action, Advertisement, BoostedPriority, Change, Claim, Config, Instance, Instant, Role, Settings, SyncSet,
 };
 
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ enum Call {
     Assist { last: u8, sequence: u16, rank: u32 },
     HoldOff { ms: u64 },
     BeginAtOnce,
+    Settle { alone: bool },
+    LeaveSet,
     Reconfigure { number: u8, interval_ms: u32, preempt: bool, addresses: u8 },
 }
 
@@ -48,6 +51,8 @@ fn any_call() -> impl Strategy<Value = Call> {
             .prop_map(|(last, sequence, rank)| Call::Assist { last, sequence, rank }),
         1 => (0..9_000_u64).prop_map(|ms| Call::HoldOff { ms }),
         2 => Just(Call::BeginAtOnce),
+        2 => any::<bool>().prop_map(|alone| Call::Settle { alone }),
+        1 => Just(Call::LeaveSet),
         2 => (1..=255_u8, interval, any::<bool>(), 1..4_u8).prop_map(|(number, interval_ms, preempt, addresses)| {
             Call::Reconfigure { number, interval_ms, preempt, addresses }
         }),
@@ -80,6 +85,9 @@ fn call(router: &mut Instance, call: &Call, now: Instant) {
         Call::BeginAtOnce => {
             let _begun = router.begin_at_once(now);
         }
+        Call::Settle { alone: true } => SyncSet::new().settle(&mut [Some(router)], now),
+        Call::Settle { alone: false } => SyncSet::new().settle(&mut [Some(router), None], now),
+        Call::LeaveSet => router.leave_set(now),
         Call::Reconfigure { number, interval_ms, preempt, addresses } => {
             let addresses = (0..addresses).map(|n| host(100 + n)).collect();
             let edited = Settings { interval: interval(interval_ms), preempt, addresses, ..settings(number) };
@@ -132,6 +140,7 @@ proptest! {
                 prop_assert!(next.is_none_or(|next| next > now), "woken in vain at {:?} for {:?}", now, next);
             }
             let is_idle = after == Role::Initialize || (wanted && after != Role::Active);
+            let is_idle = is_idle || router.standing(now) == Standing::Willing;
             prop_assert_eq!(router.poll_timeout().is_none(), is_idle, "there is a deadline unless it is the caller's turn");
         }
     }
