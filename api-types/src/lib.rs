@@ -22,6 +22,7 @@ pub mod convergence;
 pub mod counters;
 pub mod drain;
 pub mod enrolment;
+pub mod explanation;
 pub mod failover;
 pub mod fast_start;
 pub mod fences;

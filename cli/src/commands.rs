@@ -5,6 +5,7 @@ pub(crate) mod apply;
 mod delete;
 mod describe;
 mod drain;
+mod explain;
 mod get;
 mod join_token;
 mod kind;
@@ -59,6 +60,8 @@ enum Command {
     Get(get::Args),
     /// Show one group or node in full: who hears whom, and what is dropped
     Describe(describe::Args),
+    /// Say why somebody holds the addresses, and what happens if it fails
+    Explain(explain::Args),
     /// Create and update objects from YAML, and say what changed
     Apply(apply::Args),
     /// Remove an object
@@ -87,6 +90,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitStatus, Failure> {
         Command::Status(args) => status::run(args).await,
         Command::Get(args) => get::run(args).await,
         Command::Describe(args) => describe::run(args).await,
+        Command::Explain(args) => explain::run(args).await,
         Command::Apply(args) => apply::run(args).await,
         Command::Delete(args) => delete::run(args).await,
         Command::Switchover(args) => switchover::run(args).await,

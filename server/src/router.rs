@@ -29,6 +29,7 @@ pub fn table() -> Routes {
         .with(http::nodes::routes())
         .with(http::drains::routes())
         .with(http::groups::routes())
+        .with(http::explanations::routes())
         .with(http::switchovers::routes())
         .with(http::failovers::routes())
         .with(http::transitions::routes())

@@ -4,6 +4,7 @@ pub mod condition;
 pub mod conflict;
 pub mod desired;
 pub mod drain;
+pub mod explain;
 pub mod failover;
 pub mod fast_start;
 pub mod faults;

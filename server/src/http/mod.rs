@@ -10,6 +10,7 @@ pub mod docs;
 pub mod drains;
 pub mod enrolment;
 mod examples;
+pub mod explanations;
 pub mod failovers;
 pub mod fields;
 pub mod groups;

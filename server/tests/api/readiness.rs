@@ -56,6 +56,19 @@ async fn a_group_names_who_could_take_over_and_has_no_condition() {
 }
 
 #[tokio::test]
+async fn a_group_explains_who_holds_and_who_is_next() {
+    let pair = Pair::start().await;
+    let said = pair.server.get("/api/v1/groups/web/explanation").await;
+    assert_eq!(
+        (&said["group"], &said["holder"], &said["next"]),
+        (&json!("web"), &json!("lb1"), &json!("lb2"))
+    );
+    let sentences = said["sentences"].as_array().unwrap();
+    assert!(sentences.last().unwrap().as_str().unwrap().starts_with("If lb1 fails, lb2"), "{said}");
+    pair.server.request("GET", "/api/v1/groups/none/explanation").send().await.problem(404, "not_found");
+}
+
+#[tokio::test]
 async fn an_agent_that_is_away_for_longer_than_a_restart_takes_the_redundancy_along() {
     let pair = Pair::start().await;
     let Pair { server, two, second, first: _first, .. } = pair;
