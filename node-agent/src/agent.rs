@@ -215,6 +215,7 @@ fn worker(settings: Settings, descriptors: &WorkerArguments, seams: Seams) -> Re
         let start = control::Start {
             config: Arc::new(config),
             policy,
+            program: program::OWN.into(),
             boot_id: memory.boot_id(),
             worker_starts: memory.worker_starts(),
             worker_deaths: memory.worker_deaths(),

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use api_types::assist::LetGo;
 use api_types::boost::Boost;
-use api_types::channel::{DesiredGroup, Revision};
+use api_types::channel::{DesiredGroup, DesiredState, Revision};
 use api_types::check::CheckSpec;
 use api_types::fast_start::FastStart;
 use api_types::node::{Rejection, RejectionReason};
@@ -28,6 +28,7 @@ use super::checks;
 use super::desired_state::{Assignment, Label};
 use super::fast_starts::FastStarts;
 use super::findings::Findings;
+use super::hooks;
 use super::identity::Origin;
 use super::journal::Journal;
 use super::overview::Overview;
@@ -358,22 +359,30 @@ impl Conductor {
 
     fn look_at(&mut self, snapshot: Snapshot) {
         self.overview.send_modify(|overview| overview.take(snapshot));
-        if let Some(assignment) = self.unfit.take_if(|assignment| {
-            let overview = self.overview.borrow();
-            checks::refusals(&assignment.state, &self.policy, overview.known_interfaces()).is_empty()
-        }) {
+        let is_fit = |assignment: &Assignment| self.refusals(&assignment.state).is_empty();
+        if self.unfit.as_ref().is_some_and(is_fit)
+            && let Some(assignment) = self.unfit.take()
+        {
             self.consider(assignment);
         }
     }
 
-    /// Why the host must not run the checks of this state. What runs already is not judged again: a check that is not
+    /// What of this state this host forbids or does not have.
+    fn refusals(&self, state: &DesiredState) -> Vec<RejectionReason> {
+        let overview = self.overview.borrow();
+        let mut reasons = checks::refusals(state, &self.policy, overview.known_interfaces());
+        reasons.extend(hooks::undeclared(&state.groups, &self.policy));
+        reasons
+    }
+
+    /// Why the host must not run the checks and hooks of this state. What runs already is not judged again: a check that is not
     /// allowed in it fails.
     fn unfit_for(&self, assignment: &Assignment) -> Vec<RejectionReason> {
         let is_known = self.course.newest_label().as_ref() == Some(&assignment.label());
         if is_known || !assignment.state.is_intact() {
             return Vec::new();
         }
-        checks::refusals(&assignment.state, &self.policy, self.overview.borrow().known_interfaces())
+        self.refusals(&assignment.state)
     }
 
     /// What the agent before could not tell comes first.

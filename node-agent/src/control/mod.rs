@@ -28,6 +28,7 @@ pub mod enrolment;
 mod error_chain;
 mod fast_starts;
 mod findings;
+mod hooks;
 pub mod identity;
 pub mod join_token;
 pub mod journal;
@@ -64,6 +65,7 @@ use self::desired_state::{Assignment, DesiredStateStore, Label};
 use self::error_chain::chain;
 use self::fast_starts::FastStarts;
 use self::findings::Findings;
+use self::hooks::Hooks;
 use self::identity::Identity;
 use self::journal::Journal;
 use self::link::Link;
@@ -92,6 +94,8 @@ pub struct Start {
     pub config: Arc<Config>,
     /// What this host allows a server to ask.
     pub policy: Arc<Policy>,
+    /// The program of the agent, which runs the programs that checks and hooks name ([`crate::program::OWN`]).
+    pub program: PathBuf,
     /// Drawn at each start of the agent, kept when the worker is restarted.
     pub boot_id: Uuid,
     /// How often the parent has started the worker in this boot, this time included.
@@ -141,6 +145,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     let Start {
         config,
         policy,
+        program,
         boot_id,
         worker_starts,
         worker_deaths,
@@ -196,6 +201,14 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     let (found, findings_of_checks) = watch::channel(BTreeMap::new());
     let host = Host::new(Arc::clone(&policy), overview.subscribe());
     let checking = tokio::spawn(Engine::new(host, overview.clone(), found).run(to_check));
+
+    let hooks = Hooks {
+        policy: Arc::clone(&policy),
+        agent: program,
+        commands: commands.clone(),
+        overview: overview.clone(),
+    };
+    let hooking = tokio::spawn(hooks.run());
 
     let fixed = Fixed {
         boot_id,
@@ -288,6 +301,7 @@ pub async fn run(start: Start) -> Result<Ending, ControlError> {
     }
     remembering.abort();
     checking.abort();
+    hooking.abort();
     // The conductor is gone, so the task ends when the last state is stored.
     let _ = tokio::time::timeout(FAREWELL, storing).await;
     Ok(outcome?)

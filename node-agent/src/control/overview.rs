@@ -7,9 +7,10 @@ use api_types::Timestamp;
 use api_types::agent_status::{
     GroupCounters, JournalStatus, LocalGroupStatus, LocalStatus, RealtimeStatus, ServerLink,
 };
-use api_types::channel::{AgentStatus, GroupReport, Revision};
+use api_types::channel::{AgentStatus, GroupReport, MemberDetails, Revision};
 use api_types::fences::Fences;
 use api_types::group::Checksum;
+use api_types::hook::HookStatus;
 use api_types::node::{Interface, Rejection};
 use api_types::transition::{State, TransitionReason};
 use uuid::Uuid;
@@ -61,6 +62,8 @@ pub(crate) struct Overview {
     pub(crate) dropping: Dropping,
     /// How the checks of this node stand.
     pub(crate) checks: Standings,
+    /// How the hooks of each group went, by the id of the group.
+    pub(crate) hooks: BTreeMap<Uuid, Vec<HookStatus>>,
     /// What the last transition of each group was, by the id of the group.
     pub(crate) last: BTreeMap<Uuid, LastTransition>,
 }
@@ -122,6 +125,7 @@ impl Overview {
         self.transitions.retain(|kind, _| runs.contains(kind.group.as_str()));
         let runs: BTreeSet<_> = snapshot.groups.iter().map(|group| group.desired.id).collect();
         self.last.retain(|group, _| runs.contains(group));
+        self.hooks.retain(|group, _| runs.contains(group));
         self.dropping.compare(&self.snapshot.groups, &snapshot.groups, clock::boottime_ns());
         self.snapshot = snapshot;
         add_deeds(&mut self.snapshot.fences, self.silenced_before, self.removed_before);
@@ -131,6 +135,10 @@ impl Overview {
     /// The interfaces, once the dataplane has said which there are.
     pub(crate) fn known_interfaces(&self) -> Option<&[Interface]> {
         self.snapshot_seen.then_some(self.snapshot.interfaces.as_slice())
+    }
+
+    fn hooks_of(&self, group: &GroupSnapshot) -> Vec<HookStatus> {
+        self.hooks.get(&group.desired.id).cloned().unwrap_or_default()
     }
 
     /// The revision that runs.
@@ -163,7 +171,10 @@ impl Overview {
             effective_priority: group.effective_priority,
             active_source: group.active_source,
             addresses_present: group.addresses_present.clone(),
-            details: Some(details::of(group, &self.dropping, &self.checks, now)),
+            details: Some(MemberDetails {
+                hooks: self.hooks_of(group),
+                ..details::of(group, &self.dropping, &self.checks, now)
+            }),
         };
         AgentStatus {
             at: clock::wall_now().into(),
@@ -196,7 +207,7 @@ impl Overview {
             heard: group.heard.clone(),
             checksum: group.checksum,
             checks: of_group(&group.desired, &self.checks),
-            hooks: Vec::new(),
+            hooks: self.hooks_of(group),
         };
         let (mut dropped, mut by_interface) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
         for DroppedPackets { interface, cause, count } in &self.snapshot.dropped_packets {

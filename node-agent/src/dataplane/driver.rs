@@ -253,7 +253,6 @@ impl Driver {
         self.beat();
         self.probe(now)?;
         self.tell(now);
-        self.upkeep_due |= std::mem::take(&mut self.effects.entry);
         if std::mem::take(&mut self.upkeep_due) {
             self.keep_up();
         }

@@ -22,6 +22,7 @@ mod supervisor;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -83,6 +84,11 @@ impl Order {
     /// Runs the program, under a supervisor that is this agent ([`OWN`]). When this is dropped before it is done the run
     /// is ended.
     pub async fn run(self, agent: &Path) -> Outcome {
+        self.run_until(agent, std::future::pending()).await
+    }
+
+    /// Runs the program for as long as it is wanted, and returns when everything that came of it has ended.
+    pub async fn run_until(self, agent: &Path, unwanted: impl Future<Output = ()>) -> Outcome {
         // `std` starts a program like this one by `posix_spawn`, which does not copy the memory of the worker.
         let started = Command::new(agent)
             .arg("run-program")
@@ -92,13 +98,17 @@ impl Order {
             .stderr(Stdio::null())
             .spawn();
         let outcome = match started {
-            Ok(supervisor) => self.supervised_by(supervisor).await,
+            Ok(supervisor) => self.supervised_by(supervisor, unwanted).await,
             Err(error) => Err(error),
         };
         outcome.unwrap_or_else(|error| Outcome::not_run(format!("it could not be run: {error}")))
     }
 
-    async fn supervised_by(&self, mut supervisor: Child) -> io::Result<Outcome> {
+    async fn supervised_by(
+        &self,
+        mut supervisor: Child,
+        unwanted: impl Future<Output = ()>,
+    ) -> io::Result<Outcome> {
         let (Some(mut orders), Some(answers)) = (supervisor.stdin.take(), supervisor.stdout.take()) else {
             return Err(io::Error::other("the supervisor has no pipes"));
         };
@@ -106,8 +116,18 @@ impl Order {
         order.push(b'\n');
         let conversation = async {
             orders.write_all(&order).await?;
-            let mut answer = Vec::new();
-            answers.take(MAX_ANSWER).read_to_end(&mut answer).await?;
+            let (mut answer, mut answers) = (Vec::new(), answers.take(MAX_ANSWER));
+            let mut answered = pin!(answers.read_to_end(&mut answer));
+            let early = tokio::select! {
+                read = &mut answered => Some(read),
+                () = unwanted => None,
+            };
+            // The open pipe has told the supervisor until now that somebody wants the run.
+            drop(orders);
+            match early {
+                Some(read) => read?,
+                None => answered.await?,
+            };
             Ok::<_, io::Error>(answer)
         };
         let answer = tokio::time::timeout(self.timeout + AROUND, conversation).await;
@@ -118,8 +138,6 @@ impl Order {
                 return Err(io::Error::other("its supervisor does not answer"));
             }
         };
-        // The open pipe has told the supervisor until now that somebody waits for the answer.
-        drop(orders);
         supervisor.wait().await?;
         if answer.is_empty() {
             return Err(io::Error::other("its supervisor has ended without a word"));

@@ -81,6 +81,7 @@ impl Agent {
         let task = tokio::spawn(control::run(Start {
             config: Arc::new(config.clone()),
             policy: Arc::new(policy),
+            program: env!("CARGO_BIN_EXE_baton-agent").into(),
             boot_id,
             worker_starts,
             worker_deaths: 0,

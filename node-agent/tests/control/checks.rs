@@ -30,7 +30,7 @@ fn state(counter: i64, probe: Value) -> DesiredState {
 }
 
 /// The group as its dataplane reports it.
-fn snapshot(state: &DesiredState) -> GroupSnapshot {
+pub(crate) fn snapshot(state: &DesiredState) -> GroupSnapshot {
     let desired = state.groups[0].clone();
     GroupSnapshot {
         state: State::Fault,

@@ -15,6 +15,7 @@ mod disk;
 mod enrolment;
 mod eventually;
 mod freezer;
+mod hooks;
 mod hung_disk;
 mod local;
 mod outside;

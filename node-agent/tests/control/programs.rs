@@ -15,16 +15,16 @@ use crate::eventually::eventually;
 const LONG: Duration = Duration::from_secs(20);
 
 /// A directory that everybody may read and only root may write.
-struct Programs(TempDir);
+pub(crate) struct Programs(pub(crate) TempDir);
 
 impl Programs {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         Self(directory)
     }
 
-    fn script(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn script(&self, name: &str, text: &str) -> PathBuf {
         let path = self.0.path().join(name);
         fs::write(&path, format!("#!/bin/sh\n{text}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();

@@ -37,6 +37,7 @@ mod nftables_lease;
 mod owner;
 mod pacing;
 mod pinger;
+mod pre_active;
 mod process_tree;
 mod realtime;
 mod recording;

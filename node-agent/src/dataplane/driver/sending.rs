@@ -61,6 +61,7 @@ impl Driver {
             self.parts.outbox.send(Report::LetGo(effects.let_go));
         }
         effects.notices.into_iter().for_each(|text| self.parts.outbox.notice(text));
+        self.upkeep_due |= effects.entry;
         if effects.news {
             self.snapshot_at = self.snapshot_at.min(now + SNAPSHOT_AFTER);
         }
