@@ -13,6 +13,9 @@ curl curl
 ip iproute2
 nft nftables
 haproxy haproxy
+nginx nginx-light
+conntrackd conntrackd
+conntrack conntrack
 keepalived keepalived
 vtysh frr
 tcpdump tcpdump

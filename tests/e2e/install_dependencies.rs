@@ -14,8 +14,22 @@ const TOOLS: [&str; 15] = [
     "basename", "cat", "chmod", "comm", "find", "id", "ln", "mkdir", "mktemp", "mv", "rm", "rmdir", "sh",
     "sort", "touch",
 ];
-const NEEDED: [&str; 11] =
-    ["cc", "make", "curl", "ip", "nft", "haproxy", "keepalived", "vtysh", "tcpdump", "arping", "psql"];
+const NEEDED: [&str; 14] = [
+    "cc",
+    "make",
+    "curl",
+    "ip",
+    "nft",
+    "haproxy",
+    "nginx",
+    "conntrackd",
+    "conntrack",
+    "keepalived",
+    "vtysh",
+    "tcpdump",
+    "arping",
+    "psql",
+];
 
 /// Does to the machine what Debian's does: asks whether a service may be started, and enables it anyhow.
 const APT_GET: &str = r#"#!/bin/sh
