@@ -61,7 +61,9 @@ impl Course {
         match &outcome.ended {
             _ if outcome.is_success() => tracing::info!(group, hook, on, "hook succeeded"),
             Ended::Unwanted => tracing::info!(group, hook, on, "hook ended: the member is in another state"),
-            _ => tracing::warn!(group, hook, on, outcome = outcome.describe(), "hook failed"),
+            Ended::NotRun(_) | Ended::Exited(_) | Ended::Signalled(_) | Ended::TimedOut => {
+                tracing::warn!(group, hook, on, outcome = outcome.describe(), "hook failed");
+            }
         }
         self.note(&job, &outcome);
         if let Cause::Entrance { attempt } = job.cause
