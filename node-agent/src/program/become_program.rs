@@ -16,7 +16,10 @@ use nix::unistd::{User, geteuid, initgroups, setgid, setsid, setuid};
 
 use super::Order;
 use crate::policy::trust;
-use crate::sys::{inherited, privileges};
+use crate::sys::{inherited, privileges, realtime};
+
+/// How much a program gives way to everybody else (`setpriority(2)`).
+const NICE: i32 = 10;
 
 /// Returns only when the program could not be run, and has said why.
 ///
@@ -39,6 +42,8 @@ fn read_order(supervisor: &UnixStream) -> anyhow::Result<Order> {
 }
 
 fn become_it(order: &Order) -> anyhow::Result<std::convert::Infallible> {
+    // What computes for longer than it may take is lost even if nobody can end it.
+    let cpu = order.timeout.as_secs().saturating_add(2);
     if super::borrows_rights() {
         bail!("this program must not have the set-user-ID bit");
     }
@@ -46,6 +51,8 @@ fn become_it(order: &Order) -> anyhow::Result<std::convert::Infallible> {
     trust::of_program(&order.path)?;
     setsid().context("it cannot have a session of its own")?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).context("core dumps cannot be turned off")?;
+    setrlimit(Resource::RLIMIT_CPU, cpu, cpu).context("its use of processors cannot be limited")?;
+    realtime::give_way(NICE);
     // Who must not be killed for want of memory is the agent.
     let _not_there = fs::write("/proc/self/oom_score_adj", "0");
     inherited::keep_all().context("what is open cannot be found out")?;

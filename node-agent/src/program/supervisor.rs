@@ -16,9 +16,12 @@ use nix::unistd::{pipe, setsid};
 
 use super::{Ended, OWN, Order, Outcome, descendants};
 use crate::sys::pidfd::PidFd;
+use crate::sys::realtime;
 
 /// How much of the output is kept, in octets.
 const KEPT: usize = 4096;
+/// How much the supervisor gives way to everybody else (`setpriority(2)`); what it runs gives way to the supervisor.
+const NICE: i32 = 5;
 /// How long a program that has taken too long may take to end when it is asked to.
 const LAST_CHANCE: Duration = Duration::from_millis(500);
 
@@ -41,6 +44,8 @@ pub fn run() -> anyhow::Result<()> {
 
 fn supervise(order: &Order) -> anyhow::Result<Outcome> {
     let until = Instant::now() + order.timeout;
+    // A worker that has just begun hurries, and would pass that on.
+    realtime::give_way(NICE);
     set_child_subreaper(true).context("what it leaves behind cannot be found")?;
     // A signal for the agent's terminal is none for what the agent runs. It may lead a session already.
     let _leads = setsid();

@@ -79,6 +79,15 @@ pub(crate) fn rest() {
     }
 }
 
+/// This process, and whatever it starts, is scheduled as everybody is, and gives way to others by so much
+/// (`setpriority(2)`).
+pub(crate) fn give_way(nice: libc::c_int) {
+    // To ask for less is always granted.
+    let _granted = schedule(0, libc::SCHED_OTHER, 0);
+    // SAFETY: the call takes numbers only.
+    let _granted = unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, nice) };
+}
+
 fn hurries(thread: libc::pid_t) -> bool {
     let mut parameters = libc::sched_param { sched_priority: 0 };
     // SAFETY: `parameters` outlives the call.

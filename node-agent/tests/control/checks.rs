@@ -115,7 +115,7 @@ async fn a_server_that_asks_for_more_than_the_host_allows_gets_reasons_and_nothi
     let mapped = format!("::ffff:{}", listener.local_addr().unwrap().ip());
     let port = listener.local_addr().unwrap().port();
     let greedy = [
-        (json!({"kind": "script", "script": "reboot"}), "declares no script reboot: it allows none"),
+        (json!({"kind": "script", "script": "reboot"}), "declares no script reboot: it declares none"),
         (
             json!({"kind": "file", "path": "/etc/shadow"}),
             "does not allow \"/etc/shadow\": allowed is /run/app/",

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
 use api_types::channel::{DesiredGroup, DesiredState, Revision};
+use api_types::check::CheckSpec;
 use baton_agent::config::{Config, FenceSettings};
 use baton_agent::control::desired_state::{Assignment, DesiredStateStore};
 use nix::sys::signal::{Signal, kill};
@@ -71,13 +72,26 @@ impl Agent {
         fences: FenceSettings,
         prepare: impl FnOnce(&mut Command, &Path),
     ) -> Self {
+        Self::start_checking(lab, host, groups, Vec::new(), fences, prepare)
+    }
+
+    /// Starts it with these checks. What its policy is stands in `policy.toml` of its directory.
+    pub(crate) fn start_checking(
+        lab: &Lab,
+        host: u8,
+        groups: Vec<DesiredGroup>,
+        checks: Vec<CheckSpec>,
+        fences: FenceSettings,
+        prepare: impl FnOnce(&mut Command, &Path),
+    ) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, groups, Vec::new()).expect("JSON");
+        let state = DesiredState::new(Revision { epoch: 1, counter: 1 }, groups, checks).expect("JSON");
         let assignment = Assignment { origin: None, state };
         DesiredStateStore::new(directory.path()).save(&assignment).expect("stored");
         let path = directory.path().display();
         let text = format!(
-            "state_dir = \"{path}\"\nsocket = \"{path}/agent.sock\"\n[server]\nurl = \"https://10.66.0.250:8443\"\n"
+            "state_dir = \"{path}\"\nsocket = \"{path}/agent.sock\"\npolicy_file = \"{path}/policy.toml\"\n\
+             [server]\nurl = \"https://10.66.0.250:8443\"\n"
         );
         let config = Config::from_sources(Path::new("agent.toml"), &text, |_| None).expect("a configuration");
         let text = Config { fences, ..config }.to_toml().expect("TOML");

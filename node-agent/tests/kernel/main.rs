@@ -11,6 +11,7 @@ mod agent;
 mod announcements;
 mod asker;
 mod assist;
+mod checks;
 mod checksums;
 mod convergence;
 mod eventually;

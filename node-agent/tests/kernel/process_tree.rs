@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Stdio};
 
-use baton_agent::config::FenceSettings;
+use baton_agent::config::{FenceSettings, Settings};
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::signal::Signal;
@@ -257,7 +257,10 @@ fn a_worker_that_cannot_read_the_shared_memory_adopts_nothing_and_takes_part() {
     let memory = memfd_create(c"garbage", MFdFlags::empty()).expect("a memfd");
     ftruncate(&memory, 100).expect("another size");
     let lock = fs::File::open(agent.directory.path().join("lock")).expect("the lock");
-    let settings = fs::File::open(agent.config_file()).expect("the configuration");
+    let handed_down = agent.directory.path().join("handed-down");
+    let settings = Settings::load(&agent.config_file()).expect("settings").to_hand_down().expect("TOML");
+    fs::write(&handed_down, settings).expect("written");
+    let settings = fs::File::open(handed_down).expect("the settings");
     for inherited in [&lock, &settings] {
         fcntl(inherited, FcntlArg::F_SETFD(FdFlag::empty())).expect("inherited");
     }

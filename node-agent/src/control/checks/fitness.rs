@@ -10,6 +10,7 @@ use api_types::node::{Interface, RejectionReason};
 
 use super::probes::{http, process};
 use crate::policy::{Policy, allowed_are};
+use crate::program;
 
 /// The most checks of a node.
 const MOST: usize = 1_000;
@@ -71,16 +72,9 @@ fn judge(check: &CheckSpec, policy: &Policy, interfaces: Option<&[Interface]>) -
                 allowed_are(&policy.check_files)
             )),
         },
-        Probe::Script { script } => match policy.scripts.get(script) {
-            Some(_) => Ok(()),
-            None => {
-                let declared: Vec<_> = policy.scripts.keys().collect();
-                Err(format!(
-                    "script: the policy of this host declares no script {script}: {}",
-                    allowed_are(&declared)
-                ))
-            }
-        },
+        Probe::Script { script } => program::declared(&policy.scripts, "script", script)
+            .map(drop)
+            .map_err(|why| format!("script: {why}")),
     }
 }
 

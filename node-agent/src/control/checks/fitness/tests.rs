@@ -61,7 +61,7 @@ fn whoever_asks_for_everything_is_told_which_check_which_field_and_what_is_allow
     for (probe, wanted) in [
         (
             json!({"kind": "script", "script": "rm"}),
-            "script: the policy of this host declares no script rm: allowed is pg",
+            "script: the policy of this host declares no script rm: it declares pg",
         ),
         (
             json!({"kind": "file", "path": "/etc/shadow"}),

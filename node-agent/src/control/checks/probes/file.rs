@@ -3,6 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -31,8 +32,18 @@ impl File {
             return Err(format!("the policy of this host does not allow {path:?}: {allowed}"));
         };
         // One at a time: a disk that hangs must not be asked again and again.
-        let look = || tokio::task::spawn_blocking(move || look(&path, &directory, &below));
-        let outcome = self.looking.get_or_insert_with(look).await;
+        if self.looking.is_none() {
+            let Ok(turn) = Arc::clone(&host.looks).acquire_owned().await else {
+                return Err("the agent ends".to_owned());
+            };
+            self.looking = Some(tokio::task::spawn_blocking(move || {
+                let outcome = look(&path, &directory, &below);
+                drop(turn);
+                outcome
+            }));
+        }
+        let Some(looking) = &mut self.looking else { return Err("nobody looks".to_owned()) };
+        let outcome = looking.await;
         self.looking = None;
         outcome.unwrap_or_else(|error| Err(error.to_string()))
     }

@@ -4,6 +4,7 @@ mod file;
 pub(super) mod http;
 mod interface;
 pub(super) mod process;
+mod script;
 mod tcp;
 mod tls;
 
@@ -11,12 +12,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use api_types::check::{CheckSpec, Probe};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use self::file::File;
 use self::http::Http;
 use self::interface::Interface;
 use self::process::{Process, Processes};
+use self::script::Script;
 use self::tcp::Tcp;
 use super::fitness;
 use crate::control::overview::Overview;
@@ -31,12 +33,28 @@ pub(crate) struct Host {
     overview: watch::Receiver<Overview>,
     processes: Processes,
     tls: tls::Tls,
+    /// For programs.
+    turns: Semaphore,
+    /// For looks at a disk, which may hang: the threads that wait for disks are the agent's too.
+    looks: Arc<Semaphore>,
 }
+
+/// How many programs run at once.
+const PROGRAMS: usize = 64;
+/// How many looks at files.
+const LOOKS: usize = 32;
 
 impl Host {
     /// This host, as its policy and the dataplane describe it.
     pub(crate) fn new(policy: Arc<Policy>, overview: watch::Receiver<Overview>) -> Self {
-        Self { policy, overview, processes: Processes::default(), tls: tls::Tls::default() }
+        Self {
+            policy,
+            overview,
+            processes: Processes::default(),
+            tls: tls::Tls::default(),
+            turns: Semaphore::new(PROGRAMS),
+            looks: Arc::new(Semaphore::new(LOOKS)),
+        }
     }
 
     /// Whether a check may connect there now.
@@ -57,6 +75,7 @@ pub(super) enum Prober {
     Http(Box<Http>, Arc<Host>),
     Process(Process, Arc<Host>),
     File(File, Arc<Host>),
+    Script(Script, Arc<Host>),
     /// It cannot be run, for this reason.
     Unfit(String),
 }
@@ -77,12 +96,19 @@ impl Prober {
                 Self::Process(Process::new(process.clone(), spec.interval_ms.as_duration()), host())
             }
             Probe::File { path } => Self::File(File::new(path.clone()), host()),
-            Probe::Script { .. } => Self::Unfit("scripts are not run by this version".to_owned()),
+            Probe::Script { script } => {
+                let limit = spec.timeout_ms.as_duration();
+                Self::Script(Script::new(script.clone(), spec.name.clone(), limit), host())
+            }
         }
     }
 
     /// Waits for what is left of the run before.
-    pub(super) async fn make_ready(&mut self) {}
+    pub(super) async fn make_ready(&mut self) {
+        if let Self::Script(script, _) = self {
+            script.make_ready().await;
+        }
+    }
 
     /// Looks once. Whoever drops this has waited long enough.
     pub(super) async fn run(&mut self) -> Outcome {
@@ -92,6 +118,7 @@ impl Prober {
             Self::Http(http, host) => http.run(host).await,
             Self::Process(process, host) => process.run(host).await,
             Self::File(file, host) => file.run(host).await,
+            Self::Script(script, host) => script.run(host).await,
             Self::Unfit(why) => Err(why.clone()),
         }
     }
@@ -100,9 +127,12 @@ impl Prober {
     pub(super) async fn news(&mut self) {
         match self {
             Self::Interface(interface) => interface.news().await,
-            Self::Tcp(..) | Self::Http(..) | Self::Process(..) | Self::File(..) | Self::Unfit(_) => {
-                std::future::pending().await
-            }
+            Self::Tcp(..)
+            | Self::Http(..)
+            | Self::Process(..)
+            | Self::File(..)
+            | Self::Script(..)
+            | Self::Unfit(_) => std::future::pending().await,
         }
     }
 }
