@@ -82,6 +82,8 @@ pub(super) struct Group {
     /// What the checks of the node have found, and what that comes to here.
     findings: Findings,
     verdict: Verdict,
+    /// Whether it was adopted, and its checks have yet to find again what they had found before.
+    settles: bool,
     /// Why it was stopped last although it stays.
     stopped_for: Option<TransitionReason>,
     departure: Option<Departure>,
@@ -130,6 +132,7 @@ impl Group {
             checksum: translate::checksum_form(&desired, &[], &Heard::default()),
             findings: Findings::default(),
             verdict: Verdict::of(&desired.track, &BTreeMap::new()),
+            settles: false,
             stopped_for: None,
             desired,
             footing: None,

@@ -80,9 +80,14 @@ impl Group {
         if self.departure.is_some() {
             return;
         }
+        let settles = self.settles;
+        self.settles &= self.verdict.waits_for.is_some();
         if self.checked_priority() != before {
             self.reconfigure(now, effects);
-            self.resign_if_outranked(before, now);
+            // Whoever was Active with a lower priority before is so again.
+            if !settles {
+                self.resign_if_outranked(before, now);
+            }
         }
         self.take_part(now, effects);
     }

@@ -50,6 +50,7 @@ impl Group {
             self.resume_boost(boost, &mut instance);
         }
         instance.adopt(now, slot.last_sent);
+        self.settles = true;
         self.instance = Some(instance);
         (self.footing, self.state, self.since) = (Some(footing), State::Active, slot.since);
         self.last_sent = Some(slot.last_sent);

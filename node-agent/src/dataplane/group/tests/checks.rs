@@ -184,6 +184,27 @@ fn where_nobody_preempts_whoever_falls_below_another_member_resigns_and_is_a_bac
 }
 
 #[test]
+fn where_nobody_preempts_a_member_that_was_adopted_does_not_resign_for_what_was_so_before() {
+    let peer = DesiredPeer {
+        name: "lb2".parse().unwrap(),
+        address: Some("192.0.2.9".parse().unwrap()),
+        priority: vrrp::Priority::new(220).unwrap(),
+        external: false,
+    };
+    let tracks = [track("link", -30, false), track("role", -40, false)];
+    let desired = DesiredGroup { preempt_mode: false, peers: vec![peer], ..tracking(240, &tracks) };
+    let mut group = Group::new(0, desired, at(0));
+    let mut effects = Effects::default();
+    group.adopt(FOOTING, &left(at(0), Instant::ORIGIN), None, at(0), &mut effects);
+    group.handle_held(at(1), &mut effects);
+    find(&mut group, &[("role", true)], at(10));
+    let effects = find(&mut group, &[("link", false), ("role", true)], at(20));
+    assert_eq!(effects.advertisements, [(0, Saying::from(Claim::from_octet(210)))]);
+    let effects = find(&mut group, &[("link", false), ("role", false)], at(30));
+    assert_eq!(effects.advertisements.last(), Some(&(0, Saying::from(Claim::Resigns))), "that is new");
+}
+
+#[test]
 fn what_changes_while_a_member_hands_over_holds_when_it_begins_again() {
     let mut group = active_tracking(tracking(240, &[track("nginx", 0, false), track("link", -30, false)]));
     find(&mut group, &[("nginx", false), ("link", true)], at(400));
