@@ -1,11 +1,13 @@
 //! A member with a `pre_active` hook.
 
+use api_types::hook::{HookTimeout, PreActive};
+
 use super::*;
 use crate::messages::Entrance;
 
 fn gated() -> DesiredGroup {
-    let pre_active =
-        serde_json::from_value(serde_json::json!({"hook": "commit", "timeout_ms": 1_000})).unwrap();
+    let timeout_ms = HookTimeout::try_from(1_000).unwrap();
+    let pre_active = PreActive { hook: "commit".parse().unwrap(), timeout_ms };
     DesiredGroup { pre_active: Some(pre_active), ..desired(240) }
 }
 
