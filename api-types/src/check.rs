@@ -3,6 +3,7 @@
 //! A check is declared once and tracked by any number of groups. Every node that is a member of such a group runs it
 //! by itself, once for all of its groups, and needs no server to act on what it finds.
 
+mod limits;
 mod pace;
 mod probe;
 mod track;
@@ -89,6 +90,22 @@ pub struct Check {
     pub updated_at: Timestamp,
     /// Where it is used.
     pub status: UseOfCheck,
+}
+
+impl Check {
+    /// The part of the check that operators write.
+    #[must_use]
+    pub fn spec(&self) -> CheckSpec {
+        CheckSpec {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            probe: self.probe.clone(),
+            interval_ms: self.interval_ms,
+            timeout_ms: self.timeout_ms,
+            rise: self.rise,
+            fall: self.fall,
+        }
+    }
 }
 
 /// Where a check is used.

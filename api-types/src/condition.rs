@@ -48,6 +48,8 @@ pub enum ConditionKind {
     AuthenticationInsecure,
     /// Members have priorities that are equal or nearly so: as backups both may take over.
     PrioritiesTooClose,
+    /// A group tracks checks that the agent of a member does not know: there nothing runs them.
+    ChecksNotRun,
     /// A group advertises more often than one of its nodes is punctual enough for.
     IntervalTooShort,
     /// A node has a priority from 250 to 254, which are kept for moving the addresses on request.
@@ -82,7 +84,7 @@ impl<'de> Deserialize<'de> for ConditionKind {
 
 impl ConditionKind {
     /// Those that a server finds.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::NoHolder,
         Self::TwoHolders,
         Self::MemberFault,
@@ -95,6 +97,7 @@ impl ConditionKind {
         Self::PeerAddressUnknown,
         Self::AuthenticationInsecure,
         Self::PrioritiesTooClose,
+        Self::ChecksNotRun,
         Self::IntervalTooShort,
         Self::PriorityReserved,
         Self::ForeignRouter,
@@ -123,6 +126,7 @@ impl ConditionKind {
             Self::PeerAddressUnknown => "peer_address_unknown",
             Self::AuthenticationInsecure => "authentication_insecure",
             Self::PrioritiesTooClose => "priorities_too_close",
+            Self::ChecksNotRun => "checks_not_run",
             Self::IntervalTooShort => "interval_too_short",
             Self::PriorityReserved => "priority_reserved",
             Self::ForeignRouter => "foreign_router",

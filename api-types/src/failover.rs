@@ -21,6 +21,11 @@ pub struct Failover {
     pub to: String,
     /// Why they moved.
     pub cause: FailoverCause,
+    /// The checks that failed at the old holder when it let go, where that is what moved the addresses: they put it in
+    /// `fault`, or lowered its priority below that of the new holder.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub failing_checks: Vec<String>,
     /// When the new holder last heard the old one advertise, by the new holder's wall clock.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub last_advertisement_at: Option<Timestamp>,

@@ -7,8 +7,9 @@ mod standby;
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
-use vrrp::{AdvertisementInterval, Family, Version, Vrid};
+use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 
+use crate::check::{CheckStatus, Track};
 use crate::condition::Condition;
 use crate::counters::GroupCounters;
 use crate::peer::Peer;
@@ -117,6 +118,10 @@ pub struct Group {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub virtual_rules: Vec<VirtualRule>,
+    /// The checks that say whether a member can hold the addresses.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub track: Vec<Track>,
     /// Who takes part.
     pub members: Vec<Member>,
     /// Counts the changes of the specification, from 1; it is the ETag.
@@ -169,6 +174,11 @@ pub struct MemberStatus {
     /// Since when it is in this state, by the node's clock.
     #[cfg_attr(feature = "openapi", schema(value_type = Option<String>, format = DateTime))]
     pub since: Option<Timestamp>,
+    /// The priority that it last said it takes part with: the one of the specification, changed by the checks that
+    /// count at this moment and by a switchover; `null` before the first report and for external members.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true, value_type = Option<u8>, minimum = 1, maximum = 255))]
+    pub effective_priority: Option<Priority>,
     /// Whether its agent has a session with a server, so that `state` is fresh; `null` for external members.
     pub connected: Option<bool>,
     /// Whether it holds the addresses or could take them over now; `null` for external members.
@@ -203,6 +213,10 @@ pub struct MemberStatus {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub peers: Vec<Peer>,
+    /// How the checks stand there that the group tracks, in the order of `track`; empty before its agent has said.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub checks: Vec<CheckStatus>,
 }
 
 impl Group {
@@ -229,6 +243,7 @@ impl Group {
             virtual_addresses: self.virtual_addresses.clone(),
             virtual_routes: self.virtual_routes.clone(),
             virtual_rules: self.virtual_rules.clone(),
+            track: self.track.clone(),
             members: self.members.clone(),
         }
     }

@@ -68,7 +68,7 @@ pub struct NodeStatus {
     /// Drawn by the agent at each start.
     pub boot_id: Option<Uuid>,
     /// What the agent says it can do beyond the first version of the channel: `switchover`, `drain`,
-    /// `assist`, `fast_start`.
+    /// `assist`, `fast_start`, `checks`.
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub capabilities: Vec<String>,

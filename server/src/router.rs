@@ -28,6 +28,7 @@ pub fn table() -> Routes {
         .with(http::segments::routes())
         .with(http::nodes::routes())
         .with(http::drains::routes())
+        .with(http::checks::routes())
         .with(http::groups::routes())
         .with(http::explanations::routes())
         .with(http::switchovers::routes())

@@ -6,6 +6,7 @@ use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 
 use super::Checksum;
 use super::member::{self, Member, MemberSpec};
+use crate::check::Track;
 use crate::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, ProtocolOptions, Transport, VirtualRoute, VirtualRule,
 };
@@ -96,6 +97,13 @@ pub struct GroupSpec<M = Member> {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 64))]
     pub virtual_rules: Vec<VirtualRule>,
+    /// The checks that say whether a member can hold the addresses, at most 32, each once. Each node that is a member
+    /// runs them by itself. A check of weight 0 puts its member in `fault` while it fails; the others move its
+    /// priority, so a weight that is to move the addresses must be larger than the distance to the next member. The
+    /// owner (priority 255) holds its own addresses whatever a check says, so a group with one tracks none.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_items = 32))]
+    pub track: Vec<Track>,
     /// Who takes part. 1 to 32.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<MemberSpec>, min_items = 1, max_items = 32))]
     pub members: Vec<M>,
@@ -172,6 +180,7 @@ impl<'de> Deserialize<'de> for GroupSpec {
             virtual_addresses: spec.virtual_addresses,
             virtual_routes: spec.virtual_routes,
             virtual_rules: spec.virtual_rules,
+            track: spec.track,
         })
     }
 }

@@ -118,6 +118,11 @@ fn check_details(details: &MemberDetails) -> Result<(), Violation> {
     check_text("details/fault", details.fault.as_deref().unwrap_or_default())?;
     check_text("details/boost_refused", details.boost_refused.as_deref().unwrap_or_default())?;
     check_words("details/dropping", &details.dropping)?;
+    check_count("details/checks", details.checks.len())?;
+    for check in &details.checks {
+        check_text("details/checks/check", &check.check)?;
+        check_text("details/checks/detail", &check.detail)?;
+    }
     if details.heard.len() > MAX_HEARD {
         let detail = format!("{} routers: at most {MAX_HEARD}", details.heard.len());
         return Err(Violation::Field { field: "details/heard", detail });
@@ -162,6 +167,7 @@ fn check_batch(transitions: &[TransitionRecord]) -> Result<(), Violation> {
 fn check_transition(transition: &TransitionRecord) -> Result<(), Violation> {
     check_text("transitions/group", &transition.group)?;
     check_text("transitions/interface", &transition.interface)?;
+    check_words("transitions/failing_checks", &transition.failing_checks)?;
     if transition.sequence == 0 {
         let detail = "0: sequences count from 1".to_owned();
         return Err(Violation::Field { field: "transitions/sequence", detail });

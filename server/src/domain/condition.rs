@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use api_types::check;
 use api_types::condition::ConditionKind;
 use api_types::drain::Drain;
 use api_types::fences::Fences;
@@ -62,6 +63,8 @@ pub struct GroupFacts<'a> {
     pub is_authenticated: bool,
     /// The switchover that is in effect.
     pub switchover: Option<&'a InEffect>,
+    /// Whether checks say who can hold the addresses.
+    pub is_tracking: bool,
 }
 
 /// What is not as it should be with a group.
@@ -82,6 +85,7 @@ pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     findings.extend(redundancy::of_group(members, interval));
     findings.extend(interface_unverified(members));
     findings.extend(interval_too_short(members, interval));
+    findings.extend(checks_not_run(members, group));
     findings.extend(hearing::peer_address_unknown(members, group));
     findings.extend(hearing::of_group(members, group));
     findings.extend(group.is_authenticated.then(authentication_insecure));
@@ -150,6 +154,29 @@ fn interval_too_short(members: &[Observed], interval: AdvertisementInterval) -> 
     (!late.is_empty()).then(|| Finding::at_once(ConditionKind::IntervalTooShort, detail()))
 }
 
+/// An agent that knows no checks is told of none, so its member takes part as if all of them passed.
+fn checks_not_run(members: &[Observed], group: &GroupFacts<'_>) -> Option<Finding> {
+    let unaware: Vec<_> = members
+        .iter()
+        .filter_map(|member| match member {
+            Observed::Node(node) => {
+                let is_known = node.boot_id.is_some();
+                let runs_checks = node.capabilities.iter().any(|word| word == check::CAPABILITY);
+                (is_known && !runs_checks).then_some(node.name.as_str())
+            }
+            Observed::External { .. } => None,
+        })
+        .collect();
+    let detail = || {
+        format!(
+            "nothing runs the checks of the group on {}, where the agent knows none: update it",
+            unaware.join(" and ")
+        )
+    };
+    (group.is_tracking && !unaware.is_empty())
+        .then(|| Finding::at_once(ConditionKind::ChecksNotRun, detail()))
+}
+
 fn authentication_insecure() -> Finding {
     let detail = "its authentication keeps nobody out: whoever hears one advertisement knows the text";
     Finding::at_once(ConditionKind::AuthenticationInsecure, detail.to_owned())
@@ -207,6 +234,7 @@ mod tests {
         transport: Transport::Multicast,
         is_authenticated: false,
         switchover: None,
+        is_tracking: false,
     };
     const HERE: bool = true;
     const GONE: bool = false;

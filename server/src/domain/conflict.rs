@@ -16,6 +16,8 @@ pub enum Kind {
     Node,
     /// A VIP group.
     Group,
+    /// A check.
+    Check,
 }
 
 impl Kind {
@@ -26,6 +28,7 @@ impl Kind {
             Self::Segment => "segment",
             Self::Node => "node",
             Self::Group => "group",
+            Self::Check => "check",
         }
     }
 }

@@ -77,7 +77,7 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         peers,
         options: spec.options(),
         drained: false,
-        track: Vec::new(),
+        track: spec.track.clone(),
         pre_active: None,
         hooks: Vec::new(),
     })

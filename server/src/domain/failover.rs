@@ -38,7 +38,7 @@ use uuid::Uuid;
 use vrrp::{Claim, Priority};
 
 pub use addresses::{Addresses, Router};
-use cause::{Answers, cause_of_leaving, cause_of_takeover};
+use cause::{Answers, cause_of_leaving, cause_of_takeover, checks_behind};
 use timeline::{Heard, Moment};
 
 /// A transition that is recorded.
@@ -96,6 +96,8 @@ pub struct Move {
     pub to: String,
     /// Why.
     pub cause: FailoverCause,
+    /// The checks that made the old holder lose them.
+    pub failing_checks: Vec<String>,
     /// When the new holder last heard the old one.
     pub last_advertisement_at: Option<Timestamp>,
     /// When the addresses were bound.
@@ -190,6 +192,7 @@ impl<'a> Walk<'a> {
             from: self.name_of(&holder.router),
             to: external.to_owned(),
             cause,
+            failing_checks: checks_behind(left),
             last_advertisement_at: None,
             bound_at: None,
             announced_at: None,
@@ -224,6 +227,7 @@ impl<'a> Walk<'a> {
             from: self.name_of(&from),
             to: transition.node.clone(),
             cause,
+            failing_checks: checks_behind(release),
             last_advertisement_at: heard.map(|heard| heard.moment.at),
             bound_at: record.bound_at_boottime_ns.map(|bound| timeline::wall_clock(record, bound)),
             announced_at: record.announced_at_boottime_ns.map(|sent| timeline::wall_clock(record, sent)),
@@ -246,6 +250,7 @@ impl<'a> Walk<'a> {
             from: transition.node.clone(),
             to: self.name_of(&Router::Node(returned)),
             cause: FailoverCause::Preempting,
+            failing_checks: checks_behind(Some(transition)),
             last_advertisement_at: None,
             bound_at: None,
             announced_at: None,

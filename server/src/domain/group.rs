@@ -10,12 +10,15 @@ use api_types::{Name, VirtualAddress};
 use vrrp::{Family, Priority};
 
 use super::faults::{Faults, check_description};
+use super::interface_name;
 
 mod draft;
 mod priorities;
 mod protocol;
+mod track;
 
 pub use draft::{GroupDraft, MemberDraft};
+pub use track::MAX_TRACKED;
 
 /// The most virtual addresses of one group.
 pub const MAX_VIRTUAL_ADDRESSES: usize = vrrp::MAX_ADDRESSES;
@@ -23,8 +26,6 @@ pub const MAX_VIRTUAL_ADDRESSES: usize = vrrp::MAX_ADDRESSES;
 pub const MAX_VIRTUAL_ROUTES: usize = 64;
 /// The most members of one group.
 pub const MAX_MEMBERS: usize = 32;
-/// The most octets of an interface's name (`IFNAMSIZ` without the final NUL).
-const MAX_INTERFACE_OCTETS: usize = 15;
 
 /// Those of the virtual addresses that an advertisement has no room for: it counts them in one octet, and over IPv6
 /// they must fit the 1,500 octets of an Ethernet frame.
@@ -51,6 +52,7 @@ fn check_rules(draft: &GroupDraft, faults: &mut Faults) {
     }
     protocol::check(draft, faults);
     priorities::check(draft, faults);
+    track::check(draft, faults);
     check_virtual_addresses(draft, faults);
     check_members(draft, faults);
 }
@@ -98,7 +100,9 @@ fn check_members(draft: &GroupDraft, faults: &mut Faults) {
         }
         match member {
             MemberDraft::Node { interface: Some(interface), .. } => {
-                check_interface(position, interface, faults);
+                if let Some(fault) = interface_name::fault(interface) {
+                    faults.add(format!("/members/{position}/interface"), fault);
+                }
             }
             MemberDraft::External { address: Some(address), priority, .. } => {
                 check_external_address(position, *address, *priority, draft, faults);
@@ -143,21 +147,6 @@ fn check_single_owner(draft: &GroupDraft, faults: &mut Faults) {
             format!("/members/{position}/priority"),
             format_args!(
                 "255 says that a member owns the addresses, and {who}(/members/{first}) does: allowed are 1 to 254"
-            ),
-        );
-    }
-}
-
-/// The kernel's own rule (`dev_valid_name`), less the characters outside ASCII.
-fn check_interface(position: usize, name: &str, faults: &mut Faults) {
-    let printable = name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'/' && octet != b':');
-    let length_fits = (1..=MAX_INTERFACE_OCTETS).contains(&name.len());
-    if !length_fits || !printable || name == "." || name == ".." {
-        faults.add(
-            format!("/members/{position}/interface"),
-            format_args!(
-                "{name:?} is not the name of an interface: allowed are 1 to {MAX_INTERFACE_OCTETS} printable ASCII \
-                 characters but '/' and ':'"
             ),
         );
     }

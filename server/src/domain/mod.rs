@@ -1,5 +1,6 @@
 //! Rules, without HTTP and without SQL: pure functions over the contract's types.
 
+pub mod check;
 pub mod condition;
 pub mod conflict;
 pub mod desired;
@@ -10,6 +11,7 @@ pub mod fast_start;
 pub mod faults;
 pub mod group;
 pub mod holder;
+pub mod interface_name;
 pub mod node;
 pub mod peers;
 pub mod readiness;

@@ -26,6 +26,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         name: member.name().to_owned(),
         state: None,
         since: None,
+        effective_priority: None,
         connected: None,
         ready: None,
         not_ready_because: None,
@@ -34,12 +35,14 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         counters: None,
         dropping: Vec::new(),
         peers: Vec::new(),
+        checks: Vec::new(),
     };
     let Observed::Node(node) = member else { return unknown };
     let readiness = readiness::of_member(member, members);
     let known = MemberStatus {
         state: node.report.map(|report| report.state),
         since: node.report.map(|report| report.since),
+        effective_priority: node.report.map(|report| report.effective_priority),
         connected: Some(node.connected),
         ready: Some(readiness.is_ok()),
         not_ready_because: readiness.err().map(|why| format!("{} {why}", node.name)),
@@ -53,7 +56,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         counters,
         dropping,
         heard,
-        checks: _,
+        checks,
         hooks: _,
     }) = node.details.as_deref().cloned()
     else {
@@ -66,6 +69,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         counters: Some(counters),
         dropping,
         peers: heard.into_iter().map(named).collect(),
+        checks,
         ..known
     }
 }

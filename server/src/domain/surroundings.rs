@@ -3,7 +3,7 @@
 //! A node that has not reported its interfaces yet cannot be held against a group: the group is accepted, with the
 //! condition `interface_unverified` for as long as that lasts (`condition.rs`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api_types::Name;
@@ -26,6 +26,8 @@ pub struct Surroundings {
     pub segment: Option<SegmentFacts>,
     /// Those of the nodes that the group names that exist.
     pub nodes: BTreeMap<Name, NodeFacts>,
+    /// Those of the checks that the group tracks that exist.
+    pub checks: BTreeSet<Name>,
 }
 
 /// What a group needs to know of its segment.
@@ -98,6 +100,14 @@ pub fn faults_of(draft: &GroupDraft, around: &Surroundings) -> Vec<FieldProblem>
                 format_args!("{name} is the name of a node: allowed is a name that no node has"),
             ),
             MemberDraft::Node { .. } | MemberDraft::External { .. } | MemberDraft::Unread => {}
+        }
+    }
+    for (position, track) in draft.track() {
+        if !around.checks.contains(&track.check) {
+            faults.add(
+                format!("/track/{position}/check"),
+                format_args!("there is no check {}: allowed is the name of one that exists", track.check),
+            );
         }
     }
     faults.into_fields()

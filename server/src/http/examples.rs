@@ -1,4 +1,4 @@
-//! One small installation, as the API document shows it: a segment, a node and a group.
+//! One small installation, as the API document shows it: a segment, a node, a check and a group.
 
 use api_types::counters::{GroupCounters, InterfaceCounters};
 use api_types::fences::{FenceStatus, Fences};
@@ -30,7 +30,7 @@ pub(super) fn node() -> Value {
             "last_seen_at": "2026-11-22T20:41:17.000123Z",
             "agent_version": "0.1.0",
             "boot_id": "019ab1c2-0000-4000-8000-0000000000b1",
-            "capabilities": ["switchover", "assist", "drain", "fast_start"],
+            "capabilities": ["switchover", "assist", "drain", "fast_start", "checks"],
             "drain": null,
             "interfaces": [{
                 "name": "eth0",
@@ -66,6 +66,29 @@ pub(super) fn node() -> Value {
     )
 }
 
+pub(super) fn check_spec() -> Value {
+    json!({
+        "name": "nginx",
+        "description": "the web server answers",
+        "probe": {
+            "kind": "http",
+            "url": "http://127.0.0.1:8080/health",
+            "host": "www.example.org",
+            "expected_status": ["200-299"],
+            "body_match": "^ok",
+            "verify_certificate": true,
+        },
+        "interval_ms": 1_000,
+        "timeout_ms": 500,
+        "rise": 2,
+        "fall": 3,
+    })
+}
+
+pub(super) fn check() -> Value {
+    answered(check_spec(), json!({"groups": ["web"]}))
+}
+
 pub(super) fn group_spec() -> Value {
     json!({
         "name": "web",
@@ -87,6 +110,7 @@ pub(super) fn group_spec() -> Value {
         "virtual_addresses": ["192.0.2.10/24"],
         "virtual_routes": [],
         "virtual_rules": [],
+        "track": [{"check": "nginx", "weight": 0, "reverse": false}],
         "members": [
             {"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
             {"kind": "node", "node": "lb2", "interface": "eth0", "priority": 200},
@@ -103,12 +127,13 @@ pub(super) fn group() -> Value {
             "active": ["lb1"],
             "members": [
                 {
-                    "name": "lb1", "state": "active", "since": since, "connected": true, "ready": true,
+                    "name": "lb1", "state": "active", "since": since, "effective_priority": 240, "connected": true, "ready": true,
                     "not_ready_because": null, "fault": null,
                     "checksum": "rfc5798", "counters": counters(5_171, 1), "dropping": [], "peers": [],
+                    "checks": [passes(since)],
                 },
                 {
-                    "name": "lb2", "state": "backup", "since": since, "connected": true, "ready": true,
+                    "name": "lb2", "state": "backup", "since": since, "effective_priority": 200, "connected": true, "ready": true,
                     "not_ready_because": null, "fault": null,
                     "checksum": "rfc5798", "counters": counters(0, 5_170), "dropping": [],
                     "peers": [{
@@ -116,11 +141,12 @@ pub(super) fn group() -> Value {
                         "advertisement_interval_ms": 100, "checksum": "rfc5798", "address_count": 1,
                         "discrepancies": [], "speaking": true, "last_heard_at": "2026-11-22T20:49:54.100020Z",
                     }],
+                    "checks": [passes(since)],
                 },
                 {
-                    "name": "old-keepalived", "state": null, "since": null, "connected": null, "ready": null,
+                    "name": "old-keepalived", "state": null, "since": null, "effective_priority": null, "connected": null, "ready": null,
                     "not_ready_because": null, "fault": null,
-                    "checksum": null, "counters": null, "dropping": [], "peers": [],
+                    "checksum": null, "counters": null, "dropping": [], "peers": [], "checks": [],
                 },
             ],
             "standby": {"ready": ["lb2"], "unknown": ["old-keepalived"], "not_ready": []},
@@ -167,6 +193,10 @@ pub(super) fn drain() -> Value {
     })
 }
 
+fn passes(since: &str) -> Value {
+    json!({"check": "nginx", "weight": 0, "passing": true, "detail": "200 OK, the body matches", "since": since})
+}
+
 fn counters(sent: u64, received: u64) -> Value {
     let counters = GroupCounters {
         advertisement_sent: sent,
@@ -189,6 +219,7 @@ fn answered(mut spec: Value, status: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use api_types::check::{Check, CheckSpec};
     use api_types::drain::{Drain, DrainSpec};
     use api_types::group::Group;
     use api_types::node::{Node, NodeSpec};
@@ -215,6 +246,7 @@ mod tests {
     fn the_examples_are_true() {
         is_what_the_server_answers::<Segment>(segment());
         is_what_the_server_answers::<Node>(node());
+        is_what_the_server_answers::<Check>(check());
         is_what_the_server_answers::<Group>(group());
         is_what_the_server_answers::<Switchover>(switchover());
         is_what_the_server_answers::<Drain>(drain());
@@ -222,6 +254,7 @@ mod tests {
         is_what_the_server_accepts::<DrainSpec>(drain_spec());
         is_what_the_server_accepts::<SegmentSpec>(segment_spec());
         is_what_the_server_accepts::<NodeSpec>(node_spec());
+        is_what_the_server_accepts::<CheckSpec>(check_spec());
         let group: GroupDraft = fields::read(group_spec()).unwrap();
         assert_eq!(crate::domain::group::faults_of(&group), []);
         assert_eq!(serde_json::to_value(group.complete().unwrap()).unwrap(), group_spec());

@@ -100,6 +100,17 @@ impl Fields<'_> {
         }
     }
 
+    /// The object `name`, which must be there.
+    pub fn object<T: FromFields>(&mut self, name: &'static str) -> Option<T> {
+        match self.take(name) {
+            Some(value) => read_object(value, child(&self.pointer, name), self.errors),
+            None => {
+                self.refuse(name, "is required");
+                None
+            }
+        }
+    }
+
     /// The object `name`; `Some(None)` when it is not there, or `null`.
     pub fn object_or_null<T: FromFields>(&mut self, name: &'static str) -> Option<Option<T>> {
         match self.take(name) {
@@ -115,6 +126,19 @@ impl Fields<'_> {
         count: RangeInclusive<usize>,
     ) -> Option<Vec<Option<T>>> {
         self.items(name, count, |value, pointer, errors| convert(value, &pointer, errors))
+    }
+
+    /// The list `name` of values, `Some(None)` when it is not there; `None` for each that is wrong.
+    pub fn list_draft_if_present<T: DeserializeOwned>(
+        &mut self,
+        name: &'static str,
+        count: RangeInclusive<usize>,
+    ) -> Option<Option<Vec<Option<T>>>> {
+        if self.object.contains_key(name) {
+            return self.list_draft(name, count).map(Some);
+        }
+        self.known.push(name);
+        Some(None)
     }
 
     /// The list `name`, which must be there, of objects; `None` for each that is wrong.

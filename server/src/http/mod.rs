@@ -6,6 +6,7 @@ pub mod auth;
 pub mod authorise;
 pub mod body;
 mod canonical;
+pub mod checks;
 pub mod docs;
 pub mod drains;
 pub mod enrolment;

@@ -90,7 +90,7 @@ pub(super) async fn complete(conn: &mut PgConnection, group: Uuid) -> Result<Vec
             FailoverRow,
             "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
                     announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions,
-                    recorded_at
+                    recorded_at, failing_checks
              FROM failovers WHERE id = $1 FOR UPDATE",
             row.id
         )

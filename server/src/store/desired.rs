@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::intent::stored_name;
-use super::{StoreError, groups};
+use super::{StoreError, checks, groups};
 use crate::domain::desired::{self, Interfaces, StoredGroup};
 
 /// What a node shall run; `None` when there is no such node.
@@ -42,7 +42,9 @@ async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Option<DesiredSt
         .collect();
     let interfaces = interfaces_of(conn, &groups).await?;
     let groups = desired::groups_of(&name, row.drained, &groups, &interfaces);
-    let state = DesiredState::new(revision, groups, Vec::new());
+    let tracked = groups.iter().flat_map(|group| &group.track).map(|track| &track.check).collect();
+    let checks = checks::named(conn, &tracked).await?;
+    let state = DesiredState::new(revision, groups, checks);
     state.map(Some).map_err(|error| StoreError::inconsistent("groups", node, error))
 }
 

@@ -30,7 +30,8 @@ pub async fn list(
     sqlx::query_as!(
         FailoverRow,
         "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at
+                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at,
+                failing_checks
          FROM failovers
          WHERE concluded AND ($1::text IS NULL OR group_name = $1)
            AND ($2::text IS NULL OR from_member = $2 OR to_member = $2)
@@ -57,7 +58,8 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Failover>,
     sqlx::query_as!(
         FailoverRow,
         "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at
+                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at,
+                failing_checks
          FROM failovers WHERE id = $1 AND concluded",
         id
     )
@@ -83,6 +85,7 @@ pub(super) struct FailoverRow {
     pub(super) convergence_checked_by: Option<String>,
     pub(super) transitions: Vec<Uuid>,
     pub(super) recorded_at: DateTime<Utc>,
+    pub(super) failing_checks: Vec<String>,
 }
 
 impl TryFrom<FailoverRow> for Failover {
@@ -100,6 +103,7 @@ impl TryFrom<FailoverRow> for Failover {
                 .into_iter()
                 .find(|cause| cause.as_str() == row.cause)
                 .ok_or_else(|| wrong("cause"))?,
+            failing_checks: row.failing_checks,
             last_advertisement_at: row.last_advertisement_at.map(Timestamp::from),
             bound_at: row.bound_at.map(Timestamp::from),
             announced_at: row.announced_at.map(Timestamp::from),

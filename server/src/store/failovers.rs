@@ -51,7 +51,7 @@ pub async fn conclude_due(conn: &mut PgConnection, now: Timestamp) -> Result<Vec
                       ORDER BY id FOR UPDATE SKIP LOCKED)
          RETURNING id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
                    announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions,
-                   recorded_at",
+                   recorded_at, failing_checks",
         now.as_datetime(),
         now.as_datetime() - HOLD_BACK,
     )
@@ -173,7 +173,8 @@ async fn recorded_since(
     let rows = sqlx::query_as!(
         FailoverRow,
         "SELECT id, group_id, group_name, from_member, to_member, cause, last_advertisement_at, bound_at,
-                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at
+                announced_at, gap_ms, gap_method, convergence_ms, convergence_checked_by, transitions, recorded_at,
+                failing_checks
          FROM failovers WHERE id = ANY($1)",
         &ids
     )
@@ -202,8 +203,8 @@ async fn insert(conn: &mut PgConnection, shown: &Move, now: Timestamp) -> Result
     sqlx::query!(
         "INSERT INTO failovers (id, group_id, group_name, transition_id, evidence, at, from_member, to_member,
                                 cause, last_advertisement_at, bound_at, announced_at, gap_ms, gap_method,
-                                transitions, recorded_at, concluded)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, false)",
+                                transitions, recorded_at, concluded, failing_checks)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, false, $17)",
         failover.id,
         failover.group_id,
         failover.group,
@@ -220,6 +221,7 @@ async fn insert(conn: &mut PgConnection, shown: &Move, now: Timestamp) -> Result
         failover.gap_method.as_str(),
         &failover.transitions,
         now.as_datetime(),
+        &failover.failing_checks,
     )
     .execute(conn)
     .await?;
@@ -230,7 +232,7 @@ async fn update(conn: &mut PgConnection, shown: &Move, id: Uuid) -> Result<(), S
     sqlx::query!(
         "UPDATE failovers
          SET group_name = $2, at = $3, from_member = $4, to_member = $5, cause = $6, last_advertisement_at = $7,
-             bound_at = $8, announced_at = $9, gap_ms = $10, gap_method = $11, transitions = $12,
+             bound_at = $8, announced_at = $9, gap_ms = $10, gap_method = $11, transitions = $12, failing_checks = $13,
              convergence_ms = CASE WHEN to_member = $5 THEN convergence_ms END,
              convergence_checked_by = CASE WHEN to_member = $5 THEN convergence_checked_by END
          WHERE id = $1",
@@ -246,6 +248,7 @@ async fn update(conn: &mut PgConnection, shown: &Move, id: Uuid) -> Result<(), S
         shown.gap_ms,
         shown.gap_method.as_str(),
         &shown.transitions,
+        &shown.failing_checks,
     )
     .execute(conn)
     .await?;
@@ -260,6 +263,7 @@ fn as_failover(shown: &Move, id: Uuid, recorded_at: Timestamp) -> Failover {
         from: Some(shown.from.clone()),
         to: shown.to.clone(),
         cause: shown.cause,
+        failing_checks: shown.failing_checks.clone(),
         last_advertisement_at: shown.last_advertisement_at,
         bound_at: shown.bound_at,
         announced_at: shown.announced_at,

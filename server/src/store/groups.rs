@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use api_types::check::Track;
 use api_types::condition::Condition;
 use api_types::group::{Checksum, Group, GroupSpec, GroupStatus, Member};
 use api_types::protocol::{
@@ -17,7 +18,8 @@ use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
 use super::{
-    StoreError, conditions, member_reports, members, switchovers, virtual_addresses, virtual_routing,
+    StoreError, conditions, member_reports, members, switchovers, tracked_checks, virtual_addresses,
+    virtual_routing,
 };
 use crate::domain::conflict::Kind;
 use crate::domain::group::unadvertised;
@@ -54,6 +56,7 @@ struct Lists {
     virtual_addresses: Vec<VirtualAddress>,
     virtual_routes: Vec<VirtualRoute>,
     virtual_rules: Vec<VirtualRule>,
+    track: Vec<Track>,
     members: Vec<Member>,
 }
 
@@ -66,7 +69,7 @@ impl GroupRow {
         conditions: Vec<Condition>,
     ) -> Result<Group, StoreError> {
         let id = self.id;
-        let Lists { virtual_addresses, virtual_routes, virtual_rules, members } = lists;
+        let Lists { virtual_addresses, virtual_routes, virtual_rules, track, members } = lists;
         let family = stored_family("groups", id, &self.family)?;
         let authentication = self.authentication_text.map(SimpleText::try_from).transpose();
         let refuse = |detail: String| StoreError::inconsistent("groups", id, detail);
@@ -109,6 +112,7 @@ impl GroupRow {
             virtual_addresses,
             virtual_routes,
             virtual_rules,
+            track,
             members,
             generation: self.generation,
             created_at: self.created_at.into(),
@@ -242,6 +246,7 @@ async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Gr
     let mut addresses = virtual_addresses::of_groups(conn, &ids).await?;
     let mut routes = virtual_routing::routes_of_groups(conn, &ids).await?;
     let mut rules = virtual_routing::rules_of_groups(conn, &ids).await?;
+    let mut tracks = tracked_checks::of_groups(conn, &ids).await?;
     let mut members = members::of_groups(conn, &ids).await?;
     let mut observed = member_reports::observed(conn, &ids).await?;
     let mut switchovers = switchovers::in_effect(conn, &ids).await?;
@@ -253,6 +258,7 @@ async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Gr
                 virtual_addresses: addresses.remove(&id).unwrap_or_default(),
                 virtual_routes: routes.remove(&id).unwrap_or_default(),
                 virtual_rules: rules.remove(&id).unwrap_or_default(),
+                track: tracks.remove(&id).unwrap_or_default(),
                 members: members.remove(&id).unwrap_or_default(),
             };
             let observed = observed.remove(&id).unwrap_or_default();
@@ -323,6 +329,7 @@ pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(
     let GroupWrite { id, spec, segment_id, now, .. } = write;
     virtual_addresses::delete(conn, id).await?;
     virtual_routing::delete(conn, id).await?;
+    tracked_checks::delete(conn, id).await?;
     members::delete(conn, id).await?;
     let done = sqlx::query!(
         "
@@ -363,6 +370,7 @@ async fn insert_parts(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<
     let GroupWrite { id, spec, segment_id, node_ids, .. } = write;
     virtual_addresses::insert(conn, id, segment_id, &spec.virtual_addresses).await?;
     virtual_routing::insert(conn, id, &spec.virtual_routes, &spec.virtual_rules).await?;
+    tracked_checks::insert(conn, id, &spec.track).await?;
     members::insert(conn, id, &spec.members, node_ids).await
 }
 

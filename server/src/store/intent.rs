@@ -1,4 +1,4 @@
-//! What every change of the operators' intent (segments, nodes, groups) has in common.
+//! What every change of the operators' intent (segments, nodes, groups, checks) has in common.
 //!
 //! Changes of intent are made one at a time, across all servers. The rules span objects (an address is held
 //! against the prefixes of its segment, the groups beside it and the interfaces of its nodes), and one lock is

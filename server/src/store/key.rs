@@ -3,7 +3,7 @@
 use api_types::Name;
 use uuid::Uuid;
 
-/// The id or the name of a segment, node or group.
+/// The id or the name of a segment, node, group or check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Key {
     /// By its id.

@@ -278,7 +278,8 @@ pub async fn judge_groups(
     let switchovers = switchovers::review(conn, &groups, &observed, now).await?;
     let configured = members::of_groups(conn, &groups).await?;
     let rows = sqlx::query!(
-        r#"SELECT id, advertisement_interval_ms, transport, authentication_text IS NOT NULL AS "is_authenticated!"
+        r#"SELECT id, advertisement_interval_ms, transport, authentication_text IS NOT NULL AS "is_authenticated!",
+                  EXISTS (SELECT FROM tracked_checks WHERE group_id = groups.id) AS "is_tracking!"
            FROM groups WHERE id = ANY($1) ORDER BY id"#,
         &groups
     )
@@ -294,6 +295,7 @@ pub async fn judge_groups(
                 .ok_or_else(|| wrong(format!("transport {:?}", row.transport)))?,
             is_authenticated: row.is_authenticated,
             switchover: switchovers.get(&row.id),
+            is_tracking: row.is_tracking,
         };
         let members = observed.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let findings = condition::of_group(members, &facts);

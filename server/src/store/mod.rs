@@ -4,6 +4,7 @@
 pub mod assists;
 pub mod audit;
 pub mod audit_events;
+pub mod checks;
 pub mod conditions;
 pub mod convergences;
 pub mod database;
@@ -32,6 +33,7 @@ pub mod surroundings;
 pub mod switchover_records;
 pub mod switchovers;
 pub mod tokens;
+pub mod tracked_checks;
 pub mod transitions;
 mod virtual_addresses;
 mod virtual_routing;

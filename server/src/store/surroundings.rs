@@ -1,6 +1,6 @@
 //! Reads what stands around a group: its segment, its nodes, and the groups that it could clash with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use api_types::Name;
@@ -28,7 +28,8 @@ pub async fn of(conn: &mut PgConnection, draft: &GroupDraft) -> Result<Surroundi
         None => None,
     };
     let nodes = nodes_named(conn, draft.members().filter_map(|(_, member)| member.name())).await?;
-    Ok(Surroundings { segment, nodes })
+    let checks = checks_named(conn, draft.track().map(|(_, track)| &track.check)).await?;
+    Ok(Surroundings { segment, nodes, checks })
 }
 
 async fn segment_named(conn: &mut PgConnection, name: &Name) -> Result<Option<SegmentFacts>, StoreError> {
@@ -61,6 +62,20 @@ async fn nodes_named(
     .collect()
 }
 
+/// Those of the named checks that exist.
+async fn checks_named(
+    conn: &mut PgConnection,
+    names: impl Iterator<Item = &Name>,
+) -> Result<BTreeSet<Name>, StoreError> {
+    let names: Vec<String> = names.map(ToString::to_string).collect();
+    if names.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let rows =
+        sqlx::query!("SELECT id, name FROM checks WHERE name = ANY($1)", &names).fetch_all(conn).await?;
+    rows.into_iter().map(|row| stored_name("checks", row.id, row.name)).collect()
+}
+
 /// The groups that this one could clash with. `own` is the group itself, where it exists already.
 ///
 /// # Errors
@@ -71,7 +86,7 @@ pub async fn neighbours(
     spec: &GroupSpec,
     around: &Surroundings,
 ) -> Result<Vec<Neighbour>, StoreError> {
-    let Surroundings { segment, nodes } = around;
+    let Surroundings { segment, nodes, .. } = around;
     let addresses: Vec<IpNet> =
         spec.virtual_addresses.iter().map(|virtual_address| virtual_address.address().into()).collect();
     let (node_ids, interfaces): (Vec<Uuid>, Vec<String>) = spec

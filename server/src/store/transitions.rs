@@ -44,9 +44,10 @@ pub async fn append(
         "INSERT INTO transitions (id, node_id, node, boot_id, sequence, group_id, group_name, family, vrid,
                                   interface, from_state, to_state, reason, priority, at, at_boottime_ns,
                                   heard_source, heard_priority, heard_at_boottime_ns, bound_at_boottime_ns,
-                                  announced_at_boottime_ns, released_at_boottime_ns, recorded_at)
+                                  announced_at_boottime_ns, released_at_boottime_ns, recorded_at,
+                                  failing_checks)
          VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                 $22, $23)
+                 $22, $23, $24)
          ON CONFLICT ON CONSTRAINT transitions_node_boot_sequence_key DO NOTHING",
         id,
         node_id,
@@ -71,6 +72,7 @@ pub async fn append(
         record.announced_at_boottime_ns.map(signed).transpose()?,
         record.released_at_boottime_ns.map(signed).transpose()?,
         now.as_datetime(),
+        &record.failing_checks,
     )
     .execute(&mut *conn)
     .await?;
@@ -97,7 +99,7 @@ async fn by_key(
         r#"SELECT id, node_id, node, boot_id, sequence, group_id, group_name, family, vrid, interface, from_state,
                   to_state, reason, priority, at, at_boottime_ns, heard_source AS "heard_source: IpNet",
                   heard_priority, heard_at_boottime_ns, bound_at_boottime_ns, announced_at_boottime_ns,
-                  released_at_boottime_ns, recorded_at
+                  released_at_boottime_ns, recorded_at, failing_checks
            FROM transitions WHERE node_id = $1 AND boot_id = $2 AND sequence = $3"#,
         node_id,
         boot_id,
@@ -162,7 +164,7 @@ pub async fn history(conn: &mut PgConnection, group: Uuid, since: Timestamp) -> 
                   id, node_id, node, boot_id, sequence, group_id, group_name, family, vrid, interface, from_state,
                   to_state, reason, priority, at, at_boottime_ns, heard_source AS "heard_source: IpNet",
                   heard_priority, heard_at_boottime_ns, bound_at_boottime_ns, announced_at_boottime_ns,
-                  released_at_boottime_ns, recorded_at
+                  released_at_boottime_ns, recorded_at, failing_checks
            FROM transitions
            WHERE group_id = $1 AND at < $2 AND (to_state = 'active' OR from_state = 'active')
            ORDER BY node_id, at DESC, sequence DESC"#,
@@ -176,7 +178,7 @@ pub async fn history(conn: &mut PgConnection, group: Uuid, since: Timestamp) -> 
         r#"SELECT id, node_id, node, boot_id, sequence, group_id, group_name, family, vrid, interface, from_state,
                   to_state, reason, priority, at, at_boottime_ns, heard_source AS "heard_source: IpNet",
                   heard_priority, heard_at_boottime_ns, bound_at_boottime_ns, announced_at_boottime_ns,
-                  released_at_boottime_ns, recorded_at
+                  released_at_boottime_ns, recorded_at, failing_checks
            FROM transitions WHERE group_id = $1 AND ($2::timestamptz IS NULL OR at >= $2) ORDER BY at"#,
         group,
         anchor
@@ -213,7 +215,7 @@ pub async fn list(
         r#"SELECT id, node_id, node, boot_id, sequence, group_id, group_name, family, vrid, interface, from_state,
                   to_state, reason, priority, at, at_boottime_ns, heard_source AS "heard_source: IpNet",
                   heard_priority, heard_at_boottime_ns, bound_at_boottime_ns, announced_at_boottime_ns,
-                  released_at_boottime_ns, recorded_at
+                  released_at_boottime_ns, recorded_at, failing_checks
            FROM transitions
            WHERE ($1::text IS NULL OR group_name = $1) AND ($2::text IS NULL OR node = $2)
              AND ($3::timestamptz IS NULL OR (recorded_at, id) < ($3, $4))
@@ -241,7 +243,7 @@ pub async fn find(conn: &mut PgConnection, id: Uuid) -> Result<Option<Transition
         r#"SELECT id, node_id, node, boot_id, sequence, group_id, group_name, family, vrid, interface, from_state,
                   to_state, reason, priority, at, at_boottime_ns, heard_source AS "heard_source: IpNet",
                   heard_priority, heard_at_boottime_ns, bound_at_boottime_ns, announced_at_boottime_ns,
-                  released_at_boottime_ns, recorded_at
+                  released_at_boottime_ns, recorded_at, failing_checks
            FROM transitions WHERE id = $1"#,
         id
     )
@@ -275,6 +277,7 @@ struct TransitionRow {
     announced_at_boottime_ns: Option<i64>,
     released_at_boottime_ns: Option<i64>,
     recorded_at: DateTime<Utc>,
+    failing_checks: Vec<String>,
 }
 
 impl TryFrom<TransitionRow> for Recorded {
@@ -311,7 +314,7 @@ impl TryFrom<TransitionRow> for Recorded {
             bound_at_boottime_ns: row.bound_at_boottime_ns.map(unsigned),
             announced_at_boottime_ns: row.announced_at_boottime_ns.map(unsigned),
             released_at_boottime_ns: row.released_at_boottime_ns.map(unsigned),
-            failing_checks: Vec::new(),
+            failing_checks: row.failing_checks,
         };
         Ok(Self { id, node_id: row.node_id, node: row.node, record })
     }

@@ -327,10 +327,12 @@ async fn control_characters_never_reach_the_database() {
     for (kind, body) in [
         ("segments", json!({"name": "Six", "description": nul, "prefixes": ["ten", "10.0.0.1/8"]})),
         ("nodes", json!({"name": "Six", "description": nul})),
+        ("checks", json!({"name": "Six", "description": nul, "probe": {"kind": "process", "process": nul}})),
     ] {
         let answer = api.post(&format!("/api/v1/{kind}"), &body).await.refused_as(422, "invalid");
         let wanted: &[&str] = match kind {
             "segments" => &["/name", "/prefixes/0", "/description", "/prefixes/1"],
+            "checks" => &["/name", "/description", "/probe/process"],
             _ => &["/name", "/description"],
         };
         assert_eq!(answer.pointers(), wanted, "all in one answer: {}", answer.text);

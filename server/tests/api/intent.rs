@@ -1,4 +1,4 @@
-//! What the tests of segments, nodes and groups share: the verbs of REST, a small installation, and what a refused
+//! What the tests of segments, nodes, groups and checks share: the verbs of REST, a small installation, and what a refused
 //! request must leave untouched.
 
 use serde_json::{Value, json};
@@ -43,6 +43,13 @@ impl TestApp {
         api
     }
 
+    /// The same with the check `nginx` of [`check`], which nothing tracks.
+    pub(crate) async fn with_one_of_each() -> Self {
+        let api = Self::with_a_group().await;
+        api.post("/api/v1/checks", &check("nginx")).await.is(201);
+        api
+    }
+
     /// What the agents of all nodes have been told to run, as the counters of their revisions.
     pub(crate) async fn revisions(&self) -> Vec<(String, i64)> {
         sqlx::query_as("SELECT name, desired_counter FROM nodes ORDER BY name")
@@ -76,7 +83,7 @@ impl TestApp {
     /// Everything that a refused request must leave as it was.
     pub(crate) async fn everything(&self) -> Value {
         let mut all = json!({"revisions": self.revisions().await});
-        for kind in ["segments", "nodes", "groups"] {
+        for kind in ["segments", "nodes", "groups", "checks"] {
             all[kind] = self.get(&format!("/api/v1/{kind}")).await.is(200).body;
         }
         let done = self.audited().await.into_iter().filter(|(_, outcome, _)| outcome == "done");
@@ -131,6 +138,30 @@ pub(crate) fn external_member(name: &str, address: &str, priority: u16) -> Value
     json!({"kind": "external", "name": name, "address": address, "priority": priority})
 }
 
+/// A check by HTTP, with every field written.
+pub(crate) fn check(name: &str) -> Value {
+    json!({
+        "name": name,
+        "description": "the web server answers",
+        "probe": {
+            "kind": "http",
+            "url": "http://127.0.0.1:8080/health?full=1",
+            "host": "www.example.org",
+            "expected_status": ["204", "200-299"],
+            "body_match": "^(ok|up)$",
+            "verify_certificate": true,
+        },
+        "interval_ms": 500,
+        "timeout_ms": 250,
+        "rise": 3,
+        "fall": 4,
+    })
+}
+
+pub(crate) fn tracked(check: &str, weight: i16) -> Value {
+    json!({"check": check, "weight": weight, "reverse": false})
+}
+
 /// A group on `frontend` between `lb1` and `lb2`, with every field written.
 pub(crate) fn group(name: &str) -> Value {
     json!({
@@ -153,6 +184,7 @@ pub(crate) fn group(name: &str) -> Value {
         "virtual_addresses": ["192.0.2.11/24", "192.0.2.10/24"],
         "virtual_routes": [],
         "virtual_rules": [],
+        "track": [],
         "members": [node_member("lb2", "eth0", 200), node_member("lb1", "eth0", 240)],
     })
 }

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::harness::{Answer, TestApp};
-use crate::intent::{external_member, group, node_member, segment, with};
+use crate::intent::{check, external_member, group, node_member, segment, with};
 
-const LISTS: [&str; 6] = ["segments", "nodes", "groups", "failovers", "transitions", "audit-events"];
+const LISTS: [&str; 7] =
+    ["segments", "nodes", "groups", "checks", "failovers", "transitions", "audit-events"];
 
 fn names(page: &Answer) -> Vec<String> {
     let items = page.body["items"].as_array().unwrap();
@@ -31,6 +32,7 @@ async fn a_list_is_walked_in_pages_in_the_order_of_creation() {
         let name = format!("x{}", 9 - number);
         api.post("/api/v1/segments", &segment(&name, &["10.0.0.0/8"])).await.is(201);
         api.post("/api/v1/nodes", &json!({"name": name})).await.is(201);
+        api.post("/api/v1/checks", &check(&name)).await.is(201);
         let address = json!([format!("192.0.2.{number}/24")]);
         let body = with(with(group(&name), "vrid", json!(number)), "virtual_addresses", address);
         api.post("/api/v1/groups", &body).await.is(201);
@@ -39,6 +41,7 @@ async fn a_list_is_walked_in_pages_in_the_order_of_creation() {
     assert_eq!(walk(&api, "groups", 2).await, [vec!["x8", "x7"], vec!["x6", "x5"], vec!["x4"]]);
     assert_eq!(walk(&api, "groups", 5).await, [created.to_vec()], "no empty page behind a full one");
     assert_eq!(walk(&api, "segments", 500).await.concat(), [&["frontend"], &created[..]].concat());
+    assert_eq!(walk(&api, "checks", 4).await, [vec!["x8", "x7", "x6", "x5"], vec!["x4"]]);
     assert_eq!(walk(&api, "nodes", 3).await.concat(), [&["lb1", "lb2"], &created[..]].concat());
 }
 
@@ -106,7 +109,7 @@ async fn a_filter_by_a_name_that_nothing_ever_had_is_not_found() {
 
 #[tokio::test]
 async fn what_is_no_page_of_a_list_is_refused() {
-    let api = TestApp::with_a_group().await;
+    let api = TestApp::with_one_of_each().await;
     let uuid = "018f4e6e-7c1a-7000-8000-000000000000";
     for list in LISTS {
         for (query, wanted) in [
@@ -129,7 +132,7 @@ async fn what_is_no_page_of_a_list_is_refused() {
         let refused = api.get(&format!("/api/v1/{history}?group=Not%20A%20Name")).await;
         assert_eq!(refused.refused_as(400, "invalid_query").pointers(), ["?group"]);
     }
-    for path in ["segments/frontend", "nodes/lb1", "groups/web"] {
+    for path in ["segments/frontend", "nodes/lb1", "groups/web", "checks/nginx"] {
         let refused = api.get(&format!("/api/v1/{path}?verbose=1")).await;
         assert_eq!(refused.refused_as(400, "invalid_query").pointers(), ["?verbose"]);
         let refused = api.delete(&format!("/api/v1/{path}?force=1")).await;
@@ -149,7 +152,7 @@ async fn what_is_no_page_of_a_list_is_refused() {
 #[tokio::test]
 async fn a_method_that_a_resource_does_not_have_is_answered_with_those_it_has() {
     let api = TestApp::with_a_group().await;
-    for kind in ["segments/frontend", "nodes/lb1", "groups/web"] {
+    for kind in ["segments/frontend", "nodes/lb1", "groups/web", "checks/nginx"] {
         let answer = api.call("PATCH", &format!("/api/v1/{kind}"), &[], Some(&json!({}))).await;
         let answer = answer.refused_as(405, "method_not_allowed");
         let mut allowed: Vec<_> = answer.header("allow").unwrap().split(',').map(str::trim).collect();

@@ -13,6 +13,8 @@ mod assists;
 mod audit;
 mod auth;
 mod bad_input;
+mod checked_members;
+mod checks;
 mod convergence;
 mod desired_state;
 mod drains;

@@ -1,18 +1,19 @@
-//! Who may read and who may write segments, nodes and groups.
+//! Who may read and who may write segments, nodes, groups and checks.
 
 use serde_json::json;
 
 use crate::harness::TestApp;
-use crate::intent::group;
+use crate::intent::{check, group};
 
 #[tokio::test]
 async fn everybody_known_reads_and_only_editors_and_admins_write() {
-    let api = TestApp::with_a_group().await;
+    let api = TestApp::with_one_of_each().await;
     let before = api.everything().await;
     let bodies = [
         ("segments", "frontend", json!({"name": "frontend", "prefixes": ["192.0.2.0/25"]})),
         ("nodes", "lb1", json!({"name": "lb1", "description": "new"})),
         ("groups", "web", group("web")),
+        ("checks", "nginx", check("nginx")),
     ];
     for role in ["viewer", "operator", "auditor"] {
         let token = api.token(&format!("a-{role}"), role).await;
@@ -32,7 +33,7 @@ async fn everybody_known_reads_and_only_editors_and_admins_write() {
         }
     }
     let after = api.everything().await;
-    for kind in ["revisions", "segments", "nodes", "groups"] {
+    for kind in ["revisions", "segments", "nodes", "groups", "checks"] {
         assert_eq!(after[kind], before[kind], "nothing changed");
     }
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::harness::TestApp;
-use crate::intent::{group, with};
+use crate::intent::{check, group, with};
 
 /// One object of each kind that exists, with a changed body.
-fn changes() -> [(&'static str, Value); 3] {
+fn changes() -> [(&'static str, Value); 4] {
     [
         (
             "/api/v1/segments/frontend",
@@ -16,12 +16,13 @@ fn changes() -> [(&'static str, Value); 3] {
         ),
         ("/api/v1/nodes/lb1", json!({"name": "lb1", "description": "new"})),
         ("/api/v1/groups/web", with(group("web"), "description", json!("new"))),
+        ("/api/v1/checks/nginx", with(check("nginx"), "description", json!("new"))),
     ]
 }
 
 #[tokio::test]
 async fn a_change_of_another_version_is_refused_and_leaves_everything() {
-    let api = TestApp::with_a_group().await;
+    let api = TestApp::with_one_of_each().await;
     let before = api.everything().await;
     for (path, body) in changes() {
         api.put_if_match(path, "\"7\"", &body).await.refused_as(412, "precondition_failed");
@@ -56,6 +57,7 @@ async fn put_creates_only_under_the_name_of_the_body() {
         ("segments", json!({"name": "a", "prefixes": ["10.0.0.0/8"]})),
         ("nodes", json!({"name": "a"})),
         ("groups", group("a")),
+        ("checks", check("a")),
     ];
     for (kind, body) in bodies {
         let other = api.put(&format!("/api/v1/{kind}/b"), &body).await;
@@ -137,7 +139,7 @@ async fn a_segment_cannot_lose_a_prefix_while_a_group_takes_an_address_of_it() {
 
 #[tokio::test]
 async fn a_precondition_that_is_none_is_refused_and_never_taken_for_another() {
-    let api = TestApp::with_a_group().await;
+    let api = TestApp::with_one_of_each().await;
     let before = api.everything().await;
     for (path, body) in changes() {
         for wrong in ["1", "\"1", "", "W/1", "\"1\" \"2\"", "\"1\", *"] {

@@ -5,6 +5,7 @@ use api_types::channel::{
     AgentMessage, AgentStatus, DRAIN_CAPABILITY, DesiredGroup, DesiredState, Hello, MAX_MESSAGE_OCTETS,
     Revision, ServerMessage, Welcome,
 };
+use api_types::check;
 use api_types::convergence::{self, Convergence};
 use api_types::node::{Rejection, RejectionReason};
 use api_types::transition::TransitionRecord;
@@ -148,12 +149,22 @@ impl<'a> Clerk<'a> {
 
     /// Without what the agent would take for damage.
     fn as_understood(&self, state: DesiredState) -> Result<DesiredState, End> {
-        let knows_drains = self.capabilities.iter().any(|word| word == DRAIN_CAPABILITY);
-        if knows_drains || !state.groups.iter().any(|group| group.drained) {
+        let knows = |capability| self.capabilities.iter().any(|word| word == capability);
+        let (knows_drains, knows_checks) = (knows(DRAIN_CAPABILITY), knows(check::CAPABILITY));
+        let damaged = |group: &DesiredGroup| {
+            (group.drained && !knows_drains) || (!group.track.is_empty() && !knows_checks)
+        };
+        if !state.groups.iter().any(damaged) {
             return Ok(state);
         }
-        let groups = state.groups.into_iter().map(|group| DesiredGroup { drained: false, ..group }).collect();
-        let state = DesiredState::new(state.revision, groups, state.checks)
+        let understood = |group: DesiredGroup| DesiredGroup {
+            drained: group.drained && knows_drains,
+            track: if knows_checks { group.track } else { Vec::new() },
+            ..group
+        };
+        let groups = state.groups.into_iter().map(understood).collect();
+        let checks = if knows_checks { state.checks } else { Vec::new() };
+        let state = DesiredState::new(state.revision, groups, checks)
             .map_err(|error| StoreError::inconsistent("groups", self.key.node, error))?;
         Ok(state)
     }

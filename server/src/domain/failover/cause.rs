@@ -3,6 +3,8 @@
 use api_types::failover::FailoverCause;
 use api_types::transition::TransitionReason;
 
+use super::Recorded;
+
 /// Why a member took over; `None` for a reason that no takeover has.
 pub(super) fn cause_of_takeover(reason: TransitionReason) -> Option<FailoverCause> {
     match reason {
@@ -64,6 +66,17 @@ pub(super) fn cause_of_leaving(reason: TransitionReason) -> FailoverCause {
         | TransitionReason::Assist
         | TransitionReason::FastStart => FailoverCause::NoResponse,
     }
+}
+
+/// The checks that the old holder lost the addresses by: those that failed when it let go, where it did so because of
+/// them, or because somebody had a higher priority than they left it.
+pub(super) fn checks_behind(release: Option<&Recorded>) -> Vec<String> {
+    release
+        .map(|release| &release.record)
+        .filter(|record| {
+            matches!(record.reason, TransitionReason::CheckFailed | TransitionReason::HigherPriorityHeard)
+        })
+        .map_or_else(Vec::new, |record| record.failing_checks.clone())
 }
 
 /// Whether one cause, as the old holder saw it, is the other, as the new one did.

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use api_types::check::Track;
 use api_types::group::{Checksum, ExternalMember, GroupSpec, MemberSpec, NodeMemberSpec, with_priorities};
 use api_types::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule,
@@ -35,6 +36,7 @@ pub struct GroupDraft {
     pub virtual_addresses: Option<Vec<Option<VirtualAddress>>>,
     pub virtual_routes: Option<Vec<Option<VirtualRoute>>>,
     pub virtual_rules: Option<Vec<Option<VirtualRule>>>,
+    pub track: Option<Vec<Option<Track>>>,
     pub members: Option<Vec<MemberDraft>>,
 }
 
@@ -62,6 +64,12 @@ impl GroupDraft {
     pub fn addresses(&self) -> impl Iterator<Item = (usize, &VirtualAddress)> {
         let list = self.virtual_addresses.iter().flatten().enumerate();
         list.filter_map(|(position, address)| Some((position, address.as_ref()?)))
+    }
+
+    /// What it tracks as far as it could be read, each with its position.
+    pub fn track(&self) -> impl Iterator<Item = (usize, &Track)> {
+        let list = self.track.iter().flatten().enumerate();
+        list.filter_map(|(position, track)| Some((position, track.as_ref()?)))
     }
 
     /// The members, each with its position.
@@ -102,6 +110,7 @@ impl GroupDraft {
             virtual_addresses: self.virtual_addresses?.into_iter().collect::<Option<_>>()?,
             virtual_routes: self.virtual_routes?.into_iter().collect::<Option<_>>()?,
             virtual_rules: self.virtual_rules?.into_iter().collect::<Option<_>>()?,
+            track: self.track?.into_iter().collect::<Option<_>>()?,
             members,
         })
     }

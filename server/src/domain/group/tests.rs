@@ -238,6 +238,7 @@ impl From<GroupSpec> for GroupDraft {
             virtual_addresses: Some(spec.virtual_addresses.into_iter().map(Some).collect()),
             virtual_routes: Some(spec.virtual_routes.into_iter().map(Some).collect()),
             virtual_rules: Some(spec.virtual_rules.into_iter().map(Some).collect()),
+            track: Some(spec.track.into_iter().map(Some).collect()),
             members: Some(spec.members.into_iter().map(MemberDraft::from).collect()),
         }
     }

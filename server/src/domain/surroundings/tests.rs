@@ -38,6 +38,7 @@ fn around(interfaces: Option<Vec<Interface>>) -> Surroundings {
             prefixes: vec!["192.0.2.0/24".parse().expect("a prefix")],
         }),
         nodes: BTreeMap::from([(name("lb1"), NodeFacts { id: Uuid::from_u128(2), interfaces })]),
+        checks: BTreeSet::new(),
     }
 }
 

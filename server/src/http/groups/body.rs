@@ -1,5 +1,6 @@
 //! Reads the body of a group.
 
+use api_types::check::{Track, Weight};
 use api_types::group::{Checksum, default_advertisement_interval};
 use api_types::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule,
@@ -7,7 +8,9 @@ use api_types::protocol::{
 use serde::Deserialize;
 use vrrp::{Family, Version};
 
-use crate::domain::group::{GroupDraft, MAX_MEMBERS, MAX_VIRTUAL_ADDRESSES, MAX_VIRTUAL_ROUTES, MemberDraft};
+use crate::domain::group::{
+    GroupDraft, MAX_MEMBERS, MAX_TRACKED, MAX_VIRTUAL_ADDRESSES, MAX_VIRTUAL_ROUTES, MemberDraft,
+};
 use crate::http::canonical::Canonical;
 use crate::http::fields::{Fields, FromFields};
 
@@ -40,10 +43,20 @@ impl FromFields for GroupDraft {
             virtual_addresses: fields.list_draft("virtual_addresses", 1..=MAX_VIRTUAL_ADDRESSES),
             virtual_routes: fields.optional_objects_draft("virtual_routes", MAX_VIRTUAL_ROUTES),
             virtual_rules: fields.optional_objects_draft("virtual_rules", MAX_VIRTUAL_ROUTES),
+            track: fields.optional_objects_draft("track", MAX_TRACKED),
             members: fields.objects_draft("members", 1..=MAX_MEMBERS).map(|members| {
                 members.into_iter().map(|member| member.unwrap_or(MemberDraft::Unread)).collect()
             }),
         })
+    }
+}
+
+impl FromFields for Track {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let check = fields.required("check");
+        let weight = fields.optional("weight", Weight::default);
+        let reverse = fields.optional("reverse", bool::default);
+        Some(Self { check: check?, weight: weight?, reverse: reverse? })
     }
 }
 

@@ -12,6 +12,7 @@ const FACTS: GroupFacts<'_> = GroupFacts {
     transport: Transport::Multicast,
     is_authenticated: false,
     switchover: None,
+    is_tracking: false,
 };
 
 fn says(number: u8, details: MemberDetails) -> ObservedNode {
