@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::check::CheckSpec;
 use crate::group::GroupSpec;
 use crate::node::NodeSpec;
 use crate::segment::SegmentSpec;
@@ -14,6 +15,8 @@ pub enum Manifest {
     Segment(SegmentSpec),
     /// A node.
     Node(NodeSpec),
+    /// A check.
+    Check(CheckSpec),
     /// A group.
     Group(GroupSpec),
 }

@@ -10,9 +10,11 @@ mod get;
 mod join_token;
 mod kind;
 pub(crate) mod login;
+mod probe;
 mod status;
 mod switchover;
 mod token;
+mod tracked;
 mod version;
 
 use clap::{Parser, Subcommand};
@@ -58,7 +60,7 @@ enum Command {
     Status(status::Args),
     /// List objects, or show one
     Get(get::Args),
-    /// Show one group or node in full: who hears whom, and what is dropped
+    /// Show one group, node or check in full: who hears whom, and what is dropped
     Describe(describe::Args),
     /// Say why somebody holds the addresses, and what happens if it fails
     Explain(explain::Args),

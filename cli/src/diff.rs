@@ -1,6 +1,6 @@
 //! What differs between two specifications, field by field.
 //!
-//! Members are told apart by their names, not by their places: a member that is inserted before others does
+//! Members and checks are told apart by their names, not by their places: one that is inserted before others does
 //! not make the others look changed.
 
 use std::fmt;
@@ -92,9 +92,9 @@ fn find<'a>(list: &'a [Value], element: &Value) -> Option<&'a Value> {
     })
 }
 
-/// What a member is known by.
+/// What a member, or a check that is tracked, is known by.
 fn identity(element: &Value) -> Option<&str> {
-    element.get("node").or_else(|| element.get("name")).and_then(Value::as_str)
+    ["node", "name", "check"].into_iter().find_map(|field| element.get(field)).and_then(Value::as_str)
 }
 
 fn push(found: &mut Vec<Change>, path: String, kind: ChangeKind) {
@@ -142,6 +142,12 @@ mod tests {
             said(&json!({"members": [lb1, lb2]}), &json!({"members": [lb2, lb1]})),
             ["members: another order"]
         );
+    }
+
+    #[test]
+    fn a_check_that_is_tracked_is_known_by_its_name() {
+        let track = |weight: i16| json!({"track": [{"check": "nginx", "weight": weight}]});
+        assert_eq!(said(&track(0), &track(-30)), ["track[nginx].weight: 0 -> -30"]);
     }
 
     #[test]

@@ -99,7 +99,7 @@ impl Origin {
     }
 }
 
-/// The objects of `sources` in the order in which they can be applied: segments, nodes, groups.
+/// The objects of `sources` in the order in which they can be applied: segments, nodes, checks, groups.
 ///
 /// A source is a file, `-` for standard input, or a directory, whose files that end in `.yaml` or `.yml` are
 /// read in the order of their names, without those of directories in it. At most 4 MiB are read of a file.
@@ -131,12 +131,13 @@ pub(crate) fn read(sources: &[PathBuf]) -> Result<Vec<Document>, ManifestError> 
     Ok(documents)
 }
 
-/// A group names its segment and its nodes, so these come first.
+/// A group names its segment, its nodes and its checks, so these come first.
 const fn rank(manifest: &Manifest) -> u8 {
     match manifest {
         Manifest::Segment(_) => 0,
         Manifest::Node(_) => 1,
-        Manifest::Group(_) => 2,
+        Manifest::Check(_) => 2,
+        Manifest::Group(_) => 3,
     }
 }
 
@@ -145,6 +146,7 @@ pub(crate) fn subject(manifest: &Manifest) -> (&'static str, &str) {
     match manifest {
         Manifest::Segment(spec) => ("segment", spec.name.as_str()),
         Manifest::Node(spec) => ("node", spec.name.as_str()),
+        Manifest::Check(spec) => ("check", spec.name.as_str()),
         Manifest::Group(spec) => ("group", spec.name.as_str()),
     }
 }

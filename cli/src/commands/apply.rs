@@ -29,7 +29,7 @@ Examples:
   baton get groups -o yaml | baton apply -f -
 
 A file holds documents with --- between them; `kind` says what each is: segment,
-node or group. Segments are applied before nodes, nodes before groups.
+node, check or group. Groups are applied last, since they name the others.
 Everything is read and checked before the first object is sent. An object that
 the files do not name stays as it is: `baton delete` removes. What only the
 server writes (id, generation, created_at, updated_at, status) is passed over.
@@ -109,6 +109,7 @@ async fn apply(client: &Client, manifest: &Manifest) -> Result<Applied, RequestE
     match manifest {
         Manifest::Segment(spec) => put(client, spec).await,
         Manifest::Node(spec) => put(client, spec).await,
+        Manifest::Check(spec) => put(client, spec).await,
         Manifest::Group(spec) => put(client, spec).await,
     }
 }

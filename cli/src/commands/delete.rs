@@ -24,8 +24,8 @@ On a terminal, a group with an active member is removed only once you have said
 yes. The API token that this command itself uses is removed only with --yes.
 
 The members of a group that is removed let go of its addresses as soon as their
-agents hear of it. A segment or node that a group names cannot be removed before
-the group, nor a node whose agent has not heard of it yet: see APPLIED in
+agents hear of it. A segment, node or check that a group names cannot be removed
+before the group, nor a node whose agent has not heard of it yet: see APPLIED in
 `baton status -o wide`.")]
 pub(crate) struct Args {
     /// What to remove
@@ -49,6 +49,8 @@ enum Removable {
     Node,
     #[value(alias = "groups")]
     Group,
+    #[value(alias = "checks")]
+    Check,
     /// An API token
     #[value(alias = "tokens")]
     Token,
@@ -63,6 +65,7 @@ impl Removable {
             Self::Segment => Kind::Segments,
             Self::Node => Kind::Nodes,
             Self::Group => Kind::Groups,
+            Self::Check => Kind::Checks,
             Self::Token => Kind::Tokens,
             Self::JoinToken => Kind::JoinTokens,
         }
@@ -78,13 +81,19 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let name = args.name;
     let key = match args.kind {
         Removable::Token => token_id(&client, &name).await?,
-        Removable::Segment | Removable::Node | Removable::Group | Removable::JoinToken => name.clone(),
+        Removable::Segment | Removable::Node | Removable::Group | Removable::Check | Removable::JoinToken => {
+            name.clone()
+        }
     };
     if !args.yes {
         match args.kind {
             Removable::Token => refuse_own_token(&client, &key, &name).await?,
             Removable::Group if Question::can_be_asked() => ask_for_group(&client, &name).await?,
-            Removable::Group | Removable::Segment | Removable::Node | Removable::JoinToken => {}
+            Removable::Group
+            | Removable::Segment
+            | Removable::Node
+            | Removable::Check
+            | Removable::JoinToken => {}
         }
     }
     let query: &[_] = if args.force { &[("force", "true")] } else { &[] };

@@ -1,9 +1,11 @@
 //! `baton describe`: one object in full, for somebody who has to find out what is wrong with it.
 
+mod check;
 mod group;
 mod node;
 
 use api_types::Timestamp;
+use api_types::check::Check;
 use api_types::condition::Condition;
 use api_types::group::Group;
 use api_types::node::Node;
@@ -20,12 +22,15 @@ use crate::output::{self, Table, Terminal, age};
 Examples:
   baton describe group web
   baton describe node lb1
+  baton describe check nginx
 
 Of a group: how its members speak, what is wrong, how each member stands, and
 which routers each has heard. Only the active router advertises, so a backup is
 known from the last time that it was active. DROPPED names why packets about the
 virtual router are dropped in these seconds, after how many there were.
+EFFECTIVE is the priority with what the checks add to it.
 Of a node: its interfaces and what is dropped on them.
+Of a check: what it looks at, and how it stands on each member that runs it.
 `baton get ... -o yaml` shows all there is.")]
 pub(crate) struct Args {
     /// What it is
@@ -41,6 +46,8 @@ enum Describable {
     Group,
     #[value(alias = "nodes")]
     Node,
+    #[value(alias = "checks")]
+    Check,
 }
 
 pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
@@ -49,12 +56,23 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let kind = match args.kind {
         Describable::Group => Kind::Groups,
         Describable::Node => Kind::Nodes,
+        Describable::Check => Kind::Checks,
     };
     let path = [kind.path(), args.name.as_str()];
     let missing = |error| not_found(error, kind, &args.name);
     let sections = match args.kind {
         Describable::Group => group::sections(&client.get::<Group>(&path).await.map_err(missing)?, &table),
         Describable::Node => node::sections(&client.get::<Node>(&path).await.map_err(missing)?, &table),
+        Describable::Check => {
+            let check = client.get::<Check>(&path).await.map_err(missing)?;
+            let mut groups = Vec::new();
+            for name in &check.status.groups {
+                // One that was deleted meanwhile runs it no more.
+                groups.extend(client.find::<Group>(&[Kind::Groups.path(), name]).await?);
+            }
+            let groups: Vec<_> = groups.into_iter().map(|found| found.object).collect();
+            check::sections(&check, &groups, &table)
+        }
     };
     let sections: Vec<_> = sections.into_iter().filter(|section| !section.is_empty()).collect();
     output::print(&sections.join("\n"))?;

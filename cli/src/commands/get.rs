@@ -5,6 +5,7 @@ mod columns;
 
 use api_types::audit::AuditEvent;
 use api_types::auth::{JoinToken, Token};
+use api_types::check::Check;
 use api_types::failover::Failover;
 use api_types::group::Group;
 use api_types::node::Node;
@@ -33,9 +34,9 @@ Examples:
   baton get transitions --node lb1 --all -o json
   baton get group web -o yaml > web.yaml   # edit it, then apply it
 
-The oldest segments, nodes and groups come first; the failovers, transitions and
-audit events that were recorded last come first. Where there are more than are
-shown, standard error says so.")]
+The oldest segments, nodes, groups and checks come first; the failovers,
+transitions and audit events that were recorded last come first. Where there are
+more than are shown, standard error says so.")]
 pub(crate) struct Args {
     /// What to list
     #[arg(value_enum)]
@@ -65,6 +66,7 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
         Kind::Segments => show::<Segment>(&client, &args).await,
         Kind::Nodes => show::<Node>(&client, &args).await,
         Kind::Groups => show::<Group>(&client, &args).await,
+        Kind::Checks => show::<Check>(&client, &args).await,
         Kind::Failovers => show::<Failover>(&client, &args).await,
         Kind::Transitions => show::<Transition>(&client, &args).await,
         Kind::Audit => show::<AuditEvent>(&client, &args).await,

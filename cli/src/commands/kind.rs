@@ -11,6 +11,8 @@ pub(super) enum Kind {
     Nodes,
     #[value(alias = "group")]
     Groups,
+    #[value(alias = "check")]
+    Checks,
     #[value(alias = "failover")]
     Failovers,
     #[value(alias = "transition")]
@@ -33,6 +35,7 @@ impl Kind {
             Self::Segments => "segment",
             Self::Nodes => "node",
             Self::Groups => "group",
+            Self::Checks => "check",
             Self::Failovers => "failover",
             Self::Transitions => "transition",
             Self::Audit => "audit-event",
@@ -47,7 +50,12 @@ impl Kind {
             Self::Audit => "audit events",
             Self::JoinTokens => "join tokens",
             Self::Tokens => "API tokens",
-            Self::Segments | Self::Nodes | Self::Groups | Self::Failovers | Self::Transitions => self.path(),
+            Self::Segments
+            | Self::Nodes
+            | Self::Groups
+            | Self::Checks
+            | Self::Failovers
+            | Self::Transitions => self.path(),
         }
     }
 
@@ -57,6 +65,7 @@ impl Kind {
             Self::Segments => "segments",
             Self::Nodes => "nodes",
             Self::Groups => "groups",
+            Self::Checks => "checks",
             Self::Failovers => "failovers",
             Self::Transitions => "transitions",
             Self::Audit => "audit-events",
@@ -67,7 +76,7 @@ impl Kind {
 
     /// Whether `baton apply` takes it.
     pub(super) const fn can_be_applied(self) -> bool {
-        matches!(self, Self::Segments | Self::Nodes | Self::Groups)
+        matches!(self, Self::Segments | Self::Nodes | Self::Groups | Self::Checks)
     }
 
     /// Whether it only grows, newest first, so that a list of all is rarely wanted.

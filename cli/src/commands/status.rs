@@ -23,7 +23,7 @@ Examples:
 STATE of a group:
   ok       exactly one member is active, its agent was seen within 15 s, and the
            group has no condition but advice (authentication_insecure,
-           priorities_too_close, priority_reserved)
+           priorities_too_close, priority_reserved, check_failing)
   FAILING  nobody or more than one is active, the active member is not seen, or
            the group has a condition
   UNKNOWN  no agent of its members was seen within 15 s: ACTIVE says who was the

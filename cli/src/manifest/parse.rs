@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use api_types::check::CheckSpec;
 use api_types::group::{ExternalMember, GroupSpec, NodeMemberSpec};
 use api_types::manifest::Manifest;
 use api_types::node::NodeSpec;
@@ -17,7 +18,7 @@ use serde_yaml_ng::{Deserializer, Value};
 use super::value::{Any, Oversize};
 use super::{Document, Mistake, Origin};
 
-const KINDS: &str = "allowed are segment, node and group";
+const KINDS: &str = "allowed are segment, node, check and group";
 
 /// What `baton get … -o yaml` shows and only the server writes: it is passed over.
 pub(crate) const SERVER_OWNED: [&str; 5] = ["id", "generation", "created_at", "updated_at", "status"];
@@ -92,6 +93,7 @@ fn manifest(mut value: Value) -> Result<Manifest, Wrong> {
     match kind.as_str() {
         Some("segment") => spec::<SegmentSpec>(value).map(Manifest::Segment),
         Some("node") => spec::<NodeSpec>(value).map(Manifest::Node),
+        Some("check") => spec::<CheckSpec>(value).map(Manifest::Check),
         Some("group") => group(value).map(Manifest::Group),
         Some(other) => Err(Wrong::new("/kind", format!("kind: {other:?} is not known: {KINDS}"))),
         None => Err(Wrong::new("/kind", format!("kind: it must be a word: {KINDS}"))),

@@ -97,6 +97,25 @@ fn a_value_out_of_range_is_refused_with_what_is_allowed_and_its_line() {
 }
 
 #[test]
+fn a_check_is_written_like_everything_else_and_comes_before_the_groups() {
+    let check = "kind: check\nname: nginx\nprobe: {kind: http, url: http://127.0.0.1/health}\n";
+    let documents = read_texts(&[("f.yaml", &format!("{GOOD}---\n{check}"))]).unwrap();
+    assert_eq!(subjects(&documents).last(), Some(&("group", "web")));
+    assert!(subjects(&documents).contains(&("check", "nginx")));
+    for (wrong, said) in [
+        ("kind: exec", "unknown variant `exec`"),
+        ("kind: tcp, port: 0", "0 is not a port: allowed are 1 to 65535"),
+        ("kind: script, script: x, args: [-c]", "unknown field `args`"),
+        ("kind: http", "missing field `url`"),
+    ] {
+        let found = mistakes(&format!("kind: check\nname: nginx\nprobe: {{{wrong}}}\n"));
+        assert!(found[0].starts_with(":3 (document 1): ") && found[0].contains(said), "{found:?}");
+    }
+    let found = mistakes("kind: check\nname: nginx\nprobe: {kind: process, process: x}\nrise: 0\n");
+    assert_eq!(found, [":4 (document 1): rise: 0 is not a number of runs in a row: allowed are 1 to 100"]);
+}
+
+#[test]
 fn a_missing_field_is_named() {
     let found = mistakes(&GOOD.replace("vrid: 51\n", ""));
     assert_eq!(found, [":2 (document 1): missing field `vrid`"]);
@@ -108,8 +127,8 @@ fn every_wrong_document_is_named_not_only_the_first() {
     assert_eq!(
         found,
         [
-            ":1 (document 1): kind: \"vip\" is not known: allowed are segment, node and group",
-            ":4 (document 2): there is no `kind`: allowed are segment, node and group",
+            ":1 (document 1): kind: \"vip\" is not known: allowed are segment, node, check and group",
+            ":4 (document 2): there is no `kind`: allowed are segment, node, check and group",
             ":6 (document 3): a document must be an object with `kind` and `name`",
         ]
     );

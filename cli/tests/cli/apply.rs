@@ -121,6 +121,7 @@ fn every_option_of_a_group_comes_back_from_yaml_as_it_was() {
         "virtual_addresses": ["10.77.0.100/24"],
         "virtual_routes": [{"destination": "10.78.0.0/16", "gateway": "10.77.0.1", "metric": 5, "table": 7}],
         "virtual_rules": [{"from": "10.77.0.100/32", "table": 7, "preference": 100}],
+        "track": [{"check": "nginx", "weight": -30, "reverse": true}],
         "members": [{"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
                     {"kind": "external", "name": "old", "address": "10.77.0.9", "priority": 100}],
     });

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::server::Server;
 
-/// A segment, a node and a group, named after the test.
+/// A segment, a node, a check and a group, named after the test.
 fn trio(name: &str, vrid: u8) -> String {
     format!(
         "\
@@ -26,6 +26,11 @@ virtual_addresses: [10.{vrid}.0.100/24, 10.{vrid}.0.101/24]
 members:
   - {{kind: node, node: {name}, interface: eth0, priority: 240}}
   - {{kind: external, name: old, address: 10.{vrid}.0.9, priority: 100}}
+track: [{{check: {name}, weight: -30}}]
+---
+kind: check
+name: {name}
+probe: {{kind: http, url: \"http://127.0.0.1:8080/\", body_match: \"^'ok': [{{}}] #\"}}
 "
     )
 }
@@ -48,7 +53,8 @@ fn api(server: &Server, path: &str) -> Value {
 fn json_and_yaml_are_what_the_api_answers() {
     let server = Server::start();
     server.applied(&trio("forms", 21));
-    for (kind, path) in [("segment", "segments"), ("node", "nodes"), ("group", "groups")] {
+    for (kind, path) in [("segment", "segments"), ("node", "nodes"), ("group", "groups"), ("check", "checks")]
+    {
         let wanted = api(&server, &format!("{path}/forms"));
         let json: Value = serde_json::from_str(&server.done(&["get", kind, "forms", "-o", "json"])).unwrap();
         assert_eq!(json, wanted, "{kind}");
@@ -62,6 +68,7 @@ fn json_and_yaml_are_what_the_api_answers() {
         ("segments", "segments"),
         ("nodes", "nodes"),
         ("groups", "groups"),
+        ("checks", "checks"),
         ("audit", "audit-events"),
         ("failovers", "failovers"),
         ("transitions", "transitions"),
@@ -81,7 +88,7 @@ fn what_get_shows_as_yaml_can_be_applied_and_changes_nothing() {
     let server = Server::shared();
     let name = "1e3";
     server.applied(&trio(&format!("\"{name}\""), 22));
-    for kind in ["segment", "node", "group"] {
+    for kind in ["segment", "node", "group", "check"] {
         let shown = server.done(&["get", kind, name, "-o", "yaml"]);
         assert!(shown.starts_with(&format!("kind: {kind}\n")), "{shown}");
         assert_eq!(server.applied(&shown), format!("{kind}/{name}  unchanged\n"));
@@ -91,13 +98,13 @@ fn what_get_shows_as_yaml_can_be_applied_and_changes_nothing() {
     let edited = server.applied(&group.replace("priority: 240", "priority: 230"));
     assert_eq!(edited, "group/1e3  updated\n    members[1e3].priority: 240 -> 230\n");
 
-    let all: Vec<String> = ["segments", "nodes", "groups"]
+    let all: Vec<String> = ["segments", "nodes", "groups", "checks"]
         .iter()
         .map(|kind| server.done(&["get", kind, "-o", "yaml"]))
         .collect();
     let applied = server.applied(&all.join("---\n"));
     assert!(
-        applied.lines().count() >= 3 && applied.lines().all(|line| line.ends_with(" unchanged")),
+        applied.lines().count() >= 4 && applied.lines().all(|line| line.ends_with(" unchanged")),
         "{applied}"
     );
 }

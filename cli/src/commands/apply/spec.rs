@@ -1,5 +1,6 @@
 //! Specifications that can be applied, and what they become on the server.
 
+use api_types::check::{Check, CheckSpec};
 use api_types::condition::Condition;
 use api_types::group::{Group, GroupSpec};
 use api_types::node::{Node, NodeSpec};
@@ -59,6 +60,23 @@ impl Spec for NodeSpec {
 
     fn conditions(node: &Node) -> &[Condition] {
         &node.status.conditions
+    }
+}
+
+impl Spec for CheckSpec {
+    type Object = Check;
+    const PATH: &'static str = "checks";
+
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn of(check: &Check) -> Self {
+        check.spec()
+    }
+
+    fn conditions(_: &Check) -> &[Condition] {
+        &[]
     }
 }
 

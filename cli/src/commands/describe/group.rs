@@ -1,11 +1,13 @@
 //! A group: how it speaks, how its members stand, whom they hear.
 
+use api_types::check::CheckStatus;
 use api_types::group::{Group, Member, MemberStatus, Standby};
 use api_types::peer::Peer;
 use api_types::protocol::{Authentication, VirtualRoute, VirtualRule};
 use api_types::transition::State;
 
 use super::{facts, problems};
+use crate::commands::tracked;
 use crate::output::{self, Cell, Column, Table, Tone, age};
 
 /// How many addresses a line names.
@@ -32,6 +34,7 @@ pub(super) fn sections(group: &Group, table: &Table) -> Vec<String> {
         summary(group, table),
         problems(&group.status.conditions, table.now, table.terminal),
         output::render(MEMBERS, &members, table),
+        output::render(CHECKS, &checks(group), table),
         output::render(HEARD, &heard, table),
     ]
 }
@@ -77,6 +80,7 @@ fn summary(group: &Group, table: &Table) -> String {
         ("authentication", authentication),
         ("preemption", preemption),
         ("accept mode", gate.to_owned()),
+        ("tracks", group.track.iter().map(tracked::in_words).collect::<Vec<_>>().join(", ")),
         ("addresses", named(&group.virtual_addresses)),
         ("not advertised", named(unadvertised)),
         ("routes", group.virtual_routes.iter().map(route).collect::<Vec<_>>().join(", ")),
@@ -148,6 +152,12 @@ const MEMBERS: &[Column<Row>] = &[
         Member::External(external) => Cell::plain(external.address.to_string()),
     }),
     Column::new("PRIORITY", |row, _| Cell::plain(row.member.priority().to_string())),
+    Column::new("EFFECTIVE", |row, _| {
+        let effective = row.status.effective_priority;
+        let as_declared = effective.is_none_or(|effective| effective == row.member.priority());
+        let tone = if as_declared { Tone::Plain } else { Tone::Warning };
+        Cell::toned(effective.map(|effective| effective.to_string()).unwrap_or_default(), tone)
+    }),
     Column::new("STATE", |row, _| match row.status.state {
         Some(State::Fault) => {
             let why = row.status.fault.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
@@ -176,6 +186,32 @@ const MEMBERS: &[Column<Row>] = &[
         }
         Cell::toned(format!("{} ({now})", counters.packets_dropped), Tone::Warning)
     }),
+];
+
+struct Checked {
+    on: String,
+    status: CheckStatus,
+}
+
+fn checks(group: &Group) -> Vec<Checked> {
+    let members = group.status.members.iter();
+    members
+        .flat_map(|member| {
+            member.checks.iter().map(|status| Checked { on: member.name.clone(), status: status.clone() })
+        })
+        .collect()
+}
+
+const CHECKS: &[Column<Checked>] = &[
+    Column::new("CHECKED ON", |checked, _| Cell::plain(&checked.on)),
+    Column::new("CHECK", |checked, _| Cell::plain(&checked.status.check)),
+    Column::new("WEIGHT", |checked, _| Cell::plain(checked.status.weight.get().to_string())),
+    Column::new("STANDS", |checked, _| {
+        let (word, tone) = tracked::word(&checked.status);
+        Cell::toned(word, tone)
+    }),
+    Column::new("FOR", |checked, table| Cell::maybe(checked.status.since.map(|since| age(since, table.now)))),
+    Column::new("DETAIL", |checked, _| Cell::plain(&checked.status.detail)),
 ];
 
 struct Heard {

@@ -21,10 +21,12 @@ fn lb2() -> Value {
     };
     json!({"name": "lb2", "state": "fault", "since": "2026-11-22T20:55:00.000000Z", "connected": true,
            "ready": false, "not_ready_because": "lb2 has no carrier on eth0",
-           "fault": "eth0 has no carrier", "checksum": "rfc5798", "dropping": ["auth", "version"],
+           "fault": "eth0 has no carrier", "effective_priority": 190, "checksum": "rfc5798", "dropping": ["auth", "version"],
            "counters": {"advertisement_rcvd": 3000, "packets_dropped": 7},
            "peers": [heard("10.77.0.11", json!("lb1"), json!([])),
-                     heard("10.77.0.66", json!(null), json!(["interval"]))]})
+                     heard("10.77.0.66", json!(null), json!(["interval"]))],
+           "checks": [{"check": "nginx", "weight": -30, "passing": false,
+                       "detail": "127.0.0.1:80 refuses connections", "since": "2026-11-22T20:58:00.000000Z"}]})
 }
 
 fn web() -> Group {
@@ -36,6 +38,8 @@ fn web() -> Group {
         "virtual_addresses": ["10.77.0.100/24"],
         "virtual_routes": [{"destination": "10.80.0.0/16", "gateway": "10.77.0.1", "table": 7}],
         "virtual_rules": [{"from": "10.77.0.100/32", "table": 7, "preference": 100}],
+        "track": [{"check": "nginx", "weight": -30, "reverse": false},
+                  {"check": "maintenance", "weight": 0, "reverse": true}],
         "members": [
             {"kind": "node", "node": "lb2", "interface": "eth0", "priority": 220},
             {"kind": "external", "name": "old", "address": "10.77.0.9", "priority": 100},
@@ -64,6 +68,7 @@ MAC address     of the virtual router
 checksum        auto
 preemption      after 5000 ms
 accept mode     off: only ARP and ND reach the addresses
+tracks          nginx (-30 while it fails), maintenance (fault while it passes)
 addresses       10.77.0.100/24
 routes          10.80.0.0/16 via 10.77.0.1 table 7
 rules           100: from 10.77.0.100/32 lookup 7
@@ -75,9 +80,12 @@ not ready       lb2 has no carrier on eth0
 foreign_router for 2m
     10.77.0.66 is no member.
 
-MEMBER  AT         PRIORITY  STATE                        FOR  AGENT      CHECKSUM  SENT  HEARD  DROPPED
-lb2     eth0       220       fault (eth0 has no carrier)  5m   connected  rfc5798   0     3000   7 (auth, version)
-old     10.77.0.9  100       -                            -    none       -         -     -      -
+MEMBER  AT         PRIORITY  EFFECTIVE  STATE                        FOR  AGENT      CHECKSUM  SENT  HEARD  DROPPED
+lb2     eth0       220       190        fault (eth0 has no carrier)  5m   connected  rfc5798   0     3000   7 (auth, version)
+old     10.77.0.9  100       -          -                            -    none       -         -     -      -
+
+CHECKED ON  CHECK  WEIGHT  STANDS  FOR  DETAIL
+lb2         nginx  -30     fails   2m   127.0.0.1:80 refuses connections
 
 HEARD BY  ROUTER   SOURCE      SPEAKS  LAST HEARD  PRIORITY  VERSION  CHECKSUM  INTERVAL  ADDRESSES  ODD
 lb2       lb1      10.77.0.11  yes     2s ago      240       3        rfc5798   100 ms    1          -
@@ -134,6 +142,34 @@ self_check      off        0      0       -
 INTERFACE  STATE       MAC                ADDRESSES      DROPPED
 eth0       up          02:00:00:00:00:01  10.77.0.11/24  vrid=1 ttl=3 source=2 destination=5
 eth1       no carrier  02:00:00:00:00:01  10.77.0.11/24  -
+"
+    );
+}
+
+#[test]
+fn a_check_is_told_with_how_it_stands_on_each_member() {
+    let check: Check = serde_json::from_value(json!({
+        "id": "018f4e6e-7c1a-7000-8000-000000000003", "name": "nginx", "description": "the web server",
+        "probe": {"kind": "http", "url": "https://127.0.0.1/health", "host": "www.example.org",
+                  "expected_status": ["204", "200-299"], "body_match": "^ok", "verify_certificate": false},
+        "interval_ms": 500, "timeout_ms": 250, "rise": 3, "fall": 2, "generation": 1, "created_at": NOW,
+        "updated_at": NOW, "status": {"groups": ["web"]},
+    }))
+    .unwrap();
+    assert_eq!(
+        shown(check::sections(&check, &[web()], &table())),
+        "\
+check         nginx
+description   the web server
+probe         http https://127.0.0.1/health
+expects       status 204 or 200-299, a body in which \"^ok\" is found, asked for as www.example.org, with any certificate
+runs          every 500 ms, for 250 ms at most
+passes after  3 good in a row
+fails after   2 bad in a row
+tracked by    web: nginx (-30 while it fails)
+
+GROUP  MEMBER  WEIGHT  STANDS  FOR  DETAIL
+web    lb2     -30     fails   2m   127.0.0.1:80 refuses connections
 "
     );
 }

@@ -3,6 +3,7 @@
 use api_types::Timestamp;
 use api_types::audit::{AuditEvent, Outcome};
 use api_types::auth::{JoinToken, Token};
+use api_types::check::Check;
 use api_types::condition::Condition;
 use api_types::failover::Failover;
 use api_types::fences::Fences;
@@ -13,6 +14,7 @@ use api_types::transition::{State, Transition};
 
 use super::audit_detail;
 use crate::commands::agent_link::AgentLink;
+use crate::commands::{probe, tracked};
 use crate::output::{Cell, Column, Named, Tone, age, moment, span};
 
 /// Texts with a blank between them.
@@ -110,6 +112,7 @@ impl Named for Group {
         Column::wide("MEMBERS", |group, _| {
             joined(group.members.iter().map(|member| format!("{}={}", member.name(), member.priority())))
         }),
+        Column::wide("TRACKS", |group, _| joined(group.track.iter().map(|track| &track.check))),
         Column::wide("INTERVAL", |group, _| Cell::plain(group.advertisement_interval_ms.to_string())),
         Column::wide("PREEMPT", |group, _| {
             Cell::plain(match (group.preempt_mode, group.preempt_delay_ms.as_millis()) {
@@ -142,13 +145,35 @@ impl Named for Group {
     }
 }
 
+impl Named for Check {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("NAME", |check, _| Cell::plain(check.name.as_str())),
+        Column::new("PROBE", |check, _| Cell::plain(probe::in_words(&check.probe))),
+        Column::new("GROUPS", |check, _| joined(&check.status.groups)),
+        Column::new("AGE", |check, table| since(Some(check.created_at), table.now)),
+        Column::wide("INTERVAL", |check, _| Cell::plain(u32::from(check.interval_ms).to_string())),
+        Column::wide("TIMEOUT", |check, _| Cell::plain(u32::from(check.timeout_ms).to_string())),
+        Column::wide("RISE", |check, _| Cell::plain(check.rise.get().to_string())),
+        Column::wide("FALL", |check, _| Cell::plain(check.fall.get().to_string())),
+        Column::wide("GENERATION", |check, _| Cell::plain(check.generation.to_string())),
+        Column::wide("ID", |check, _| Cell::plain(check.id.to_string())),
+        Column::wide("DESCRIPTION", |check, _| Cell::plain(&check.description)),
+    ];
+
+    fn reference(&self) -> String {
+        format!("check/{}", self.name)
+    }
+}
+
 impl Named for Failover {
     const COLUMNS: &'static [Column<Self>] = &[
         Column::new("RECORDED", |failover, _| Cell::plain(moment(failover.recorded_at))),
         Column::new("GROUP", |failover, _| Cell::plain(&failover.group)),
         Column::new("FROM", |failover, _| Cell::maybe(failover.from.as_ref())),
         Column::new("TO", |failover, _| Cell::plain(&failover.to)),
-        Column::new("CAUSE", |failover, _| Cell::plain(failover.cause.as_str())),
+        Column::new("CAUSE", |failover, _| {
+            Cell::plain(tracked::with_checks(failover.cause.as_str(), &failover.failing_checks))
+        }),
         Column::new("GAP", |failover, _| Cell::maybe(failover.gap_ms.map(span))),
         Column::wide("GAP MS", |failover, _| Cell::maybe(failover.gap_ms)),
         Column::wide("MEASURED", |failover, _| Cell::plain(failover.gap_method.as_str())),
@@ -177,7 +202,10 @@ impl Named for Transition {
             let tone = if to == State::Fault { Tone::Bad } else { Tone::Plain };
             Cell::toned(format!("{} -> {}", from.as_str(), to.as_str()), tone)
         }),
-        Column::new("REASON", |transition, _| Cell::plain(transition.record.reason.as_str())),
+        Column::new("REASON", |transition, _| {
+            let record = &transition.record;
+            Cell::plain(tracked::with_checks(record.reason.as_str(), &record.failing_checks))
+        }),
         Column::wide("AT", |transition, _| Cell::plain(moment(transition.record.at))),
         Column::wide("PRIORITY", |transition, _| Cell::plain(transition.record.priority.to_string())),
         Column::wide("INTERFACE", |transition, _| Cell::plain(&transition.record.interface)),

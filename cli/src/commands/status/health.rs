@@ -86,6 +86,10 @@ impl Problem {
         Self { kind: kind.to_owned(), detail, since: None, verdict: Verdict::Failing }
     }
 
+    fn advice(kind: &str, detail: String) -> Self {
+        Self { verdict: Verdict::Ok, ..Self::failing(kind, detail) }
+    }
+
     fn unknown(kind: &str, detail: String) -> Self {
         Self { verdict: Verdict::Unknown, ..Self::failing(kind, detail) }
     }

@@ -323,3 +323,24 @@ fn a_group_of_an_older_server_is_usual_in_what_it_does_not_say() {
     }
     assert_eq!(serde_json::from_value::<Group>(old).unwrap(), group("web", &["lb1"], json!([])));
 }
+
+#[test]
+fn a_failing_check_is_named_and_what_comes_of_it_decides() {
+    let mut web = group("web", &["lb2"], json!([]));
+    let checks = |passing: Option<bool>| json!([{"check": "nginx", "weight": -50, "passing": passing, "detail": "it refuses", "since": null}]);
+    let mut member = serde_json::to_value(&web.status.members[0]).unwrap();
+    (member["checks"], member["effective_priority"]) = (checks(Some(false)), json!(190));
+    web.status.members[0] = serde_json::from_value(member.clone()).unwrap();
+    let told = |group: &Group, lb1: Node| Health::of(std::slice::from_ref(group), &[lb1, here("lb2")], now());
+    let health = told(&web, here("lb1"));
+    let problem = &health.groups[0].problems[0];
+    assert_eq!(problem.kind, "check_failing");
+    assert_eq!(problem.detail, "on lb1: nginx (it refuses), priority 190 instead of 240");
+    assert_eq!(health.groups[0].state, Verdict::Ok, "the addresses are where the checks want them");
+    assert_eq!(told(&web, gone("lb1", 60)).groups[0].problems, [], "who is away says nothing");
+    for passing in [Some(true), None] {
+        member["checks"] = checks(passing);
+        web.status.members[0] = serde_json::from_value(member.clone()).unwrap();
+        assert_eq!(told(&web, here("lb1")).groups[0].problems, []);
+    }
+}

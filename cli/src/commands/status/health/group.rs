@@ -7,6 +7,7 @@ use api_types::{Timestamp, VirtualAddress};
 use serde::Serialize;
 
 use super::{Problem, Verdict, is_fresh};
+use crate::commands::tracked;
 use crate::output::age;
 
 /// One group.
@@ -60,6 +61,7 @@ impl GroupHealth {
         {
             problems.push(found);
         }
+        problems.extend(witnesses.failing_checks());
         let state = Verdict::of(&problems);
         Self {
             name: group.name.to_string(),
@@ -115,6 +117,28 @@ impl Witnesses<'_> {
             }
             [_] => None,
         }
+    }
+
+    /// The checks that fail where an agent was heard lately. What comes of it is a condition where that matters, and
+    /// where it is meant (a standby whose weight is that of a primary) it is none.
+    fn failing_checks(&self) -> Option<Problem> {
+        let members = self.group.status.members.iter().filter(|member| self.believes(&member.name));
+        let said: Vec<_> = members.filter_map(|member| self.failing_on(member)).collect();
+        (!said.is_empty()).then(|| Problem::advice("check_failing", said.join("; ")))
+    }
+
+    fn failing_on(&self, member: &MemberStatus) -> Option<String> {
+        let failing: Vec<_> =
+            tracked::failing(member).map(|check| format!("{} ({})", check.check, check.detail)).collect();
+        let declared = self.group.members.iter().find(|declared| declared.name().as_str() == member.name);
+        let priority = declared.map(Member::priority);
+        let moved = member.effective_priority.filter(|effective| Some(*effective) != priority);
+        let effect = match (member.state, moved, priority) {
+            (Some(State::Fault), _, _) => ", in fault".to_owned(),
+            (_, Some(effective), Some(declared)) => format!(", priority {effective} instead of {declared}"),
+            (_, _, _) => String::new(),
+        };
+        (!failing.is_empty()).then(|| format!("on {}: {}{effect}", member.name, failing.join(", ")))
     }
 
     /// What each member was last known to be.
