@@ -1,5 +1,6 @@
 //! The examples as an operator applies them, each on a LAN as it asks for: the first machine gets the
-//! addresses, and the other one takes over. `make demo` shows `haproxy-pair.yaml`.
+//! addresses, and the other one takes over. `make demo` shows `haproxy-pair.yaml`, and
+//! `checks.rs` uses `http-check.yaml`.
 
 use std::net::IpAddr;
 use std::time::Duration;

@@ -9,6 +9,7 @@ mod agent_stops;
 mod assist;
 mod bad_input;
 mod bad_packets;
+mod checks;
 mod clean;
 mod convergence;
 mod demo_notices;
