@@ -15,7 +15,7 @@ use crate::hook::HookStatus;
 use crate::node::{Interface, Rejection};
 use crate::timing::Timing;
 use crate::transition::{State, TransitionReason};
-use crate::{Timestamp, VirtualAddress};
+use crate::{Name, Timestamp, VirtualAddress};
 
 pub use crate::counters::GroupCounters;
 
@@ -146,6 +146,12 @@ pub struct LocalGroupStatus {
     /// How the hooks of the group went.
     #[serde(default)]
     pub hooks: Vec<HookStatus>,
+    /// The sync group that it belongs to.
+    #[serde(default)]
+    pub sync_group: Option<Name>,
+    /// As Backup that would take over: what another group of its sync group waits for.
+    #[serde(default)]
+    pub waits_for: Option<String>,
 }
 
 /// A router that a member has heard, as it last spoke.

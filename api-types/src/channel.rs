@@ -8,7 +8,7 @@
 //! read: what each can do beyond the first version stands in [`Hello::capabilities`] and
 //! [`Welcome::capabilities`], in the words of [`crate::boost::CAPABILITY`], [`crate::assist::CAPABILITY`],
 //! [`crate::fast_start::CAPABILITY`], [`crate::check::CAPABILITY`],
-//! [`crate::hook::CAPABILITY`] and [`DRAIN_CAPABILITY`].
+//! [`crate::hook::CAPABILITY`], [`crate::sync_group::CAPABILITY`] and [`DRAIN_CAPABILITY`].
 
 use std::fmt;
 use std::net::IpAddr;
@@ -179,6 +179,8 @@ pub struct MemberDetails {
     pub heard: Vec<Peer>,
     /// How the checks stand that the group tracks, in the order of its `track`.
     pub checks: Vec<CheckStatus>,
+    /// As Backup that would take over: what another group of its sync group waits for.
+    pub waits_for: Option<String>,
     /// How the hooks of the group went that have run, in the order in which they ended.
     pub hooks: Vec<HookStatus>,
 }
@@ -190,6 +192,7 @@ impl MemberDetails {
         (&self.fault, self.boost, &self.boost_refused, self.checksum, &self.dropping)
             == (&other.fault, other.boost, &other.boost_refused, other.checksum, &other.dropping)
             && self.checks == other.checks
+            && self.waits_for == other.waits_for
             && self.hooks == other.hooks
             && self.heard.len() == other.heard.len()
             && self.heard.iter().zip(&other.heard).all(|(one, another)| one.says_the_same(another))
@@ -331,6 +334,9 @@ pub struct DesiredGroup {
     /// What the member's priority depends on, of [`DesiredState::checks`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub track: Vec<Track>,
+    /// The groups that are to be active on the node together with this one, or not at all, by the name they share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync_group: Option<Name>,
     /// What must succeed before the member answers for the addresses.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pre_active: Option<PreActive>,

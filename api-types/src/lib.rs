@@ -39,6 +39,7 @@ pub mod protocol;
 pub mod schema;
 pub mod segment;
 pub mod switchover;
+pub mod sync_group;
 mod timestamp;
 pub mod timing;
 pub mod transition;

@@ -274,4 +274,6 @@ pub struct GroupSnapshot {
     pub checksum: Checksum,
     /// The attempt to hold the addresses that waits for a `pre_active` hook, if one does.
     pub entrance: Option<Entrance>,
+    /// As Backup that would take over: what another group of its sync group waits for.
+    pub waits_for: Option<String>,
 }

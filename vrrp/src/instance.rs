@@ -67,6 +67,8 @@ pub struct Instance {
     held_off_until: Instant,
     /// Whether it takes over only with its sync group.
     in_set: bool,
+    /// Whether it was neither started nor stopped yet.
+    is_new: bool,
     /// The settings that it goes by once it has left.
     settings_to_come: Option<Config>,
 }
@@ -110,6 +112,7 @@ impl Instance {
             last_sent: None,
             held_off_until: Instant::ORIGIN,
             in_set: false,
+            is_new: true,
             settings_to_come: None,
         }
     }
@@ -157,7 +160,7 @@ impl Instance {
     /// successor or two intervals have passed, and only then releases and reports.
     pub fn stop(&mut self, now: Instant) {
         match &mut self.state {
-            State::Initialize => {}
+            State::Initialize => self.is_new = false,
             State::Leaving(leave) => leave.stays = false,
             State::Backup(_) | State::TakingOver(_) => self.leave_at_once(Reason::Stopped),
             State::Active(_) => self.begin_leaving(self.config.interval().as_duration() * 2, false, now),

@@ -32,8 +32,8 @@ use crate::{HANDOVER, Instance, Instant, Reason};
 pub const HOLD_OFF: u32 = 3;
 /// How long each group may yield by itself to a successor that took all at once.
 pub const GRACE: Duration = HANDOVER;
-/// For how many of the largest interval it answers for what it gives up: longer than any Active_Down_Interval, after
-/// which the next node is willing although a group of it heard nobody resign.
+/// For how many intervals a group answers for what it gives up: longer than its Active_Down_Interval, after which the next
+/// node is willing although one of its groups heard nobody resign.
 const PATIENCE: u32 = 4;
 
 /// The groups of one sync group as one node takes part in them. Call [`SyncSet::settle`] after each call that can change
@@ -42,8 +42,7 @@ const PATIENCE: u32 = 4;
 pub struct SyncSet {
     /// When everything is given up because of a better router.
     resigns_at: Option<Instant>,
-    /// The largest interval and Active_Down_Interval of its groups, those included that are not there for the time being.
-    interval: Duration,
+    /// The largest Active_Down_Interval of its groups, those included that are not there for the time being.
     active_down: Duration,
 }
 
@@ -51,7 +50,7 @@ impl SyncSet {
     /// A set of which nothing is known.
     #[must_use]
     pub const fn new() -> Self {
-        Self { resigns_at: None, interval: Duration::ZERO, active_down: Duration::ZERO }
+        Self { resigns_at: None, active_down: Duration::ZERO }
     }
 
     /// Has the instances do what the others allow, or force them to. One that is not there takes no part. Owners belong
@@ -101,10 +100,9 @@ impl SyncSet {
 
     fn measure(&mut self, members: &[Option<&mut Instance>]) {
         if members.iter().all(Option::is_some) {
-            (self.interval, self.active_down) = (Duration::ZERO, Duration::ZERO);
+            self.active_down = Duration::ZERO;
         }
         for member in members.iter().flatten() {
-            self.interval = self.interval.max(member.config().interval().as_duration());
             self.active_down = self.active_down.max(member.active_down_interval());
         }
     }
@@ -113,7 +111,8 @@ impl SyncSet {
         for member in members.iter_mut().flatten() {
             member.hold_off(now + self.active_down * HOLD_OFF);
             member.cancel(now);
-            member.resign(self.interval * PATIENCE, now);
+            let patience = member.config().interval().as_duration() * PATIENCE;
+            member.resign(patience, now);
         }
     }
 }

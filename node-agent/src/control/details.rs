@@ -60,6 +60,7 @@ pub(crate) fn of(group: &GroupSnapshot, dropping: &Dropping, checks: &Standings,
         heard: group.heard.iter().filter_map(|router| peer(router, group, now)).collect(),
         checks: of_group(&group.desired, checks),
         hooks: Vec::new(),
+        waits_for: group.waits_for.clone(),
     }
 }
 

@@ -208,6 +208,8 @@ impl Overview {
             checksum: group.checksum,
             checks: of_group(&group.desired, &self.checks),
             hooks: self.hooks_of(group),
+            sync_group: group.desired.sync_group.clone(),
+            waits_for: group.waits_for.clone(),
         };
         let (mut dropped, mut by_interface) = (BTreeMap::new(), BTreeMap::<_, BTreeMap<_, _>>::new());
         for DroppedPackets { interface, cause, count } in &self.snapshot.dropped_packets {

@@ -33,6 +33,7 @@ pub(crate) fn group() -> GroupSnapshot {
             options: ProtocolOptions::default(),
             drained: false,
             track: Vec::new(),
+            sync_group: None,
             pre_active: None,
             hooks: Vec::new(),
         },
@@ -50,6 +51,7 @@ pub(crate) fn group() -> GroupSnapshot {
         heard: Vec::new(),
         checksum: Checksum::Rfc5798,
         entrance: None,
+        waits_for: None,
     }
 }
 

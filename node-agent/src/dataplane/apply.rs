@@ -169,6 +169,9 @@ fn check_settings(group: &DesiredGroup) -> Result<(), String> {
     if !group.track.is_empty() && group.priority.is_owner() {
         return Err("track: an owner's priority is 255 whatever a check finds".to_owned());
     }
+    if group.sync_group.is_some() && group.priority.is_owner() {
+        return Err("sync_group: an owner's addresses are its interface's own and stay there".to_owned());
+    }
     if group.pre_active.is_some() && group.priority.is_owner() {
         return Err("pre_active: an owner's addresses are its interface's own and always answer".to_owned());
     }

@@ -21,6 +21,8 @@ pub(super) enum Fault {
     PreActiveFailed(String),
     /// There is no macvlan with the virtual router's MAC address to hold them on.
     NoVirtualMac(String),
+    /// This other group of its sync group is in fault.
+    SyncGroup(String),
 }
 
 impl Fault {
@@ -32,12 +34,18 @@ impl Fault {
             Self::NoInterfaceAddress | Self::AddressNotOwned => TransitionReason::NoInterfaceAddress,
             Self::BindFailed(_) | Self::NoVirtualMac(_) => TransitionReason::BindFailed,
             Self::PreActiveFailed(_) => TransitionReason::PreActiveFailed,
+            Self::SyncGroup(_) => TransitionReason::SyncGroup,
         }
     }
 
     /// Whether it is about an attempt to hold the addresses: such a member goes on taking part, and tries again.
     pub(super) const fn is_of_attempt(&self) -> bool {
         matches!(self, Self::BindFailed(_) | Self::PreActiveFailed(_))
+    }
+
+    /// Whether it is another group's, and ends when that one's does.
+    pub(super) const fn is_of_set(&self) -> bool {
+        matches!(self, Self::SyncGroup(_))
     }
 
     /// The sentence for people.
@@ -55,6 +63,7 @@ impl Fault {
             Self::NoVirtualMac(error) => {
                 format!("interface {interface} has no macvlan for the virtual MAC address: {error}")
             }
+            Self::SyncGroup(other) => format!("group {other} of its sync group is in fault"),
             Self::PreActiveFailed(error) => format!("the pre_active hook has failed: {error}"),
             Self::BindFailed(error) => {
                 format!("the addresses could not be bound to interface {interface}: {error}")

@@ -11,6 +11,7 @@ mod holder;
 mod let_go;
 mod outside;
 mod status;
+mod sync;
 mod wish;
 
 use std::collections::BTreeMap;

@@ -21,6 +21,7 @@ use super::fault::Fault;
 use super::group::{Departure, Effects, Findings, Footing, Group};
 use super::handover::Legacy;
 use super::interfaces::Interfaces;
+use super::sync_sets::SyncSets;
 use super::translate;
 use super::virtual_link::LinkKey;
 use crate::messages::{CheckFinding, ObservedTransition, SpokenChecksums};
@@ -45,6 +46,7 @@ pub(super) struct Instances {
     spoken: SpokenChecksums,
     carriers: Carriers,
     boosts: BTreeMap<Uuid, Boost>,
+    sync_sets: SyncSets,
     findings: Findings,
 }
 
@@ -66,7 +68,8 @@ impl Instances {
 
     /// When to call [`expire`](Self::expire).
     pub(super) fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| *at)
+        let own = self.deadlines.first().map(|(at, _)| *at);
+        own.into_iter().chain(self.sync_sets.next_deadline()).min()
     }
 
     /// What other routers spoke before the worker started, for the groups that will begin.
@@ -137,7 +140,16 @@ impl Instances {
         effects: &mut Effects,
     ) {
         let footing = self.footing(&desired, interfaces);
-        self.update(handle, |group| group.change(desired, footing, now, effects));
+        let mut left = None;
+        self.update(handle, |group| {
+            let sync_group = group.sync_group().cloned();
+            group.change(desired, footing, now, effects);
+            left = sync_group.filter(|name| group.sync_group() != Some(name));
+            if left.is_some() {
+                group.leave_set(now, effects);
+            }
+        });
+        left.into_iter().for_each(|name| self.sync_sets.stir_without(name));
     }
 
     /// Hands an advertisement to the virtual router it is about; the cause if it was dropped.
@@ -369,7 +381,27 @@ impl Instances {
         }
     }
 
+    /// Lets the groups of each sync group do what the others allow, or forces them to.
+    pub(super) fn settle_sync_groups(&mut self, now: Instant, effects: &mut Effects) {
+        for handle in self.sync_sets.settle(&mut self.groups, now, effects) {
+            self.follow(handle);
+        }
+    }
+
+    /// For what a group waits that would take over if its sync group did.
+    pub(super) fn waits_for(&self, group: &Group, now: Instant) -> Option<String> {
+        self.sync_sets.waits_for(&self.groups, group, now)
+    }
+
     fn settle(&mut self, handle: GroupHandle) {
+        if let Some(group) = self.groups.get(&handle) {
+            self.sync_sets.stir(handle, group);
+            self.follow(handle);
+        }
+    }
+
+    /// Takes account of where the group runs now, and until when it waits.
+    fn follow(&mut self, handle: GroupHandle) {
         let Some(group) = self.groups.get(&handle) else { return };
         let deadline = group.poll_timeout();
         let desired = group.desired();

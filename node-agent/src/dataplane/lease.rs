@@ -35,7 +35,7 @@ use std::io;
 
 use api_types::fences::FenceStatus;
 use futures_util::future::BoxFuture;
-use vrrp::{Claim, Instant, Role};
+use vrrp::{Claim, Instance, Instant, Role};
 
 use self::fenced::Fenced;
 pub(super) use self::fenced::LeaseKey;
@@ -146,10 +146,12 @@ impl Leases {
                     self.renewals.push(Until { key, until: at + lasts });
                 }
             }
-            // It answers for two more intervals at most, and the last that renewed may have left an interval
-            // ago.
+            // It answers for two more intervals at most, or four for its sync group, and the last that renewed may
+            // have left an interval ago.
             Claim::Resigns if group.wants_addresses() && self.has(key) => {
-                self.renewals.push(Until { key, until: at + lasts * 5 / 6 });
+                let releases_at = group.instance().and_then(Instance::releases_at);
+                let until = (at + lasts * 5 / 6).max(releases_at.unwrap_or(at));
+                self.renewals.push(Until { key, until });
             }
             Claim::Resigns => {}
         }

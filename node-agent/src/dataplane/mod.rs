@@ -61,6 +61,7 @@ mod silence;
 mod slots;
 mod snapshot;
 mod stillness;
+mod sync_sets;
 #[cfg(test)]
 mod test_data;
 mod thread;

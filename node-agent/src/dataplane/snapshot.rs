@@ -33,7 +33,10 @@ pub(super) fn take(
     let mut groups: Vec<_> = instances
         .iter()
         .filter(|(_, group)| group.departure().is_none())
-        .map(|(handle, group)| of_group(handle, group, interfaces, binder))
+        .map(|(handle, group)| GroupSnapshot {
+            waits_for: instances.waits_for(group, clock::boottime()),
+            ..of_group(handle, group, interfaces, binder)
+        })
         .map(|group| GroupSnapshot {
             fault: group.fault.or_else(|| lack(&group.desired, &not_shut)),
             ..group
@@ -83,6 +86,7 @@ fn of_group(handle: GroupHandle, group: &Group, interfaces: &Interfaces, binder:
         heard: group.heard().iter().map(|(source, router)| heard_router(source, router, desired)).collect(),
         checksum: translate::checksum_word(group.checksum()),
         entrance: group.entrance(),
+        waits_for: None,
     }
 }
 

@@ -50,6 +50,7 @@ pub(super) fn desired(priority: u8) -> DesiredGroup {
         options: ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        sync_group: None,
         pre_active: None,
         hooks: Vec::new(),
     }

@@ -46,6 +46,7 @@ pub(crate) fn snapshot(state: &DesiredState) -> GroupSnapshot {
         counters: GroupCounters::default(),
         heard: Vec::new(),
         entrance: None,
+        waits_for: None,
         checksum: Checksum::Auto,
         desired,
     }

@@ -295,6 +295,7 @@ pub(crate) fn group(number: u32) -> DesiredGroup {
         options: api_types::protocol::ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        sync_group: None,
         pre_active: None,
         hooks: Vec::new(),
     }

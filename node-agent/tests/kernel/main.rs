@@ -47,6 +47,7 @@ mod self_check;
 mod silence;
 mod stand_in;
 mod switchover;
+mod sync_groups;
 mod unicast;
 mod upgrade;
 mod version_2;

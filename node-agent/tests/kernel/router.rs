@@ -46,6 +46,7 @@ pub(crate) fn group(priority: u8) -> DesiredGroup {
         options: api_types::protocol::ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        sync_group: None,
         pre_active: None,
         hooks: Vec::new(),
     }
@@ -102,12 +103,17 @@ impl Router {
     }
 
     /// Starts another dataplane that goes on where this one stops, as the next worker does.
-    pub(crate) fn succeeded(mut self, lab: &Lab, host: u8, group: DesiredGroup) -> Self {
+    pub(crate) fn succeeded(self, lab: &Lab, host: u8, group: DesiredGroup) -> Self {
+        self.succeeded_by(lab, host, vec![group])
+    }
+
+    /// The same with several groups.
+    pub(crate) fn succeeded_by(mut self, lab: &Lab, host: u8, groups: Vec<DesiredGroup>) -> Self {
         self.hand_over();
         self.dataplane.take().map_or(Ok(()), Dataplane::join).expect("it ends well");
         let memory = Arc::clone(&self.memory);
         let next = Self::start_from(lab, host, Seams::real(), FenceSettings::default(), memory);
-        next.apply(1, vec![group]);
+        next.apply(1, groups);
         next
     }
 

@@ -78,6 +78,7 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         options: spec.options(),
         drained: false,
         track: spec.track.clone(),
+        sync_group: None,
         pre_active: None,
         hooks: Vec::new(),
     })

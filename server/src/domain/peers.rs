@@ -58,6 +58,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         heard,
         checks,
         hooks: _,
+        waits_for: _,
     }) = node.details.as_deref().cloned()
     else {
         return known;

@@ -20,7 +20,7 @@ pub(crate) enum Standing {
     Outranked,
     /// As Backup it obeys a router that would not, because of its settings.
     Behind,
-    /// As Backup it waits for the silence to last.
+    /// As Backup it waits for the silence to last; or it is there and was not started yet.
     Waiting,
     /// As Backup it would take over now.
     Willing,
@@ -95,6 +95,7 @@ impl Instance {
 
     pub(crate) fn standing(&self, now: Instant) -> Standing {
         match &self.state {
+            State::Initialize if self.is_new => Standing::Waiting,
             State::Initialize | State::Leaving(_) => Standing::Absent,
             State::Backup(_) if self.is_willing() => Standing::Willing,
             State::Backup(_) if self.backoff.until() > now => Standing::Fallen,
@@ -204,7 +205,9 @@ impl Instance {
         }
     }
 
-    fn is_willing(&self) -> bool {
+    /// Whether it would take over now, and its sync group does not.
+    #[must_use]
+    pub fn is_willing(&self) -> bool {
         let State::Backup(wait) = &self.state else { return false };
         let deadline = wait.takeover_at(&self.config, &self.backoff);
         self.in_set && wait.membership.noticed == Some(deadline)

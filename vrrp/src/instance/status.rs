@@ -37,6 +37,15 @@ impl Instance {
         matches!(self.state, State::Leaving(_))
     }
 
+    /// When the addresses are released that a router holds on its way out, if no successor is heard.
+    #[must_use]
+    pub const fn releases_at(&self) -> Option<Instant> {
+        match &self.state {
+            State::Leaving(leave) => Some(leave.release_at),
+            State::Initialize | State::Backup(_) | State::TakingOver(_) | State::Active(_) => None,
+        }
+    }
+
     /// The last valid advertisement of another router, in whatever role it was heard.
     #[must_use]
     pub const fn last_heard(&self) -> Option<Heard> {

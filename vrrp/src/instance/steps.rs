@@ -99,7 +99,7 @@ impl Instance {
         if self.wants_addresses() {
             self.actions.push_back(Action::Release);
         }
-        self.state = State::Initialize;
+        (self.state, self.is_new) = (State::Initialize, false);
         self.take_up_settings();
         if from != Role::Initialize {
             self.report(from, Role::Initialize, reason);

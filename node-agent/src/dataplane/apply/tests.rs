@@ -46,6 +46,7 @@ fn group(number: u8) -> DesiredGroup {
         options: ProtocolOptions::default(),
         drained: false,
         track: Vec::new(),
+        sync_group: None,
         pre_active: None,
         hooks: Vec::new(),
     }

@@ -18,9 +18,12 @@ impl Driver {
         }
         let now = Instant::now();
         for (handle, saying) in advertisements {
-            let holds = saying.interval.is_none() && saying.claim != Claim::Resigns;
-            let Some(group) = self.instances.get(*handle).filter(|group| holds && group.wants_addresses())
-            else {
+            let concedes = saying.interval.is_some();
+            // Who resigns for its sync group answers for longer than three intervals.
+            let renews = |group: &Group| {
+                group.wants_addresses() && (saying.claim != Claim::Resigns || group.sync_group().is_some())
+            };
+            let Some(group) = self.instances.get(*handle).filter(|group| !concedes && renews(group)) else {
                 continue;
             };
             let lifetime = self.parts.fencing.terms().lifetime(group.desired());

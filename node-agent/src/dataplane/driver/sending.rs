@@ -19,6 +19,7 @@ use crate::sys::packet_sender::Frame;
 impl Driver {
     /// Does what the groups asked for.
     pub(super) fn carry_out(&mut self, now: Instant) {
+        self.instances.settle_sync_groups(now, &mut self.effects);
         let mut effects = std::mem::take(&mut self.effects);
         self.fall_silent(&mut effects);
         let mut touched = effects.touched;

@@ -172,7 +172,7 @@ impl Group {
         let wanted = self.wanted();
         self.footing = Some(footing);
         self.changes += u64::from(changed);
-        let was_lame = self.fault.as_ref().is_some_and(|fault| !fault.is_of_attempt());
+        let was_lame = self.fault.as_ref().is_some_and(|fault| !fault.is_of_attempt() && !fault.is_of_set());
         if was_lame {
             self.fault = None;
             if self.verdict.fault.is_none() {

@@ -17,7 +17,7 @@ impl Group {
     pub(in super::super) fn may_begin(&self, generation: i64, now: Instant) -> bool {
         let is_meant =
             self.desired.generation == generation && self.departure.is_none() && !self.is_held_back();
-        let has_stranger = self.desired.peers.iter().any(|peer| peer.external);
+        let has_stranger = self.sync_group().is_some() || self.desired.peers.iter().any(|peer| peer.external);
         let others = || self.desired.peers.iter().map(|peer| (peer.priority, peer.address));
         let may = |instance: &Instance| instance.is_idle(now) && instance.config().rank(others()) == 0;
         is_meant && !has_stranger && self.fault.is_none() && self.instance.as_ref().is_some_and(may)

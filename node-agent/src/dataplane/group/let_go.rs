@@ -95,7 +95,7 @@ pub(super) const fn reason(fault: &Fault) -> Option<LetGoReason> {
         Fault::InterfaceMissing | Fault::InterfaceDown => Some(LetGoReason::LinkDown),
         Fault::CarrierLost => Some(LetGoReason::CarrierLost),
         // It says so on the LAN.
-        Fault::AddressNotOwned => None,
+        Fault::AddressNotOwned | Fault::SyncGroup(_) => None,
         Fault::NoInterfaceAddress
         | Fault::BindFailed(_)
         | Fault::NoVirtualMac(_)

@@ -171,16 +171,28 @@ fn a_node_that_loses_one_group_resigns_the_other_and_answers_until_a_successor_i
 }
 
 #[test]
-fn without_a_successor_it_answers_for_four_of_the_largest_interval_even_of_the_group_that_is_gone() {
+fn without_a_successor_it_answers_for_four_intervals_and_says_so_twice() {
     let quick = Settings { interval: interval(100), ..settings(100) };
     let (mut pair, now) = Pair::active([settings(100), quick]);
     pair.set.settle(&mut [None, Some(&mut pair.groups[1])], now);
     pair.groups[1].handle_timeout(now + milliseconds(100));
     assert_eq!(actions(&mut pair.groups[1]), [RESIGN; 2]);
-    assert_eq!(pair.groups[1].poll_timeout(), Some(now + SECOND * 4));
-    pair.groups[1].handle_timeout(now + SECOND * 4);
+    let end = now + milliseconds(400);
+    assert_eq!((pair.groups[1].poll_timeout(), pair.groups[1].releases_at()), (Some(end), Some(end)));
+    pair.groups[1].handle_timeout(end);
     let lost = report(Role::Active, Role::Backup, Reason::SyncGroup);
     assert_eq!(actions(&mut pair.groups[1]), [Action::Release, lost]);
+    assert_eq!(pair.groups[1].releases_at(), None);
+}
+
+#[test]
+fn what_is_not_there_any_longer_counts_for_how_long_the_others_hold_off() {
+    let quick = Settings { interval: interval(100), ..settings(100) };
+    let (mut pair, now) = Pair::active([settings(100), quick]);
+    pair.set.settle(&mut [None, Some(&mut pair.groups[1])], now);
+    pair.groups[1].handle_timeout(now + milliseconds(400));
+    pair.groups[1].handle_advertisement(&holds(10, 50), now + milliseconds(500)).unwrap();
+    assert_eq!(pair.groups[1].preempts_from(), Some(now + active_down() * HOLD_OFF));
 }
 
 #[test]
@@ -261,6 +273,26 @@ fn a_group_that_joins_waits_for_its_own_time_and_nothing_else_moves() {
     pair.groups[1].handle_held(due);
     pair.settle(due);
     assert_eq!(pair.roles(), [Role::Active; 2]);
+}
+
+#[test]
+fn a_group_that_is_there_and_not_started_yet_keeps_the_other_waiting_and_makes_nobody_give_up() {
+    let new = || Instance::new(crate::Config::new(settings(100)).unwrap());
+    let (active, now) = active(settings(100));
+    let mut pair = Pair { set: SyncSet::new(), groups: [active, new()] };
+    pair.settle(now);
+    assert_eq!(pair.roles(), [Role::Active, Role::Initialize]);
+    pair.groups[1].stop(now);
+    pair.settle(now);
+    assert_eq!(pair.actions()[0], [RESIGN]);
+
+    let mut pair = Pair::new([backup(settings(100)), new()]);
+    let due = start() + active_down();
+    pair.expire(due);
+    assert_eq!(
+        (pair.standings(due), pair.actions()),
+        ([Standing::Willing, Standing::Waiting], [vec![], vec![]])
+    );
 }
 
 #[test]
