@@ -50,6 +50,10 @@ pub enum ConditionKind {
     PrioritiesTooClose,
     /// A group tracks checks that the agent of a member does not know: there nothing runs them.
     ChecksNotRun,
+    /// A hook of the group fails on a node, in the state that the member is in there.
+    HookFailed,
+    /// The group has hooks, and a node of it has an agent that knows none.
+    HooksNotRun,
     /// A group advertises more often than one of its nodes is punctual enough for.
     IntervalTooShort,
     /// A node has a priority from 250 to 254, which are kept for moving the addresses on request.
@@ -84,7 +88,7 @@ impl<'de> Deserialize<'de> for ConditionKind {
 
 impl ConditionKind {
     /// Those that a server finds.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::NoHolder,
         Self::TwoHolders,
         Self::MemberFault,
@@ -98,6 +102,8 @@ impl ConditionKind {
         Self::AuthenticationInsecure,
         Self::PrioritiesTooClose,
         Self::ChecksNotRun,
+        Self::HookFailed,
+        Self::HooksNotRun,
         Self::IntervalTooShort,
         Self::PriorityReserved,
         Self::ForeignRouter,
@@ -127,6 +133,8 @@ impl ConditionKind {
             Self::AuthenticationInsecure => "authentication_insecure",
             Self::PrioritiesTooClose => "priorities_too_close",
             Self::ChecksNotRun => "checks_not_run",
+            Self::HookFailed => "hook_failed",
+            Self::HooksNotRun => "hooks_not_run",
             Self::IntervalTooShort => "interval_too_short",
             Self::PriorityReserved => "priority_reserved",
             Self::ForeignRouter => "foreign_router",

@@ -12,6 +12,7 @@ use vrrp::{AdvertisementInterval, Family, Priority, Version, Vrid};
 use crate::check::{CheckStatus, Track};
 use crate::condition::Condition;
 use crate::counters::GroupCounters;
+use crate::hook::{Hook, HookStatus, PreActive};
 use crate::peer::Peer;
 use crate::protocol::{Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule};
 use crate::switchover::SwitchoverInEffect;
@@ -122,6 +123,14 @@ pub struct Group {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub track: Vec<Track>,
+    /// What must succeed before a member which has become active answers for the addresses; `null` for nothing.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub pre_active: Option<PreActive>,
+    /// What follows the state of a member.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub hooks: Vec<Hook>,
     /// Who takes part.
     pub members: Vec<Member>,
     /// Counts the changes of the specification, from 1; it is the ETag.
@@ -217,6 +226,10 @@ pub struct MemberStatus {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(required = true))]
     pub checks: Vec<CheckStatus>,
+    /// How the hooks of the group went there that have run since its agent's worker started.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(required = true))]
+    pub hooks: Vec<HookStatus>,
 }
 
 impl Group {
@@ -244,6 +257,8 @@ impl Group {
             virtual_routes: self.virtual_routes.clone(),
             virtual_rules: self.virtual_rules.clone(),
             track: self.track.clone(),
+            pre_active: self.pre_active.clone(),
+            hooks: self.hooks.clone(),
             members: self.members.clone(),
         }
     }

@@ -63,11 +63,15 @@ impl HookTimeout {
     /// The shortest and the longest, in milliseconds.
     pub const RANGE_MS: std::ops::RangeInclusive<u32> = 10..=600_000;
 
-    const fn of_hook() -> Self {
+    /// How long a hook may take that does not say.
+    #[must_use]
+    pub const fn of_hook() -> Self {
         Self(30_000)
     }
 
-    const fn of_pre_active() -> Self {
+    /// How long a `pre_active` hook may take that does not say.
+    #[must_use]
+    pub const fn of_pre_active() -> Self {
         Self(2_000)
     }
 
@@ -146,6 +150,7 @@ pub struct HookStatus {
     /// How often it has run since the worker of the agent started.
     pub runs: u64,
     /// The exit status of the last run that has ended; `null` when there is none, or it was ended by a signal.
+    #[cfg_attr(feature = "openapi", schema(minimum = 0, maximum = 255))]
     pub exit_code: Option<i32>,
     /// How the last run ended, in a sentence of at most 200 characters; empty before one has.
     pub detail: String,

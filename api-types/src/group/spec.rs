@@ -7,6 +7,7 @@ use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 use super::Checksum;
 use super::member::{self, Member, MemberSpec};
 use crate::check::Track;
+use crate::hook::{Hook, PreActive};
 use crate::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, ProtocolOptions, Transport, VirtualRoute, VirtualRule,
 };
@@ -104,6 +105,14 @@ pub struct GroupSpec<M = Member> {
     #[serde(default)]
     #[cfg_attr(feature = "openapi", schema(max_items = 32))]
     pub track: Vec<Track>,
+    /// A program of the host that must succeed before a member which has become active answers for the addresses;
+    /// `null` for none. Until then it holds and advertises in silence.
+    #[serde(default)]
+    pub pre_active: Option<PreActive>,
+    /// Programs of the hosts that follow the state of their member, at most 32. Those of one state run in this order.
+    #[serde(default)]
+    #[cfg_attr(feature = "openapi", schema(max_items = 32))]
+    pub hooks: Vec<Hook>,
     /// Who takes part. 1 to 32.
     #[cfg_attr(feature = "openapi", schema(value_type = Vec<MemberSpec>, min_items = 1, max_items = 32))]
     pub members: Vec<M>,
@@ -181,6 +190,8 @@ impl<'de> Deserialize<'de> for GroupSpec {
             virtual_routes: spec.virtual_routes,
             virtual_rules: spec.virtual_rules,
             track: spec.track,
+            pre_active: spec.pre_active,
+            hooks: spec.hooks,
         })
     }
 }

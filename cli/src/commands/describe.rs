@@ -2,6 +2,7 @@
 
 mod check;
 mod group;
+mod hooks;
 mod node;
 
 use api_types::Timestamp;

@@ -122,6 +122,8 @@ fn every_option_of_a_group_comes_back_from_yaml_as_it_was() {
         "virtual_routes": [{"destination": "10.78.0.0/16", "gateway": "10.77.0.1", "metric": 5, "table": 7}],
         "virtual_rules": [{"from": "10.77.0.100/32", "table": 7, "preference": 100}],
         "track": [{"check": "nginx", "weight": -30, "reverse": true}],
+        "pre_active": {"hook": "commit", "timeout_ms": 1500},
+        "hooks": [{"on": "backup", "hook": "resync", "timeout_ms": 30000}],
         "members": [{"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
                     {"kind": "external", "name": "old", "address": "10.77.0.9", "priority": 100}],
     });

@@ -14,7 +14,7 @@ use api_types::channel::{
     Acknowledged, AgentMessage, DRAIN_CAPABILITY, Hello, MAX_MESSAGE_OCTETS, ServerMessage, Welcome,
 };
 use api_types::node::{Rejection, RejectionReason};
-use api_types::{boost, check, convergence, fast_start, sync_group};
+use api_types::{boost, check, convergence, fast_start, hook, sync_group};
 use futures_util::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -48,13 +48,14 @@ const CHECK: Duration = Duration::from_secs(1);
 const REFRESH: Duration = Duration::from_secs(10);
 
 /// What this agent can do beyond the first version of the channel.
-const CAPABILITIES: [&str; 6] = [
+const CAPABILITIES: [&str; 7] = [
     boost::CAPABILITY,
     assist::CAPABILITY,
     DRAIN_CAPABILITY,
     fast_start::CAPABILITY,
     check::CAPABILITY,
     sync_group::CAPABILITY,
+    hook::CAPABILITY,
 ];
 
 /// What a session needs from the rest of control.

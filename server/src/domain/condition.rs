@@ -20,6 +20,7 @@ use super::switchover::InEffect;
 
 mod fences;
 mod hearing;
+mod hooks;
 mod planned;
 mod priorities;
 mod redundancy;
@@ -65,6 +66,8 @@ pub struct GroupFacts<'a> {
     pub switchover: Option<&'a InEffect>,
     /// Whether checks say who can hold the addresses.
     pub is_tracking: bool,
+    /// Whether programs of the hosts follow the members.
+    pub has_hooks: bool,
 }
 
 /// What is not as it should be with a group.
@@ -86,6 +89,7 @@ pub fn of_group(members: &[Observed], group: &GroupFacts<'_>) -> Vec<Finding> {
     findings.extend(interface_unverified(members));
     findings.extend(interval_too_short(members, interval));
     findings.extend(checks_not_run(members, group));
+    findings.extend(hooks::of_group(members, group));
     findings.extend(hearing::peer_address_unknown(members, group));
     findings.extend(hearing::of_group(members, group));
     findings.extend(group.is_authenticated.then(authentication_insecure));
@@ -235,6 +239,7 @@ mod tests {
         is_authenticated: false,
         switchover: None,
         is_tracking: false,
+        has_hooks: false,
     };
     const HERE: bool = true;
     const GONE: bool = false;

@@ -79,8 +79,8 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         drained: false,
         track: spec.track.clone(),
         sync_group: None,
-        pre_active: None,
-        hooks: Vec::new(),
+        pre_active: spec.pre_active.clone(),
+        hooks: spec.hooks.clone(),
     })
 }
 

@@ -13,11 +13,13 @@ use super::faults::{Faults, check_description};
 use super::interface_name;
 
 mod draft;
+mod hooks;
 mod priorities;
 mod protocol;
 mod track;
 
 pub use draft::{GroupDraft, MemberDraft};
+pub use hooks::MAX_HOOKS;
 pub use track::MAX_TRACKED;
 
 /// The most virtual addresses of one group.
@@ -53,6 +55,7 @@ fn check_rules(draft: &GroupDraft, faults: &mut Faults) {
     protocol::check(draft, faults);
     priorities::check(draft, faults);
     track::check(draft, faults);
+    hooks::check(draft, faults);
     check_virtual_addresses(draft, faults);
     check_members(draft, faults);
 }

@@ -36,6 +36,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         dropping: Vec::new(),
         peers: Vec::new(),
         checks: Vec::new(),
+        hooks: Vec::new(),
     };
     let Observed::Node(node) = member else { return unknown };
     let readiness = readiness::of_member(member, members);
@@ -57,8 +58,8 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         dropping,
         heard,
         checks,
-        hooks: _,
         waits_for: _,
+        hooks,
     }) = node.details.as_deref().cloned()
     else {
         return known;
@@ -71,6 +72,7 @@ fn status(member: &Observed, members: &[Observed]) -> MemberStatus {
         dropping,
         peers: heard.into_iter().map(named).collect(),
         checks,
+        hooks,
         ..known
     }
 }

@@ -111,6 +111,8 @@ pub(super) fn group_spec() -> Value {
         "virtual_routes": [],
         "virtual_rules": [],
         "track": [{"check": "nginx", "weight": 0, "reverse": false}],
+        "pre_active": {"hook": "conntrackd-commit", "timeout_ms": 2000},
+        "hooks": [{"on": "backup", "hook": "conntrackd-backup", "timeout_ms": 30000}],
         "members": [
             {"kind": "node", "node": "lb1", "interface": "eth0", "priority": 240},
             {"kind": "node", "node": "lb2", "interface": "eth0", "priority": 200},
@@ -131,6 +133,7 @@ pub(super) fn group() -> Value {
                     "not_ready_because": null, "fault": null,
                     "checksum": "rfc5798", "counters": counters(5_171, 1), "dropping": [], "peers": [],
                     "checks": [passes(since)],
+                    "hooks": [],
                 },
                 {
                     "name": "lb2", "state": "backup", "since": since, "effective_priority": 200, "connected": true, "ready": true,
@@ -142,11 +145,13 @@ pub(super) fn group() -> Value {
                         "discrepancies": [], "speaking": true, "last_heard_at": "2026-11-22T20:49:54.100020Z",
                     }],
                     "checks": [passes(since)],
+                    "hooks": [],
                 },
                 {
                     "name": "old-keepalived", "state": null, "since": null, "effective_priority": null, "connected": null, "ready": null,
                     "not_ready_because": null, "fault": null,
                     "checksum": null, "counters": null, "dropping": [], "peers": [], "checks": [],
+                    "hooks": [],
                 },
             ],
             "standby": {"ready": ["lb2"], "unknown": ["old-keepalived"], "not_ready": []},

@@ -18,8 +18,8 @@ use vrrp::{AdvertisementInterval, Family, Version, Vrid};
 use super::intent::{expect_one_row, name_taken, stored_name};
 use super::key::Key;
 use super::{
-    StoreError, conditions, member_reports, members, switchovers, tracked_checks, virtual_addresses,
-    virtual_routing,
+    StoreError, conditions, group_hooks, member_reports, members, switchovers, tracked_checks,
+    virtual_addresses, virtual_routing,
 };
 use crate::domain::conflict::Kind;
 use crate::domain::group::unadvertised;
@@ -57,6 +57,7 @@ struct Lists {
     virtual_routes: Vec<VirtualRoute>,
     virtual_rules: Vec<VirtualRule>,
     track: Vec<Track>,
+    hooks: group_hooks::Hooks,
     members: Vec<Member>,
 }
 
@@ -69,7 +70,7 @@ impl GroupRow {
         conditions: Vec<Condition>,
     ) -> Result<Group, StoreError> {
         let id = self.id;
-        let Lists { virtual_addresses, virtual_routes, virtual_rules, track, members } = lists;
+        let Lists { virtual_addresses, virtual_routes, virtual_rules, track, hooks, members } = lists;
         let family = stored_family("groups", id, &self.family)?;
         let authentication = self.authentication_text.map(SimpleText::try_from).transpose();
         let refuse = |detail: String| StoreError::inconsistent("groups", id, detail);
@@ -113,6 +114,8 @@ impl GroupRow {
             virtual_routes,
             virtual_rules,
             track,
+            pre_active: hooks.pre_active,
+            hooks: hooks.hooks,
             members,
             generation: self.generation,
             created_at: self.created_at.into(),
@@ -247,6 +250,7 @@ async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Gr
     let mut routes = virtual_routing::routes_of_groups(conn, &ids).await?;
     let mut rules = virtual_routing::rules_of_groups(conn, &ids).await?;
     let mut tracks = tracked_checks::of_groups(conn, &ids).await?;
+    let mut hooks = group_hooks::of_groups(conn, &ids).await?;
     let mut members = members::of_groups(conn, &ids).await?;
     let mut observed = member_reports::observed(conn, &ids).await?;
     let mut switchovers = switchovers::in_effect(conn, &ids).await?;
@@ -259,6 +263,7 @@ async fn assemble(conn: &mut PgConnection, rows: Vec<GroupRow>) -> Result<Vec<Gr
                 virtual_routes: routes.remove(&id).unwrap_or_default(),
                 virtual_rules: rules.remove(&id).unwrap_or_default(),
                 track: tracks.remove(&id).unwrap_or_default(),
+                hooks: hooks.remove(&id).unwrap_or_default(),
                 members: members.remove(&id).unwrap_or_default(),
             };
             let observed = observed.remove(&id).unwrap_or_default();
@@ -330,6 +335,7 @@ pub async fn replace(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<(
     virtual_addresses::delete(conn, id).await?;
     virtual_routing::delete(conn, id).await?;
     tracked_checks::delete(conn, id).await?;
+    group_hooks::delete(conn, id).await?;
     members::delete(conn, id).await?;
     let done = sqlx::query!(
         "
@@ -371,6 +377,7 @@ async fn insert_parts(conn: &mut PgConnection, write: GroupWrite<'_>) -> Result<
     virtual_addresses::insert(conn, id, segment_id, &spec.virtual_addresses).await?;
     virtual_routing::insert(conn, id, &spec.virtual_routes, &spec.virtual_rules).await?;
     tracked_checks::insert(conn, id, &spec.track).await?;
+    group_hooks::insert(conn, id, spec.pre_active.as_ref(), &spec.hooks).await?;
     members::insert(conn, id, &spec.members, node_ids).await
 }
 

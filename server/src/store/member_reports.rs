@@ -279,7 +279,8 @@ pub async fn judge_groups(
     let configured = members::of_groups(conn, &groups).await?;
     let rows = sqlx::query!(
         r#"SELECT id, advertisement_interval_ms, transport, authentication_text IS NOT NULL AS "is_authenticated!",
-                  EXISTS (SELECT FROM tracked_checks WHERE group_id = groups.id) AS "is_tracking!"
+                  EXISTS (SELECT FROM tracked_checks WHERE group_id = groups.id) AS "is_tracking!",
+                  EXISTS (SELECT FROM group_hooks WHERE group_id = groups.id) AS "has_hooks!"
            FROM groups WHERE id = ANY($1) ORDER BY id"#,
         &groups
     )
@@ -296,6 +297,7 @@ pub async fn judge_groups(
             is_authenticated: row.is_authenticated,
             switchover: switchovers.get(&row.id),
             is_tracking: row.is_tracking,
+            has_hooks: row.has_hooks,
         };
         let members = observed.get(&row.id).map(Vec::as_slice).unwrap_or_default();
         let findings = condition::of_group(members, &facts);

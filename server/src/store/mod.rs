@@ -15,6 +15,7 @@ pub mod events;
 pub mod failover_records;
 pub mod failovers;
 pub mod fast_starts;
+mod group_hooks;
 pub mod groups;
 pub mod identities;
 pub mod intent;

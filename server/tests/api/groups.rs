@@ -137,6 +137,8 @@ async fn a_group_may_be_renamed_and_moved_with_everything_in_one_put() {
         "virtual_routes": [],
         "virtual_rules": [],
         "track": [],
+        "pre_active": null,
+        "hooks": [],
         "members": [external_member("old-keepalived", "198.51.100.4", 250), node_member("lb1", "eth1", 1)],
     });
     let id = api.get("/api/v1/groups/web").await.body["id"].clone();
@@ -165,7 +167,7 @@ async fn a_node_that_has_not_reported_is_accepted_with_a_condition() {
     assert!(detail.contains("lb1") && detail.contains("lb2") && detail.contains("eth0"), "{detail}");
     let member = json!({"name": "lb2", "state": null, "since": null, "effective_priority": null, "connected": false, "ready": false,
                         "not_ready_because": "lb2 has no session with a server", "fault": null, "checksum": null,
-                        "counters": null, "dropping": [], "peers": [], "checks": []});
+                        "counters": null, "dropping": [], "peers": [], "checks": [], "hooks": []});
     assert_eq!(status["members"][0], member, "in the order of the specification");
     assert_eq!(status["active"], json!([]));
 }

@@ -185,6 +185,8 @@ pub(crate) fn group(name: &str) -> Value {
         "virtual_routes": [],
         "virtual_rules": [],
         "track": [],
+        "pre_active": null,
+        "hooks": [],
         "members": [node_member("lb2", "eth0", 200), node_member("lb1", "eth0", 240)],
     })
 }

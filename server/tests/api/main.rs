@@ -26,6 +26,7 @@ mod group_options;
 mod groups;
 mod harness;
 mod holders;
+mod hooks;
 mod http;
 mod intent;
 mod join_tokens;

@@ -6,7 +6,7 @@ use api_types::peer::Peer;
 use api_types::protocol::{Authentication, VirtualRoute, VirtualRule};
 use api_types::transition::State;
 
-use super::{facts, problems};
+use super::{facts, hooks, problems};
 use crate::commands::tracked;
 use crate::output::{self, Cell, Column, Table, Tone, age};
 
@@ -35,6 +35,7 @@ pub(super) fn sections(group: &Group, table: &Table) -> Vec<String> {
         problems(&group.status.conditions, table.now, table.terminal),
         output::render(MEMBERS, &members, table),
         output::render(CHECKS, &checks(group), table),
+        output::render(hooks::RUNS, &hooks::runs(group), table),
         output::render(HEARD, &heard, table),
     ]
 }
@@ -81,6 +82,8 @@ fn summary(group: &Group, table: &Table) -> String {
         ("preemption", preemption),
         ("accept mode", gate.to_owned()),
         ("tracks", group.track.iter().map(tracked::in_words).collect::<Vec<_>>().join(", ")),
+        ("before active", hooks::before_active(group)),
+        ("hooks", hooks::in_words(group)),
         ("addresses", named(&group.virtual_addresses)),
         ("not advertised", named(unadvertised)),
         ("routes", group.virtual_routes.iter().map(route).collect::<Vec<_>>().join(", ")),

@@ -5,10 +5,10 @@ use api_types::channel::{
     AgentMessage, AgentStatus, DRAIN_CAPABILITY, DesiredGroup, DesiredState, Hello, MAX_MESSAGE_OCTETS,
     Revision, ServerMessage, Welcome,
 };
-use api_types::check;
 use api_types::convergence::{self, Convergence};
 use api_types::node::{Rejection, RejectionReason};
 use api_types::transition::TransitionRecord;
+use api_types::{check, hook};
 use axum::extract::ws::Message;
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::sync::{mpsc, watch};
@@ -151,8 +151,12 @@ impl<'a> Clerk<'a> {
     fn as_understood(&self, state: DesiredState) -> Result<DesiredState, End> {
         let knows = |capability| self.capabilities.iter().any(|word| word == capability);
         let (knows_drains, knows_checks) = (knows(DRAIN_CAPABILITY), knows(check::CAPABILITY));
+        let knows_hooks = knows(hook::CAPABILITY);
         let damaged = |group: &DesiredGroup| {
-            (group.drained && !knows_drains) || (!group.track.is_empty() && !knows_checks)
+            let has_hooks = group.pre_active.is_some() || !group.hooks.is_empty();
+            (group.drained && !knows_drains)
+                || (!group.track.is_empty() && !knows_checks)
+                || (has_hooks && !knows_hooks)
         };
         if !state.groups.iter().any(damaged) {
             return Ok(state);
@@ -160,6 +164,8 @@ impl<'a> Clerk<'a> {
         let understood = |group: DesiredGroup| DesiredGroup {
             drained: group.drained && knows_drains,
             track: if knows_checks { group.track } else { Vec::new() },
+            pre_active: group.pre_active.filter(|_| knows_hooks),
+            hooks: if knows_hooks { group.hooks } else { Vec::new() },
             ..group
         };
         let groups = state.groups.into_iter().map(understood).collect();

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use api_types::check::Track;
 use api_types::group::{Checksum, ExternalMember, GroupSpec, MemberSpec, NodeMemberSpec, with_priorities};
+use api_types::hook::{Hook, PreActive};
 use api_types::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule,
 };
@@ -37,6 +38,10 @@ pub struct GroupDraft {
     pub virtual_routes: Option<Vec<Option<VirtualRoute>>>,
     pub virtual_rules: Option<Vec<Option<VirtualRule>>>,
     pub track: Option<Vec<Option<Track>>>,
+    /// See [`GroupSpec::pre_active`].
+    pub pre_active: Option<Option<PreActive>>,
+    /// See [`GroupSpec::hooks`].
+    pub hooks: Option<Vec<Option<Hook>>>,
     pub members: Option<Vec<MemberDraft>>,
 }
 
@@ -64,6 +69,12 @@ impl GroupDraft {
     pub fn addresses(&self) -> impl Iterator<Item = (usize, &VirtualAddress)> {
         let list = self.virtual_addresses.iter().flatten().enumerate();
         list.filter_map(|(position, address)| Some((position, address.as_ref()?)))
+    }
+
+    /// Its hooks as far as they could be read, each with its position.
+    pub fn hooks(&self) -> impl Iterator<Item = (usize, &Hook)> {
+        let list = self.hooks.iter().flatten().enumerate();
+        list.filter_map(|(position, hook)| Some((position, hook.as_ref()?)))
     }
 
     /// What it tracks as far as it could be read, each with its position.
@@ -111,6 +122,8 @@ impl GroupDraft {
             virtual_routes: self.virtual_routes?.into_iter().collect::<Option<_>>()?,
             virtual_rules: self.virtual_rules?.into_iter().collect::<Option<_>>()?,
             track: self.track?.into_iter().collect::<Option<_>>()?,
+            pre_active: self.pre_active?,
+            hooks: self.hooks?.into_iter().collect::<Option<_>>()?,
             members,
         })
     }

@@ -239,6 +239,8 @@ impl From<GroupSpec> for GroupDraft {
             virtual_routes: Some(spec.virtual_routes.into_iter().map(Some).collect()),
             virtual_rules: Some(spec.virtual_rules.into_iter().map(Some).collect()),
             track: Some(spec.track.into_iter().map(Some).collect()),
+            pre_active: Some(spec.pre_active),
+            hooks: Some(spec.hooks.into_iter().map(Some).collect()),
             members: Some(spec.members.into_iter().map(MemberDraft::from).collect()),
         }
     }

@@ -2,6 +2,7 @@
 
 use api_types::check::{Track, Weight};
 use api_types::group::{Checksum, default_advertisement_interval};
+use api_types::hook::{Hook, HookTimeout, PreActive};
 use api_types::protocol::{
     Authentication, MacMode, MaxHops, PreemptDelay, Transport, VirtualRoute, VirtualRule,
 };
@@ -9,7 +10,7 @@ use serde::Deserialize;
 use vrrp::{Family, Version};
 
 use crate::domain::group::{
-    GroupDraft, MAX_MEMBERS, MAX_TRACKED, MAX_VIRTUAL_ADDRESSES, MAX_VIRTUAL_ROUTES, MemberDraft,
+    GroupDraft, MAX_HOOKS, MAX_MEMBERS, MAX_TRACKED, MAX_VIRTUAL_ADDRESSES, MAX_VIRTUAL_ROUTES, MemberDraft,
 };
 use crate::http::canonical::Canonical;
 use crate::http::fields::{Fields, FromFields};
@@ -44,10 +45,28 @@ impl FromFields for GroupDraft {
             virtual_routes: fields.optional_objects_draft("virtual_routes", MAX_VIRTUAL_ROUTES),
             virtual_rules: fields.optional_objects_draft("virtual_rules", MAX_VIRTUAL_ROUTES),
             track: fields.optional_objects_draft("track", MAX_TRACKED),
+            pre_active: fields.object_or_null("pre_active"),
+            hooks: fields.optional_objects_draft("hooks", MAX_HOOKS),
             members: fields.objects_draft("members", 1..=MAX_MEMBERS).map(|members| {
                 members.into_iter().map(|member| member.unwrap_or(MemberDraft::Unread)).collect()
             }),
         })
+    }
+}
+
+impl FromFields for PreActive {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let hook = fields.required("hook");
+        let timeout_ms = fields.optional("timeout_ms", HookTimeout::of_pre_active);
+        Some(Self { hook: hook?, timeout_ms: timeout_ms? })
+    }
+}
+
+impl FromFields for Hook {
+    fn from_fields(fields: &mut Fields<'_>) -> Option<Self> {
+        let (on, hook) = (fields.required("on"), fields.required("hook"));
+        let timeout_ms = fields.optional("timeout_ms", HookTimeout::of_hook);
+        Some(Self { on: on?, hook: hook?, timeout_ms: timeout_ms? })
     }
 }
 

@@ -13,6 +13,7 @@ const FACTS: GroupFacts<'_> = GroupFacts {
     is_authenticated: false,
     switchover: None,
     is_tracking: false,
+    has_hooks: false,
 };
 
 fn says(number: u8, details: MemberDetails) -> ObservedNode {
