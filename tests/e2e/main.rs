@@ -35,4 +35,5 @@ mod standby;
 mod switchover;
 mod systemd;
 mod test_summary;
+mod use_cases;
 mod virtual_mac_ipv6;

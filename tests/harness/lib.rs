@@ -72,4 +72,4 @@ pub use timeline::{Gap, Timeline};
 pub use udp_echo::UdpEcho;
 pub use udp_prober::UdpProber;
 pub use unit::Unit;
-pub use web::Haproxy;
+pub use web::{Haproxy, Nginx};

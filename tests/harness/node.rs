@@ -17,6 +17,8 @@ use crate::eventually::eventually;
 use crate::host::Host;
 use crate::process::{Process, is_alive};
 
+/// The policy of a host, in its directory. It is not there unless a test writes it.
+const POLICY: &str = "policy.toml";
 const TIME_TO_STOP: Duration = Duration::from_secs(15);
 const TIME_TO_DIE: Duration = Duration::from_secs(5);
 
@@ -42,10 +44,11 @@ impl Node {
         let (configuration, token) = (directory.join("agent.toml"), directory.join("join-token"));
         fs::write(&token, join_token)?;
         let basic = format!(
-            "state_dir = {:?}\nsocket = {:?}\n\n\
+            "state_dir = {:?}\nsocket = {:?}\npolicy_file = {:?}\n\n\
              [server]\nurl = \"{server_url}\"\njoin_token_file = {token:?}\n",
             directory.join("state"),
             directory.join("agent.sock"),
+            directory.join(POLICY),
         );
         let agent = RefCell::default();
         let node = Self { host: host.clone(), program: program.to_owned(), configuration, basic, agent };
@@ -61,6 +64,12 @@ impl Node {
     /// When the file cannot be written.
     pub fn configure(&self, sections: &str) -> Result<()> {
         fs::write(&self.configuration, format!("{}\n{sections}", self.basic)).context("cannot configure")
+    }
+
+    /// Where the agent looks for the policy of its host, when it starts.
+    #[must_use]
+    pub fn policy_file(&self) -> PathBuf {
+        self.host.directory.join(POLICY)
     }
 
     /// Its name.
