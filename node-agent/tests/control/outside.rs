@@ -41,7 +41,10 @@ async fn boosts_of_this_boot_reach_the_dataplane_and_none_that_was_withdrawn_or_
     let mut agent = Agent::start(&config).await;
     let boot = agent.boot_id;
     let (mut session, hello) = server.welcome(&[]).await;
-    assert_eq!(hello.capabilities, ["switchover", "assist", "drain", "fast_start", "checks", "sync_groups"]);
+    assert_eq!(
+        hello.capabilities,
+        ["switchover", "assist", "drain", "fast_start", "checks", "sync_groups", "hooks"]
+    );
 
     let other_boot = boost(Uuid::new_v4(), 9);
     for boosts in [vec![other_boot], vec![boost(boot, 3)], vec![], vec![boost(boot, 3)], vec![boost(boot, 4)]]
