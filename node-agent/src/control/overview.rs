@@ -10,7 +10,7 @@ use api_types::agent_status::{
 use api_types::channel::{AgentStatus, GroupReport, MemberDetails, Revision};
 use api_types::fences::Fences;
 use api_types::group::Checksum;
-use api_types::hook::HookStatus;
+use api_types::hook::{HookStatus, HookTime};
 use api_types::node::{Interface, Rejection};
 use api_types::transition::{State, TransitionReason};
 use uuid::Uuid;
@@ -138,7 +138,18 @@ impl Overview {
     }
 
     fn hooks_of(&self, group: &GroupSnapshot) -> Vec<HookStatus> {
-        self.hooks.get(&group.desired.id).cloned().unwrap_or_default()
+        let desired = &group.desired;
+        let is_named = |status: &HookStatus| {
+            desired
+                .hooks
+                .iter()
+                .any(|hook| HookTime::from(hook.on) == status.on && hook.hook.as_str() == status.hook)
+                || desired.pre_active.as_ref().is_some_and(|first| {
+                    status.on == HookTime::PreActive && first.hook.as_str() == status.hook
+                })
+        };
+        let known = self.hooks.get(&desired.id).into_iter().flatten();
+        known.filter(|status| is_named(status)).cloned().collect()
     }
 
     /// The revision that runs.

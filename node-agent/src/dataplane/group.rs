@@ -116,6 +116,8 @@ pub(super) struct Group {
     entry: Entry,
     /// Counts the times that it has begun to wait for its `pre_active` hook.
     attempt: u64,
+    /// How many of these have failed since one succeeded.
+    failed_entries: u32,
     /// What was sent, heard and dropped.
     pub(super) counters: GroupCounters,
 }
@@ -155,6 +157,7 @@ impl Group {
             flaps: Flaps::default(),
             entry: Entry::Closed,
             attempt: 0,
+            failed_entries: 0,
             counters: GroupCounters::default(),
         }
     }

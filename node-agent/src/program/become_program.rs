@@ -82,6 +82,6 @@ fn give_up_rights(user: Option<&str>) -> anyhow::Result<()> {
         setuid(found.uid)
     };
     becomes().with_context(|| {
-        format!("the agent may not run anything as user {user}: it needs CAP_SETUID and CAP_SETGID, or root")
+        format!("the agent may not run anything as user {user}: it needs CAP_SETUID, CAP_SETGID and CAP_KILL, or root")
     })
 }

@@ -14,6 +14,8 @@ use nix::unistd::{Pid, getpid};
 
 /// How long it may take until nothing is left. A program that multiplies is stopped before it is killed.
 const PATIENCE: Duration = Duration::from_secs(2);
+/// How often what multiplies is stopped again before it is killed.
+const STOPS: u32 = 200;
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// Sends a signal to everything that came of the run. How much that was.
@@ -30,8 +32,15 @@ pub(super) fn signal(signal: Signal) -> usize {
 pub(super) fn end() -> bool {
     let since = Instant::now();
     loop {
-        // What is stopped cannot make more of itself while it is counted.
-        signal(Signal::SIGSTOP);
+        // What is stopped cannot make more of itself. Not before all is stopped is any of it killed, which would make
+        // room for more.
+        let mut stopped = signal(Signal::SIGSTOP);
+        for _ in 0..STOPS {
+            let again = signal(Signal::SIGSTOP);
+            if std::mem::replace(&mut stopped, again) == again {
+                break;
+            }
+        }
         signal(Signal::SIGKILL);
         if reap() {
             return true;

@@ -32,17 +32,25 @@ const LAST_CHANCE: Duration = Duration::from_millis(500);
 pub fn run() -> anyhow::Result<()> {
     let mut line = String::new();
     io::stdin().lock().read_line(&mut line).context("no order has come")?;
-    let outcome = match serde_json::from_str(&line)
-        .context("the order cannot be read")
-        .and_then(|order| supervise(&order))
-    {
-        Ok(outcome) => outcome,
+    let outcome = match serde_json::from_str(&line).context("the order cannot be read") {
+        Ok(order) => supervise(&order),
         Err(error) => Outcome::not_run(format!("{error:#}")),
     };
     io::stdout().write_all(&serde_json::to_vec(&outcome)?).context("nobody hears how it went")
 }
 
-fn supervise(order: &Order) -> anyhow::Result<Outcome> {
+fn supervise(order: &Order) -> Outcome {
+    let mut run = None;
+    let ended = attempt(order, &mut run).unwrap_or_else(|error| Ended::NotRun(format!("{error:#}")));
+    // However that went, nothing that came of it has any business here any longer. Without a supervisor nobody would
+    // find it.
+    while !descendants::end() {}
+    let said = run.map(Run::said).unwrap_or_default();
+    Outcome { ended, output: String::from_utf8_lossy(&said).into_owned() }
+}
+
+/// Runs the program until it has ended, or is to end.
+fn attempt(order: &Order, run: &mut Option<Run>) -> anyhow::Result<Ended> {
     let until = Instant::now() + order.timeout;
     // A worker that has just begun hurries, and would pass that on.
     realtime::give_way(NICE);
@@ -50,7 +58,10 @@ fn supervise(order: &Order) -> anyhow::Result<Outcome> {
     // A signal for the agent's terminal is none for what the agent runs. It may lead a session already.
     let _leads = setsid();
     let (reader, writer) = pipe().context("there is no pipe for its output")?;
+    let run = run.insert(Run { output: reader, kept: Vec::new(), silent: false, last_word: None });
     let (supervisor, program) = UnixStream::pair().context("there is no socket for its order")?;
+    // Who looks up the user may wait for a network.
+    supervisor.set_read_timeout(Some(order.timeout)).context("its order could not be given")?;
     let mut child = Command::new(OWN)
         .arg("become-program")
         .env_clear()
@@ -59,22 +70,10 @@ fn supervise(order: &Order) -> anyhow::Result<Outcome> {
         .stderr(writer)
         .spawn()
         .context("it could not be started")?;
-    let mut run = Run { output: reader, kept: Vec::new(), silent: false, last_word: None };
-    let outcome = if let Some(why) = tell(&supervisor, order)? {
-        Outcome::not_run(why)
-    } else {
-        let ended = run.follow(&mut child, until)?;
-        Outcome { ended, output: String::new() }
-    };
-    // The exit status of the program is known, or it is to end; whatever else there is has no business any longer.
-    let is_over = descendants::end();
-    run.drain();
-    let output = String::from_utf8_lossy(&run.kept).into_owned();
-    let outcome = Outcome { output, ..outcome };
-    if is_over {
-        return Ok(outcome);
+    match tell(&supervisor, order)? {
+        Some(why) => Ok(Ended::NotRun(why)),
+        None => run.follow(&mut child, until),
     }
-    Ok(Outcome { ended: Ended::NotRun("something that it started cannot be ended".to_owned()), ..outcome })
 }
 
 /// Gives the order to the process that becomes the program; why it could not, if it could not.
@@ -159,11 +158,12 @@ impl Run {
         }
     }
 
-    /// Takes what was said before everybody ended.
-    fn drain(&mut self) {
+    /// The beginning of what was said, once everybody has ended who could say more.
+    fn said(mut self) -> Vec<u8> {
         while !self.silent && self.kept.len() < KEPT {
             self.take();
         }
+        self.kept
     }
 }
 

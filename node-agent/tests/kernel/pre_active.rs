@@ -63,6 +63,9 @@ fn a_member_holds_and_advertises_and_is_silent_until_its_hook_has_succeeded() {
         };
         eventually("the status says so", hook, succeeded);
 
+        let announced = || agent.status().pointer("/groups/0/counters/announcements_sent").cloned();
+        eventually("it has been announced", announced, |sent| sent.as_ref().is_some_and(|sent| *sent != 0));
+
         // The next worker goes on with what answers, and asks nobody again.
         let before = agent.worker().expect("a worker");
         agent.kill_worker();

@@ -65,7 +65,9 @@ impl Course {
                 tracing::warn!(group, hook, on, outcome = outcome.describe(), "hook failed");
             }
         }
-        self.note(&job, &outcome);
+        if outcome.ended != Ended::Unwanted {
+            self.note(&job, &outcome);
+        }
         if let Cause::Entrance { attempt } = job.cause
             && outcome.ended != Ended::Unwanted
         {

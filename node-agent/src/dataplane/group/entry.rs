@@ -13,6 +13,9 @@ use crate::sys::clock;
 
 /// How much longer than the hook may take it may take to hear how it went, and to let the addresses speak.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a member whose hook has failed preempts nobody; twice as long after each further failure, up to the longest.
+const HOLD_OFF: Duration = Duration::from_secs(5);
+const HOLD_OFF_AT_MOST: Duration = Duration::from_secs(300);
 
 /// How far a member has come with its `pre_active` hook. Without one, `Closed` means nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -111,7 +114,7 @@ impl Group {
     ) {
         match (self.entry, failure) {
             (Entry::Opening { .. }, _) if open => {
-                self.entry = Entry::Open;
+                (self.entry, self.failed_entries) = (Entry::Open, 0);
                 effects.touched.insert(self.handle);
                 effects.announcements.push(self.handle);
                 effects.news = true;
@@ -167,5 +170,11 @@ impl Group {
     fn fail_entry(&mut self, detail: String, now: Instant, effects: &mut Effects) {
         self.close(effects);
         self.fail_to_hold(Fault::PreActiveFailed(detail), now, effects);
+        // Who serves now must not lose the addresses again and again to one that cannot.
+        self.failed_entries = self.failed_entries.saturating_add(1);
+        let wait = HOLD_OFF.saturating_mul(1 << (self.failed_entries - 1).min(6)).min(HOLD_OFF_AT_MOST);
+        if let Some(instance) = &mut self.instance {
+            instance.hold_off(now + wait);
+        }
     }
 }

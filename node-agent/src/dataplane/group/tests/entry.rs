@@ -150,3 +150,33 @@ fn a_hook_that_comes_or_goes_while_it_is_active_silences_nobody() {
     group.change(desired(240), Ok(FOOTING), at(400), &mut effects);
     assert!(!group.is_closed() && group.announcement().is_some() && effects.announcements == [0]);
 }
+
+#[test]
+fn a_member_whose_hook_fails_leaves_alone_who_serves_for_ever_longer() {
+    let mut group = waiting();
+    let mut now = 400;
+    for held_off in [5_000, 10_000, 20_000] {
+        let attempt = group.entrance().expect("it waits").attempt;
+        let mut effects = Effects::default();
+        group.handle_entrance(attempt, Err("exit status 3".to_owned()), at(now), &mut effects);
+        group.handle_released(at(now), &mut effects);
+        let until = now + held_off;
+        while now + 100 < until {
+            now += 100;
+            group.handle_advertisement(&advertisement(100), None, at(now), &mut effects).unwrap();
+            group.handle_timeout(at(now), &mut effects);
+            assert!(!group.wants_addresses(), "{now}: it preempts nobody before {until}");
+        }
+        // The other one is still heard, and is preempted after an Active_Down_Interval.
+        let begun = now;
+        while !group.wants_addresses() {
+            assert!(now < begun + 2_000, "it never tries again");
+            now += 50;
+            if now % 100 == 0 {
+                group.handle_advertisement(&advertisement(100), None, at(now), &mut effects).unwrap();
+            }
+            group.handle_timeout(at(now), &mut effects);
+        }
+        group.handle_held(at(now), &mut effects);
+    }
+}
