@@ -6,6 +6,7 @@ use crate::check::CheckSpec;
 use crate::group::GroupSpec;
 use crate::node::NodeSpec;
 use crate::segment::SegmentSpec;
+use crate::sync_group::SyncGroupSpec;
 
 /// One object of a manifest. `kind` says which.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,4 +20,7 @@ pub enum Manifest {
     Check(CheckSpec),
     /// A group.
     Group(GroupSpec),
+    /// A sync group.
+    #[serde(rename = "sync-group")]
+    SyncGroup(SyncGroupSpec),
 }

@@ -99,7 +99,8 @@ impl Origin {
     }
 }
 
-/// The objects of `sources` in the order in which they can be applied: segments, nodes, checks, groups.
+/// The objects of `sources` in the order in which they can be applied: segments, nodes, checks, groups, sync
+/// groups.
 ///
 /// A source is a file, `-` for standard input, or a directory, whose files that end in `.yaml` or `.yml` are
 /// read in the order of their names, without those of directories in it. At most 4 MiB are read of a file.
@@ -138,6 +139,7 @@ const fn rank(manifest: &Manifest) -> u8 {
         Manifest::Node(_) => 1,
         Manifest::Check(_) => 2,
         Manifest::Group(_) => 3,
+        Manifest::SyncGroup(_) => 4,
     }
 }
 
@@ -148,6 +150,7 @@ pub(crate) fn subject(manifest: &Manifest) -> (&'static str, &str) {
         Manifest::Node(spec) => ("node", spec.name.as_str()),
         Manifest::Check(spec) => ("check", spec.name.as_str()),
         Manifest::Group(spec) => ("group", spec.name.as_str()),
+        Manifest::SyncGroup(spec) => ("sync-group", spec.name.as_str()),
     }
 }
 

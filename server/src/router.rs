@@ -29,6 +29,7 @@ pub fn table() -> Routes {
         .with(http::nodes::routes())
         .with(http::drains::routes())
         .with(http::checks::routes())
+        .with(http::sync_groups::routes())
         .with(http::groups::routes())
         .with(http::explanations::routes())
         .with(http::switchovers::routes())

@@ -28,7 +28,7 @@ impl Example {
             match Manifest::deserialize(document)? {
                 Manifest::Segment(segment) => segments.push(segment),
                 Manifest::Group(group) => groups.push(group),
-                Manifest::Node(_) | Manifest::Check(_) => {}
+                Manifest::Node(_) | Manifest::Check(_) | Manifest::SyncGroup(_) => {}
             }
         }
         let segment = segments.pop().context("the example has no segment")?;

@@ -29,7 +29,8 @@ Examples:
   baton get groups -o yaml | baton apply -f -
 
 A file holds documents with --- between them; `kind` says what each is: segment,
-node, check or group. Groups are applied last, since they name the others.
+node, check, group or sync-group. Groups are applied after what they name, and
+sync groups last.
 Everything is read and checked before the first object is sent. An object that
 the files do not name stays as it is: `baton delete` removes. What only the
 server writes (id, generation, created_at, updated_at, status) is passed over.
@@ -111,6 +112,7 @@ async fn apply(client: &Client, manifest: &Manifest) -> Result<Applied, RequestE
         Manifest::Node(spec) => put(client, spec).await,
         Manifest::Check(spec) => put(client, spec).await,
         Manifest::Group(spec) => put(client, spec).await,
+        Manifest::SyncGroup(spec) => put(client, spec).await,
     }
 }
 

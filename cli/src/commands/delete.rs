@@ -51,6 +51,8 @@ enum Removable {
     Group,
     #[value(alias = "checks")]
     Check,
+    #[value(alias = "sync-groups")]
+    SyncGroup,
     /// An API token
     #[value(alias = "tokens")]
     Token,
@@ -66,6 +68,7 @@ impl Removable {
             Self::Node => Kind::Nodes,
             Self::Group => Kind::Groups,
             Self::Check => Kind::Checks,
+            Self::SyncGroup => Kind::SyncGroups,
             Self::Token => Kind::Tokens,
             Self::JoinToken => Kind::JoinTokens,
         }
@@ -81,9 +84,12 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
     let name = args.name;
     let key = match args.kind {
         Removable::Token => token_id(&client, &name).await?,
-        Removable::Segment | Removable::Node | Removable::Group | Removable::Check | Removable::JoinToken => {
-            name.clone()
-        }
+        Removable::Segment
+        | Removable::Node
+        | Removable::Group
+        | Removable::Check
+        | Removable::SyncGroup
+        | Removable::JoinToken => name.clone(),
     };
     if !args.yes {
         match args.kind {
@@ -93,6 +99,7 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
             | Removable::Segment
             | Removable::Node
             | Removable::Check
+            | Removable::SyncGroup
             | Removable::JoinToken => {}
         }
     }

@@ -10,6 +10,7 @@ use api_types::failover::Failover;
 use api_types::group::Group;
 use api_types::node::Node;
 use api_types::segment::Segment;
+use api_types::sync_group::SyncGroup;
 use api_types::transition::Transition;
 use chrono::Utc;
 use clap::{Args as ClapArgs, value_parser};
@@ -34,9 +35,9 @@ Examples:
   baton get transitions --node lb1 --all -o json
   baton get group web -o yaml > web.yaml   # edit it, then apply it
 
-The oldest segments, nodes, groups and checks come first; the failovers,
-transitions and audit events that were recorded last come first. Where there are
-more than are shown, standard error says so.")]
+The oldest segments, nodes, groups, checks and sync groups come first; the
+failovers, transitions and audit events that were recorded last come first.
+Where there are more than are shown, standard error says so.")]
 pub(crate) struct Args {
     /// What to list
     #[arg(value_enum)]
@@ -67,6 +68,7 @@ pub(super) async fn run(args: Args) -> Result<ExitStatus, Failure> {
         Kind::Nodes => show::<Node>(&client, &args).await,
         Kind::Groups => show::<Group>(&client, &args).await,
         Kind::Checks => show::<Check>(&client, &args).await,
+        Kind::SyncGroups => show::<SyncGroup>(&client, &args).await,
         Kind::Failovers => show::<Failover>(&client, &args).await,
         Kind::Transitions => show::<Transition>(&client, &args).await,
         Kind::Audit => show::<AuditEvent>(&client, &args).await,

@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Groups,
     #[value(alias = "check")]
     Checks,
+    #[value(alias = "sync-group")]
+    SyncGroups,
     #[value(alias = "failover")]
     Failovers,
     #[value(alias = "transition")]
@@ -36,6 +38,7 @@ impl Kind {
             Self::Nodes => "node",
             Self::Groups => "group",
             Self::Checks => "check",
+            Self::SyncGroups => "sync-group",
             Self::Failovers => "failover",
             Self::Transitions => "transition",
             Self::Audit => "audit-event",
@@ -49,6 +52,7 @@ impl Kind {
         match self {
             Self::Audit => "audit events",
             Self::JoinTokens => "join tokens",
+            Self::SyncGroups => "sync groups",
             Self::Tokens => "API tokens",
             Self::Segments
             | Self::Nodes
@@ -66,6 +70,7 @@ impl Kind {
             Self::Nodes => "nodes",
             Self::Groups => "groups",
             Self::Checks => "checks",
+            Self::SyncGroups => "sync-groups",
             Self::Failovers => "failovers",
             Self::Transitions => "transitions",
             Self::Audit => "audit-events",
@@ -76,7 +81,7 @@ impl Kind {
 
     /// Whether `baton apply` takes it.
     pub(super) const fn can_be_applied(self) -> bool {
-        matches!(self, Self::Segments | Self::Nodes | Self::Groups | Self::Checks)
+        matches!(self, Self::Segments | Self::Nodes | Self::Groups | Self::Checks | Self::SyncGroups)
     }
 
     /// Whether it only grows, newest first, so that a list of all is rarely wanted.

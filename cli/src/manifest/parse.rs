@@ -10,6 +10,7 @@ use api_types::group::{ExternalMember, GroupSpec, NodeMemberSpec};
 use api_types::manifest::Manifest;
 use api_types::node::NodeSpec;
 use api_types::segment::SegmentSpec;
+use api_types::sync_group::SyncGroupSpec;
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, DeserializeSeed as _, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
@@ -18,7 +19,7 @@ use serde_yaml_ng::{Deserializer, Value};
 use super::value::{Any, Oversize};
 use super::{Document, Mistake, Origin};
 
-const KINDS: &str = "allowed are segment, node, check and group";
+const KINDS: &str = "allowed are segment, node, check, group and sync-group";
 
 /// What `baton get … -o yaml` shows and only the server writes: it is passed over.
 pub(crate) const SERVER_OWNED: [&str; 5] = ["id", "generation", "created_at", "updated_at", "status"];
@@ -95,6 +96,7 @@ fn manifest(mut value: Value) -> Result<Manifest, Wrong> {
         Some("node") => spec::<NodeSpec>(value).map(Manifest::Node),
         Some("check") => spec::<CheckSpec>(value).map(Manifest::Check),
         Some("group") => group(value).map(Manifest::Group),
+        Some("sync-group") => spec::<SyncGroupSpec>(value).map(Manifest::SyncGroup),
         Some(other) => Err(Wrong::new("/kind", format!("kind: {other:?} is not known: {KINDS}"))),
         None => Err(Wrong::new("/kind", format!("kind: it must be a word: {KINDS}"))),
     }

@@ -127,8 +127,8 @@ fn every_wrong_document_is_named_not_only_the_first() {
     assert_eq!(
         found,
         [
-            ":1 (document 1): kind: \"vip\" is not known: allowed are segment, node, check and group",
-            ":4 (document 2): there is no `kind`: allowed are segment, node, check and group",
+            ":1 (document 1): kind: \"vip\" is not known: allowed are segment, node, check, group and sync-group",
+            ":4 (document 2): there is no `kind`: allowed are segment, node, check, group and sync-group",
             ":6 (document 3): a document must be an object with `kind` and `name`",
         ]
     );

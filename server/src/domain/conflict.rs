@@ -18,6 +18,8 @@ pub enum Kind {
     Group,
     /// A check.
     Check,
+    /// A sync group.
+    SyncGroup,
 }
 
 impl Kind {
@@ -29,6 +31,7 @@ impl Kind {
             Self::Node => "node",
             Self::Group => "group",
             Self::Check => "check",
+            Self::SyncGroup => "sync_group",
         }
     }
 }
@@ -77,6 +80,24 @@ pub enum Conflict {
         group: Name,
         /// The segment of the other group.
         segment: Name,
+    },
+    /// A group is in another sync group.
+    GroupTaken {
+        /// Which of the groups, from 0.
+        position: usize,
+        /// The group.
+        group: Name,
+        /// The other sync group.
+        sync_group: Name,
+    },
+    /// A group is in a sync group, and must be what that needs.
+    InSyncGroup {
+        /// The group.
+        group: Name,
+        /// The sync group.
+        sync_group: Name,
+        /// Why it cannot be changed like that, in a sentence; `None` when it cannot be deleted.
+        why: Option<String>,
     },
     /// The object cannot be deleted, because others refer to it.
     InUse {
@@ -149,7 +170,9 @@ impl Conflict {
             Self::VridTaken { .. } => Some("/vrid".to_owned()),
             Self::AddressTaken { position, .. } => Some(format!("/virtual_addresses/{position}")),
             Self::NotReady { .. } | Self::AlreadyThere { .. } => Some("/to".to_owned()),
+            Self::GroupTaken { position, .. } => Some(format!("/groups/{position}")),
             Self::InUse { .. }
+            | Self::InSyncGroup { .. }
             | Self::AgentBehind { .. }
             | Self::NotMovable { .. }
             | Self::CannotDrain { .. }
@@ -178,6 +201,17 @@ impl fmt::Display for Conflict {
             Self::AddressTaken { address, group, segment, .. } => write!(
                 f,
                 "{address} belongs to group {group} on segment {segment}: allowed is an address that is free there"
+            ),
+            Self::GroupTaken { group, sync_group, .. } => write!(
+                f,
+                "group {group} is in sync group {sync_group}: allowed is a group that is in no other one"
+            ),
+            Self::InSyncGroup { group, sync_group, why: None } => {
+                write!(f, "group {group} is in sync group {sync_group}: take it out of that first")
+            }
+            Self::InSyncGroup { group, sync_group, why: Some(why) } => write!(
+                f,
+                "group {group} is in sync group {sync_group}: {why}. Or take it out of the sync group first"
             ),
             Self::InUse { kind, name, groups } => {
                 write!(f, "{kind} {name} is used by {}: change or delete them first", Listed(groups))

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use vrrp::Family;
 
 use super::segment::is_link_local;
+use super::sync_group::tracked_together;
 
 /// A group as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct StoredGroup {
     pub generation: i64,
     /// What its operators wrote.
     pub spec: GroupSpec,
+    /// The sync group it is in.
+    pub sync_group: Option<Name>,
 }
 
 /// The interfaces of each node, as it last reported them; a node that has not reported is absent.
@@ -37,15 +40,22 @@ pub fn groups_of(
 ) -> Vec<DesiredGroup> {
     let mut desired: Vec<_> = groups
         .iter()
-        .filter_map(|group| as_run_by(node, group, interfaces))
+        .filter_map(|group| as_run_by(node, group, groups, interfaces))
         .map(|group| DesiredGroup { drained: drained && !group.priority.is_owner(), ..group })
         .collect();
     desired.sort_by(|one, other| one.name.cmp(&other.name));
     desired
 }
 
-fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Option<DesiredGroup> {
-    let StoredGroup { id, generation, spec } = group;
+fn as_run_by(
+    node: &Name,
+    group: &StoredGroup,
+    groups: &[StoredGroup],
+    interfaces: &Interfaces,
+) -> Option<DesiredGroup> {
+    let StoredGroup { id, generation, spec, sync_group } = group;
+    // The groups of a sync group have the same nodes, so that all of them are here.
+    let together = groups.iter().filter(|other| sync_group.is_some() && other.sync_group == *sync_group);
     let own = spec.members.iter().find_map(|member| match member {
         Member::Node(member) if member.node == *node => Some(member),
         Member::Node(_) | Member::External(_) => None,
@@ -77,8 +87,11 @@ fn as_run_by(node: &Name, group: &StoredGroup, interfaces: &Interfaces) -> Optio
         peers,
         options: spec.options(),
         drained: false,
-        track: spec.track.clone(),
-        sync_group: None,
+        track: match sync_group {
+            Some(_) => tracked_together(together),
+            None => spec.track.clone(),
+        },
+        sync_group: sync_group.clone(),
         pre_active: spec.pre_active.clone(),
         hooks: spec.hooks.clone(),
     })
@@ -139,6 +152,7 @@ mod tests {
                 "members": members,
             }))
             .unwrap(),
+            sync_group: None,
         }
     }
 

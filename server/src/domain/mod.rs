@@ -18,3 +18,4 @@ pub mod readiness;
 pub mod segment;
 pub mod surroundings;
 pub mod switchover;
+pub mod sync_group;

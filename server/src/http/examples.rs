@@ -30,7 +30,7 @@ pub(super) fn node() -> Value {
             "last_seen_at": "2026-11-22T20:41:17.000123Z",
             "agent_version": "0.1.0",
             "boot_id": "019ab1c2-0000-4000-8000-0000000000b1",
-            "capabilities": ["switchover", "assist", "drain", "fast_start", "checks"],
+            "capabilities": ["switchover", "assist", "drain", "fast_start", "checks", "sync_groups"],
             "drain": null,
             "interfaces": [{
                 "name": "eth0",
@@ -87,6 +87,22 @@ pub(super) fn check_spec() -> Value {
 
 pub(super) fn check() -> Value {
     answered(check_spec(), json!({"groups": ["web"]}))
+}
+
+pub(super) fn sync_group_spec() -> Value {
+    json!({
+        "name": "edge",
+        "description": "both sides of the router",
+        "groups": ["inside", "outside"],
+    })
+}
+
+pub(super) fn sync_group() -> Value {
+    let mut example = answered(sync_group_spec(), json!(null));
+    if let Some(fields) = example.as_object_mut() {
+        fields.remove("status");
+    }
+    example
 }
 
 pub(super) fn group_spec() -> Value {

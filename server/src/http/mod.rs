@@ -31,6 +31,7 @@ pub mod routes;
 mod scalar;
 pub mod segments;
 pub mod switchovers;
+pub mod sync_groups;
 pub mod tokens;
 pub mod transitions;
 pub mod versions;

@@ -331,9 +331,13 @@ impl From<Vec<conflict::Conflict>> for Problem {
             }
             Some(conflict::Conflict::AlreadyThere { .. }) => Kind::AlreadyThere,
             Some(conflict::Conflict::NoReadyMember { .. }) => Kind::NoReadyMember,
-            Some(conflict::Conflict::InUse { .. } | conflict::Conflict::PrefixInUse { .. }) | None => {
-                Kind::InUse
-            }
+            Some(
+                conflict::Conflict::InUse { .. }
+                | conflict::Conflict::PrefixInUse { .. }
+                | conflict::Conflict::GroupTaken { .. }
+                | conflict::Conflict::InSyncGroup { .. },
+            )
+            | None => Kind::InUse,
         };
         let detail = conflicts.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
         let errors = conflicts

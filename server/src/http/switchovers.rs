@@ -30,7 +30,7 @@ use crate::domain::switchover::{self, Refusal, Scene};
 use crate::store::audit::{self, Target};
 use crate::store::groups::{self, Named};
 use crate::store::switchovers::{self, New};
-use crate::store::{StoreError, conditions, member_reports, members, switchover_records};
+use crate::store::{Key, StoreError, conditions, member_reports, members, switchover_records, sync_groups};
 
 /// The routes of switchovers.
 #[must_use]
@@ -139,69 +139,97 @@ async fn create(
 ) -> Result<Created<Switchover>, Problem> {
     let mut tx = app.intent.begin(&app.db).await?;
     let group = find_group(&mut tx, path).await?;
-    conditions::lock(&mut tx, &[group.id]).await?;
-    let members = members::of_groups(&mut tx, &[group.id]).await?.remove(&group.id).unwrap_or_default();
-    let observed =
-        member_reports::observed(&mut tx, &[group.id]).await?.remove(&group.id).unwrap_or_default();
-    let in_effect = switchovers::in_effect(&mut tx, &[group.id]).await?.remove(&group.id);
+    let together = sync_groups::together_with(&mut tx, group.id).await?;
+    conditions::lock(&mut tx, &together).await?;
+    let mut switchover = None;
+    for id in &together {
+        let one = groups::named(&mut tx, &Key::Id(*id)).await?;
+        let one = one.ok_or_else(|| StoreError::inconsistent("groups", id, "it was there a moment ago"))?;
+        let begun = begin(&mut tx, app, caller, &one, spec).await?;
+        switchover = switchover.or((*id == group.id).then_some(begun));
+    }
+    let switchover = switchover
+        .ok_or_else(|| StoreError::inconsistent("groups", group.id, "it is not together with itself"))?;
+    tx.commit().await?;
+    app.agents.wake_boosts();
+    judge(app, &together).await;
+    let location = format!("/api/v1/groups/{}/switchovers/{}", group.id, switchover.id);
+    Ok(Created { object: switchover, location, generation: None })
+}
+
+/// Begins the switchover of one group, whose conditions are locked.
+async fn begin(
+    tx: &mut PgConnection,
+    app: &App,
+    caller: &Caller,
+    group: &Named,
+    spec: &SwitchoverSpec,
+) -> Result<Switchover, Problem> {
+    let members = members::of_groups(tx, &[group.id]).await?.remove(&group.id).unwrap_or_default();
+    let observed = member_reports::observed(tx, &[group.id]).await?.remove(&group.id).unwrap_or_default();
+    let in_effect = switchovers::in_effect(tx, &[group.id]).await?.remove(&group.id);
     let scene =
         Scene { group: &group.name, members: &members, observed: &observed, in_effect: in_effect.as_ref() };
     let plan = switchover::plan(&scene, &spec.to)?;
     let (id, now) = (Uuid::now_v7(), app.clock.now());
     if let Some(earlier) = in_effect {
-        let before = find(&mut tx, group.id, earlier.id).await?;
+        let before = find(tx, group.id, earlier.id).await?;
         let reason = format!("a later switchover moves the addresses to {}", plan.to);
-        switchovers::finish(&mut tx, earlier.id, SwitchoverState::Superseded, &reason, now).await?;
-        let after = find(&mut tx, group.id, earlier.id).await?;
-        let entry = caller.did("switchover.supersede", target(&group)).before(&before).after(&after);
-        audit::record(&mut tx, now, &entry).await?;
+        switchovers::finish(tx, earlier.id, SwitchoverState::Superseded, &reason, now).await?;
+        let after = find(tx, group.id, earlier.id).await?;
+        let entry = caller.did("switchover.supersede", target(group)).before(&before).after(&after);
+        audit::record(tx, now, &entry).await?;
     }
     let actor = &caller.identity.actor;
     switchovers::insert(
-        &mut tx,
+        tx,
         New { id, group_id: group.id, group: group.name.as_str(), plan: &plan, actor, now },
     )
     .await?;
-    let switchover = find(&mut tx, group.id, id).await?;
-    audit::record(&mut tx, now, &caller.did("switchover.create", target(&group)).after(&switchover)).await?;
-    tx.commit().await?;
-    app.agents.wake_boosts();
+    let switchover = find(tx, group.id, id).await?;
+    audit::record(tx, now, &caller.did("switchover.create", target(group)).after(&switchover)).await?;
     tracing::info!(group = %group.name, from = plan.from, to = plan.to, id = %id, "switchover requested");
-    judge(app, &group).await;
-    let location = format!("/api/v1/groups/{}/switchovers/{id}", group.id);
-    Ok(Created { object: switchover, location, generation: None })
+    Ok(switchover)
 }
 
 async fn undo(app: &App, caller: &Caller, path: &NameOrId, id: Uuid) -> Result<Switchover, Problem> {
     let mut tx = app.intent.begin(&app.db).await?;
     let group = find_group(&mut tx, path).await?;
-    conditions::lock(&mut tx, &[group.id]).await?;
+    let together = sync_groups::together_with(&mut tx, group.id).await?;
+    conditions::lock(&mut tx, &together).await?;
     let before = find(&mut tx, group.id, id).await?;
     if !before.state.is_in_effect() {
         return Ok(before);
     }
     let now = app.clock.now();
+    // Those of the other groups of its sync group go the same way.
+    let mut others = switchovers::in_effect(&mut tx, &together).await?;
+    others.remove(&group.id);
+    for other in others.into_values().filter(|other| other.to == before.to) {
+        let reason = format!("that of group {}, in the same sync group, was taken back", group.name);
+        switchovers::end(&mut tx, other.id, SwitchoverState::Undone, &reason, now).await?;
+    }
     switchovers::finish(&mut tx, id, SwitchoverState::Undone, "it was taken back", now).await?;
     let after = find(&mut tx, group.id, id).await?;
     let entry = caller.did("switchover.undo", target(&group)).before(&before).after(&after);
     audit::record(&mut tx, now, &entry).await?;
     tx.commit().await?;
     app.agents.wake_boosts();
-    judge(app, &group).await;
+    judge(app, &together).await;
     Ok(after)
 }
 
 /// Finds the conditions of the group anew, once its members are on their way: the addresses do not wait for
 /// it. What fails here is made up for at the next report of a member, and no failure of the request.
-async fn judge(app: &App, group: &Named) {
+async fn judge(app: &App, groups: &[Uuid]) {
     let judged = async {
         let mut tx = app.db.begin().await?;
-        member_reports::judge_groups(&mut tx, &[group.id], app.clock.now()).await?;
+        member_reports::judge_groups(&mut tx, groups, app.clock.now()).await?;
         tx.commit().await?;
         Ok::<_, StoreError>(())
     };
     if let Err(error) = judged.await {
-        tracing::warn!(group = %group.name, %error, "the conditions of a group whose addresses move are not found anew yet");
+        tracing::warn!(?groups, %error, "the conditions of a group whose addresses move are not found anew yet");
     }
 }
 

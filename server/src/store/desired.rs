@@ -8,7 +8,7 @@ use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::intent::stored_name;
-use super::{StoreError, checks, groups};
+use super::{StoreError, checks, groups, sync_groups};
 use crate::domain::desired::{self, Interfaces, StoredGroup};
 
 /// What a node shall run; `None` when there is no such node.
@@ -35,10 +35,17 @@ async fn of_node(conn: &mut PgConnection, node: Uuid) -> Result<Option<DesiredSt
     let Some(row) = row else { return Ok(None) };
     let name = stored_name("nodes", node, row.name)?;
     let revision = Revision { epoch: row.desired_epoch, counter: row.desired_counter };
-    let groups: Vec<_> = groups::of_node(conn, node)
-        .await?
+    let groups = groups::of_node(conn, node).await?;
+    let ids: Vec<_> = groups.iter().map(|group| group.id).collect();
+    let mut sync_groups = sync_groups::of_groups(conn, &ids).await?;
+    let groups: Vec<_> = groups
         .into_iter()
-        .map(|group| StoredGroup { id: group.id, generation: group.generation, spec: group.spec() })
+        .map(|group| StoredGroup {
+            id: group.id,
+            generation: group.generation,
+            spec: group.spec(),
+            sync_group: sync_groups.remove(&group.id),
+        })
         .collect();
     let interfaces = interfaces_of(conn, &groups).await?;
     let groups = desired::groups_of(&name, row.drained, &groups, &interfaces);

@@ -33,6 +33,7 @@ pub mod sessions;
 pub mod surroundings;
 pub mod switchover_records;
 pub mod switchovers;
+pub mod sync_groups;
 pub mod tokens;
 pub mod tracked_checks;
 pub mod transitions;

@@ -48,5 +48,6 @@ mod routes;
 mod segments;
 mod stopping;
 mod switchovers;
+mod sync_groups;
 mod tokens;
 mod transitions;

@@ -5,6 +5,7 @@ use api_types::condition::Condition;
 use api_types::group::{Group, GroupSpec};
 use api_types::node::{Node, NodeSpec};
 use api_types::segment::{Segment, SegmentSpec};
+use api_types::sync_group::{SyncGroup, SyncGroupSpec};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -94,5 +95,22 @@ impl Spec for GroupSpec {
 
     fn conditions(group: &Group) -> &[Condition] {
         &group.status.conditions
+    }
+}
+
+impl Spec for SyncGroupSpec {
+    type Object = SyncGroup;
+    const PATH: &'static str = "sync-groups";
+
+    fn name(&self) -> &str {
+        self.name.as_str()
+    }
+
+    fn of(sync_group: &SyncGroup) -> Self {
+        sync_group.spec()
+    }
+
+    fn conditions(_: &SyncGroup) -> &[Condition] {
+        &[]
     }
 }

@@ -10,6 +10,7 @@ use api_types::fences::Fences;
 use api_types::group::Group;
 use api_types::node::Node;
 use api_types::segment::Segment;
+use api_types::sync_group::SyncGroup;
 use api_types::transition::{State, Transition};
 
 use super::audit_detail;
@@ -162,6 +163,21 @@ impl Named for Check {
 
     fn reference(&self) -> String {
         format!("check/{}", self.name)
+    }
+}
+
+impl Named for SyncGroup {
+    const COLUMNS: &'static [Column<Self>] = &[
+        Column::new("NAME", |sync_group, _| Cell::plain(sync_group.name.as_str())),
+        Column::new("GROUPS", |sync_group, _| joined(&sync_group.groups)),
+        Column::new("AGE", |sync_group, table| since(Some(sync_group.created_at), table.now)),
+        Column::wide("GENERATION", |sync_group, _| Cell::plain(sync_group.generation.to_string())),
+        Column::wide("ID", |sync_group, _| Cell::plain(sync_group.id.to_string())),
+        Column::wide("DESCRIPTION", |sync_group, _| Cell::plain(&sync_group.description)),
+    ];
+
+    fn reference(&self) -> String {
+        format!("sync-group/{}", self.name)
     }
 }
 

@@ -91,6 +91,9 @@ fn problems(status: &LocalStatus, now: DateTime<Utc>) -> Vec<String> {
             (None, State::Backup | State::Active) => {}
         }
         problems.extend(checks::problems(group));
+        if let Some(waits) = &group.waits_for {
+            problems.push(format!("{name} would take over, but {waits}"));
+        }
         for address in group.virtual_addresses.iter().filter(|_| group.state == State::Active) {
             if !group.addresses_present.contains(address) {
                 problems.push(format!("{name} is active, but {address} is not bound"));

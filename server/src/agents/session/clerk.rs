@@ -7,6 +7,7 @@ use api_types::channel::{
 };
 use api_types::convergence::{self, Convergence};
 use api_types::node::{Rejection, RejectionReason};
+use api_types::sync_group;
 use api_types::transition::TransitionRecord;
 use api_types::{check, hook};
 use axum::extract::ws::Message;
@@ -152,11 +153,13 @@ impl<'a> Clerk<'a> {
         let knows = |capability| self.capabilities.iter().any(|word| word == capability);
         let (knows_drains, knows_checks) = (knows(DRAIN_CAPABILITY), knows(check::CAPABILITY));
         let knows_hooks = knows(hook::CAPABILITY);
+        let knows_sync_groups = knows(sync_group::CAPABILITY);
         let damaged = |group: &DesiredGroup| {
             let has_hooks = group.pre_active.is_some() || !group.hooks.is_empty();
             (group.drained && !knows_drains)
                 || (!group.track.is_empty() && !knows_checks)
                 || (has_hooks && !knows_hooks)
+                || (group.sync_group.is_some() && !knows_sync_groups)
         };
         if !state.groups.iter().any(damaged) {
             return Ok(state);
@@ -166,6 +169,7 @@ impl<'a> Clerk<'a> {
             track: if knows_checks { group.track } else { Vec::new() },
             pre_active: group.pre_active.filter(|_| knows_hooks),
             hooks: if knows_hooks { group.hooks } else { Vec::new() },
+            sync_group: group.sync_group.filter(|_| knows_sync_groups),
             ..group
         };
         let groups = state.groups.into_iter().map(understood).collect();

@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::domain::conflict::{Conflict, Kind};
 use crate::domain::group::{self, GroupDraft};
 use crate::domain::surroundings;
+use crate::domain::sync_group;
 use crate::http::authorise::Caller;
 use crate::http::body::DraftBody;
 use crate::http::intent::{Written, creation_fault, key_of};
@@ -26,7 +27,9 @@ use crate::http::versions::{Created, Preconditions};
 use crate::store::audit::{self, Target};
 use crate::store::events::Subject;
 use crate::store::groups::{self, GroupWrite};
-use crate::store::{self, Key, StoreError, conditions, intent, member_reports, members, switchovers};
+use crate::store::{
+    self, Key, StoreError, conditions, intent, member_reports, members, switchovers, sync_groups,
+};
 
 /// What the caller sent, as far as it could be read.
 type Wish = DraftBody<GroupDraft>;
@@ -59,6 +62,7 @@ pub(super) async fn put(
         return Ok(Written::There(versioned(before)));
     }
     let checked = check(&mut tx, Some(before.id), wish).await?;
+    check_sync_group(&mut tx, &before, &checked.spec).await?;
     let mut touched = members::node_ids_of(&mut tx, before.id).await?;
     touched.extend(checked.members());
     intent::touch_nodes(&mut tx, &touched).await?;
@@ -84,6 +88,9 @@ pub(super) async fn delete(
     let found = groups::find(&mut tx, &key).await?;
     let before = found.ok_or_else(|| Problem::not_found(Kind::Group.as_str(), path))?;
     preconditions.check(Some(before.generation))?;
+    if let Some(sync_group) = sync_groups::of_groups(&mut tx, &[before.id]).await?.remove(&before.id) {
+        return Err(Conflict::InSyncGroup { group: before.name, sync_group, why: None }.into());
+    }
     let now = app.clock.now();
     let touched = members::node_ids_of(&mut tx, before.id).await?;
     intent::touch_nodes(&mut tx, &touched).await?;
@@ -163,6 +170,26 @@ async fn check(conn: &mut PgConnection, own: Option<Uuid>, wish: Wish) -> Result
     let segment_id = segment.id;
     let node_ids = around.nodes.into_iter().map(|(name, node)| (name, node.id)).collect();
     Ok(CheckedGroup { spec, segment_id, node_ids })
+}
+
+/// A group that is in a sync group stays what that needs.
+async fn check_sync_group(conn: &mut PgConnection, before: &Group, spec: &GroupSpec) -> Result<(), Problem> {
+    let Some(sync_group) = sync_groups::of_groups(conn, &[before.id]).await?.remove(&before.id) else {
+        return Ok(());
+    };
+    let mut others = Vec::new();
+    for id in sync_groups::together_with(conn, before.id).await? {
+        if id != before.id {
+            others.push(read_back(conn, id).await?.spec());
+        }
+    }
+    let together: Vec<_> = others.iter().chain([spec]).collect();
+    match sync_group::fault_of(&together) {
+        None => Ok(()),
+        Some((_, why)) => {
+            Err(Conflict::InSyncGroup { group: before.name.clone(), sync_group, why: Some(why) }.into())
+        }
+    }
 }
 
 async fn read_back(conn: &mut PgConnection, id: Uuid) -> Result<Group, StoreError> {
